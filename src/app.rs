@@ -1,0 +1,201 @@
+//! Wires everything; the only place that names concrete backends. `main` and the tests build the same.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::HeaderValue;
+use backon::{ExponentialBuilder, Retryable};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::calculator::{Calculator, CalculatorConfig};
+use crate::catalogue::CurrentCatalogue;
+use crate::config::{Config, DatabaseConfig};
+use crate::http::{self, ApiState};
+use crate::lock::{RedisLockConfig, RedisUserLock, UserLocks};
+use crate::queue::Queue;
+use crate::ranking::{Vocabulary, VocabularyError};
+use crate::sample::{self, SampleError};
+use crate::storage::{MysqlStore, SqliteStore, Store, StoreError};
+
+/// How long the shutdown waits for runs and requests that have begun.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why the service cannot start, or had to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("the database at {address} was not reachable for {waited:?}: {cause}")]
+    DatabaseUnreachable { address: String, waited: Duration, cause: StoreError },
+    #[error("the sample data could not be stored: {0}")]
+    Sample(#[from] SampleError),
+    #[error("the Redis settings cannot be used: {0}")]
+    Redis(#[from] redis::RedisError),
+    #[error("VOCABULARY_FILE cannot be read: {0}")]
+    VocabularyFile(std::io::Error),
+    #[error("VOCABULARY_FILE is not valid: {0}")]
+    Vocabulary(#[from] VocabularyError),
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    #[error("a background task ended unexpectedly")]
+    TaskEnded,
+}
+
+/// The service, ready to serve.
+pub struct App {
+    pub store: Arc<dyn Store>,
+    pub calculator: Calculator,
+    pub catalogue: Arc<CurrentCatalogue>,
+    queue: Queue,
+    locks: UserLocks,
+    catalogue_refresh: Duration,
+    cors_origins: Vec<HeaderValue>,
+    /// Runs and requests that have begun.
+    tasks: TaskTracker,
+}
+
+impl App {
+    /// Connects to everything, brings the schema up to date, and reads the first catalogue.
+    pub async fn build(config: &Config) -> Result<Self, AppError> {
+        let store = open_store(config).await?;
+        let redis = connect_redis(config).await?;
+        let locks = UserLocks::new(redis, config.lock_wait);
+        let catalogue = Arc::new(CurrentCatalogue::load(store.clone(), vocabulary(config)?).await?);
+        let tasks = TaskTracker::new();
+        let limits = CalculatorConfig {
+            run_timeout: config.run_timeout,
+            max_recommendations: config.max_recommendations,
+        };
+        let calculator =
+            Calculator::new(store.clone(), locks.clone(), catalogue.clone(), limits, tasks.clone());
+        let queue = Queue::new(store.clone(), calculator.clone(), catalogue.clone());
+        Ok(Self {
+            store,
+            calculator,
+            catalogue,
+            queue,
+            locks,
+            catalogue_refresh: config.catalogue_refresh,
+            cors_origins: config.cors_allowed_origins.clone(),
+            tasks,
+        })
+    }
+
+    /// The HTTP interface.
+    pub fn router(&self) -> Router {
+        let state = ApiState {
+            calculator: self.calculator.clone(),
+            queue: self.queue.clone(),
+            store: self.store.clone(),
+            tasks: self.tasks.clone(),
+        };
+        http::router(state, &self.cors_origins)
+    }
+
+    /// Serves HTTP and background triggers until `stop`, then finishes what has begun, for a bounded time.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), AppError> {
+        let router = self.router();
+        let (queue, catalogue) = (self.queue.clone(), self.catalogue.clone());
+        let interval = self.catalogue_refresh;
+        let (work, fresh) = (stop.clone(), stop.clone());
+        let mut worker = tokio::spawn(async move { queue.work(work).await });
+        let mut refresher = tokio::spawn(async move { catalogue.keep_fresh(interval, fresh).await });
+        let requested = stop.clone().cancelled_owned();
+        let mut server =
+            tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(requested).into_future());
+
+        let unexpected = tokio::select! {
+            () = stop.cancelled() => false,
+            _ = &mut worker => true,
+            _ = &mut refresher => true,
+            _ = &mut server => true,
+        };
+        stop.cancel();
+        let drained = tokio::time::timeout(DRAIN_TIMEOUT, async {
+            if !unexpected {
+                let _ = tokio::join!(worker, refresher, server);
+            }
+            self.close().await;
+        });
+        if drained.await.is_err() {
+            tracing::warn!("not everything was finished within {DRAIN_TIMEOUT:?}");
+        }
+        if unexpected { Err(AppError::TaskEnded) } else { Ok(()) }
+    }
+
+    /// Waits for runs that have begun, releases locks and closes connections.
+    pub async fn close(self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.locks.close().await;
+        self.store.close().await;
+    }
+}
+
+/// The configured database, reachable and with its schema up to date.
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, AppError> {
+    match &config.database {
+        DatabaseConfig::Mysql { options, max_connections, shown } => {
+            let store = MysqlStore::new((**options).clone(), *max_connections);
+            wait_until_reachable(&store, shown, config.database_start_timeout).await?;
+            store.migrate().await?;
+            tracing::info!(database = shown, "database ready");
+            Ok(Arc::new(store))
+        }
+        DatabaseConfig::Sqlite { path } => {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            let store = SqliteStore::new(path);
+            store.migrate().await?;
+            let filled = sample::fill_if_empty(&store).await?;
+            tracing::info!(database = %path.display(), sample_data = filled, "embedded database ready");
+            Ok(Arc::new(store))
+        }
+    }
+}
+
+/// The configured Redis, if any, reachable or not.
+pub async fn connect_redis(config: &Config) -> Result<Option<RedisUserLock>, AppError> {
+    let Some(info) = &config.redis else {
+        tracing::info!("no Redis configured: locks hold within this process only");
+        return Ok(None);
+    };
+    let lock = RedisLockConfig {
+        client: redis::Client::open(info.clone())?,
+        ttl: config.lock_ttl,
+        instance: config.instance.clone(),
+    };
+    Ok(Some(RedisUserLock::connect(lock).await?))
+}
+
+/// The configured vocabulary, else the built-in one.
+pub fn vocabulary(config: &Config) -> Result<Arc<Vocabulary>, AppError> {
+    Ok(Arc::new(match &config.vocabulary_file {
+        Some(path) => Vocabulary::parse(&std::fs::read_to_string(path).map_err(AppError::VocabularyFile)?)?,
+        None => Vocabulary::builtin(),
+    }))
+}
+
+async fn wait_until_reachable(store: &MysqlStore, shown: &str, limit: Duration) -> Result<(), AppError> {
+    let backoff = ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(5))
+        .with_total_delay(Some(limit))
+        .without_max_times()
+        .with_jitter();
+    (|| store.ping())
+        .retry(backoff)
+        .when(|error| matches!(error, StoreError::Unavailable(_)))
+        .notify(|error, wait| tracing::warn!(database = shown, %error, ?wait, "waiting for the database"))
+        .await
+        .map_err(|cause| match cause {
+            StoreError::Unavailable(_) => {
+                AppError::DatabaseUnreachable { address: shown.to_owned(), waited: limit, cause }
+            }
+            refused => refused.into(),
+        })
+}

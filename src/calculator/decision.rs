@@ -1,0 +1,150 @@
+//! What a run does next: pure functions of what it has read, so that they can be explored without I/O.
+
+use crate::storage::{StoreError, UserState, Written};
+
+/// How often a run starts again after losing against another before its trigger is left to the queue.
+pub const MAX_ATTEMPTS: u32 = 5;
+
+/// What a run does once it has read the user's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BeforeInputs {
+    /// Go on with the inputs.
+    Proceed,
+    /// The stored rows come from newer listings than this instance has read: refresh, then start again.
+    RefreshCatalogue,
+    /// The stored rows come from a newer version of the scoring (a rolling deploy): an instance that has
+    /// it must do the run, or the older one would overwrite newer results.
+    LeaveToNewerScoring,
+}
+
+/// Decides with the newest state and what this instance would calculate with.
+pub fn before_inputs(state: &UserState, catalogue_version: i64, scoring_revision: i64) -> BeforeInputs {
+    match &state.recorded {
+        Some(recorded) if recorded.scoring_revision > scoring_revision => BeforeInputs::LeaveToNewerScoring,
+        Some(recorded) if recorded.catalogue_version > catalogue_version => BeforeInputs::RefreshCatalogue,
+        _ => BeforeInputs::Proceed,
+    }
+}
+
+/// What a run does with its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing is known of the user, nothing is stored, nothing is to be stored.
+    LeaveNoTrace,
+    /// The stored rows are what the inputs give.
+    Confirm,
+    /// They are not, or the caller insists.
+    Replace,
+}
+
+/// What a run has calculated, as far as [`action`] depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Result<'a> {
+    pub digest: &'a str,
+    pub has_careers: bool,
+}
+
+/// Decides by comparing the result with what the state says of the stored rows. Rows whose number or
+/// newest change differ from what the state remembers have been touched by somebody else.
+pub fn action(state: &UserState, result: Result<'_>, force: bool) -> Action {
+    match &state.recorded {
+        None if !result.has_careers && state.row_count == 0 => Action::LeaveNoTrace,
+        Some(recorded)
+            if !force
+                && recorded.result_digest.as_deref() == Some(result.digest)
+                && recorded.saved_count == state.row_count
+                && recorded.rows_updated_at == state.rows_updated_at =>
+        {
+            Action::Confirm
+        }
+        _ => Action::Replace,
+    }
+}
+
+/// What a run does after its write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterWrite {
+    Done,
+    /// The write lost, or its fate is unknown: read the state again. If an ambiguous commit landed, the
+    /// digest is now equal.
+    StartAgain,
+    /// Lost too often: leave the trigger to the queue.
+    GiveUp,
+    Fail,
+}
+
+/// Decides by the answer of the `attempt`th write, counted from 1.
+pub fn after_write(answer: &std::result::Result<Written, StoreError>, attempt: u32) -> AfterWrite {
+    match answer {
+        Ok(Written::Committed(_)) => AfterWrite::Done,
+        Ok(Written::Lost) | Err(StoreError::Conflict(_)) if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
+        Err(StoreError::Unavailable(_)) if attempt >= 2 => AfterWrite::Fail,
+        Ok(Written::Lost) | Err(StoreError::Conflict(_) | StoreError::Unavailable(_)) => AfterWrite::StartAgain,
+        Err(_) => AfterWrite::Fail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{RecordedState, RowChanges};
+
+    fn state() -> UserState {
+        UserState {
+            recorded: Some(RecordedState {
+                version: 3,
+                result_digest: Some("d".into()),
+                catalogue_version: 5,
+                scoring_revision: 2,
+                saved_count: 10,
+                ..RecordedState::default()
+            }),
+            row_count: 10,
+            ..UserState::default()
+        }
+    }
+
+    const SAME: Result<'_> = Result { digest: "d", has_careers: true };
+
+    #[test]
+    fn newer_stored_versions_stop_a_run_and_older_ones_do_not() {
+        assert_eq!(before_inputs(&UserState::default(), 0, 0), BeforeInputs::Proceed);
+        assert_eq!(before_inputs(&state(), 5, 2), BeforeInputs::Proceed);
+        assert_eq!(before_inputs(&state(), 6, 3), BeforeInputs::Proceed);
+        assert_eq!(before_inputs(&state(), 4, 2), BeforeInputs::RefreshCatalogue);
+        assert_eq!(before_inputs(&state(), 4, 1), BeforeInputs::LeaveToNewerScoring);
+    }
+
+    #[test]
+    fn only_an_equal_digest_over_untouched_rows_is_confirmed() {
+        assert_eq!(action(&state(), SAME, false), Action::Confirm);
+        assert_eq!(action(&state(), SAME, true), Action::Replace);
+        assert_eq!(action(&state(), Result { digest: "e", ..SAME }, false), Action::Replace);
+        let fewer = UserState { row_count: 9, ..state() };
+        assert_eq!(action(&fewer, SAME, false), Action::Replace);
+        let touched = UserState { rows_updated_at: Some(chrono::DateTime::UNIX_EPOCH), ..state() };
+        assert_eq!(action(&touched, SAME, false), Action::Replace);
+    }
+
+    #[test]
+    fn an_unknown_user_leaves_no_trace_but_stale_rows_are_cleared() {
+        let nothing = Result { digest: "empty", has_careers: false };
+        assert_eq!(action(&UserState::default(), nothing, false), Action::LeaveNoTrace);
+        assert_eq!(action(&UserState::default(), nothing, true), Action::LeaveNoTrace);
+        let old_rows = UserState { row_count: 50, ..UserState::default() };
+        assert_eq!(action(&old_rows, nothing, false), Action::Replace);
+        assert_eq!(action(&state(), nothing, false), Action::Replace);
+    }
+
+    #[test]
+    fn a_lost_write_starts_again_and_in_the_end_gives_up() {
+        let unavailable = || Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut));
+        assert_eq!(after_write(&Ok(Written::Committed(RowChanges::default())), 5), AfterWrite::Done);
+        assert_eq!(after_write(&Ok(Written::Lost), 1), AfterWrite::StartAgain);
+        assert_eq!(after_write(&Ok(Written::Lost), MAX_ATTEMPTS), AfterWrite::GiveUp);
+        assert_eq!(after_write(&unavailable(), 1), AfterWrite::StartAgain);
+        assert_eq!(after_write(&unavailable(), 2), AfterWrite::Fail);
+        let refused = Err(StoreError::Refused(sqlx::Error::RowNotFound));
+        assert_eq!(after_write(&refused, 1), AfterWrite::Fail);
+    }
+}

@@ -1,0 +1,245 @@
+//! THE FLOW: lock → state → inputs → rank → replace → release.
+//!
+//! Every trigger (HTTP, background worker, command line) ends in [`Calculator::calculate`]. The order of
+//! steps is the protocol that keeps a user's stored rows equal to what one consistent set of inputs
+//! gives, under any crash, pause, lock expiry or ambiguous commit: the state is read before the inputs,
+//! and the write compares the state's version first. Whoever read older inputs loses the comparison.
+
+pub mod decision;
+mod digest;
+mod joining;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::task::TaskTracker;
+
+use self::decision::{Action, AfterWrite, BeforeInputs};
+use self::joining::{Joinable, Joining};
+use crate::catalogue::CurrentCatalogue;
+use crate::domain::{CareerProfile, Recommendation, UserId};
+use crate::lock::{UserGuard, UserLocks};
+use crate::profile::Reading;
+use crate::storage::{Confirmation, Replacement, Store, StoreError};
+
+/// Limits of a calculation.
+#[derive(Clone, Debug)]
+pub struct CalculatorConfig {
+    /// A run is ended after this long; well below the lock's TTL, so that the lock needs no renewal.
+    pub run_timeout: Duration,
+    /// Rows kept per user.
+    pub max_recommendations: usize,
+}
+
+/// Recalculates users' lists.
+#[derive(Clone)]
+pub struct Calculator {
+    parts: Arc<Parts>,
+    joining: Arc<Joining<(UserId, bool), RunResult>>,
+}
+
+struct Parts {
+    store: Arc<dyn Store>,
+    locks: UserLocks,
+    catalogue: Arc<CurrentCatalogue>,
+    config: CalculatorConfig,
+}
+
+/// How a run ended well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The list was calculated and stored.
+    Computed { saved_count: usize },
+    /// The stored list is what the newest inputs give.
+    UpToDate { saved_count: usize },
+    /// Another run holds the user, or only a newer version of the service may do the run. The trigger is
+    /// recorded and will run.
+    Queued,
+    /// The user has no analysis; rows from earlier analyses are gone.
+    NoProfileAnalysis,
+    /// The user has an analysis that recommends no career; rows from earlier ones are gone.
+    NoJobRecommendations,
+}
+
+/// Why a run failed. Nothing was half written.
+#[derive(Debug, thiserror::Error)]
+pub enum CalculationError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the run was ended after {0:?}")]
+    TimedOut(Duration),
+    #[error("the run panicked")]
+    Panicked,
+}
+
+/// Shared by all who joined the run.
+type RunResult = Result<Outcome, Arc<CalculationError>>;
+
+impl Calculator {
+    /// `tasks` tracks runs, which outlive the requests that asked for them.
+    pub fn new(
+        store: Arc<dyn Store>,
+        locks: UserLocks,
+        catalogue: Arc<CurrentCatalogue>,
+        config: CalculatorConfig,
+        tasks: TaskTracker,
+    ) -> Self {
+        let parts = Arc::new(Parts { store, locks, catalogue, config });
+        Self { parts, joining: Arc::new(Joining::new(tasks)) }
+    }
+
+    /// Makes the user's stored list right. Shares a run of this process that has not started yet.
+    /// `force` writes even if nothing has changed.
+    pub async fn calculate(&self, user: UserId, force: bool) -> RunResult {
+        let parts = self.parts.clone();
+        let run = |joinable| async move { parts.run(user, force, joinable).await.map_err(Arc::new) };
+        let result = self.joining.join((user, force), run).await;
+        result.unwrap_or_else(|| Err(Arc::new(CalculationError::Panicked)))
+    }
+
+    /// Records a durable trigger for a worker to serve, unless there is nothing to calculate from: then
+    /// the answer is known now (and stale rows are cleared), and an unknown user leaves no trace.
+    pub async fn request(&self, user: UserId) -> RunResult {
+        let analysis = self.parts.store.analysis(user).await.map_err(|error| Arc::new(error.into()))?;
+        if Reading::of(&analysis).profile.careers.is_empty() {
+            return self.calculate(user, false).await;
+        }
+        self.parts.store.request_run(user).await.map_err(|error| Arc::new(error.into()))?;
+        Ok(Outcome::Queued)
+    }
+}
+
+impl Parts {
+    /// One run: wait for the user's lock, calculate under it, release it.
+    async fn run<T>(
+        &self,
+        user: UserId,
+        force: bool,
+        joinable: Joinable<(UserId, bool), T>,
+    ) -> Result<Outcome, CalculationError> {
+        let locked = self.locks.acquire(user).await;
+        // Before anything is read or recorded: whoever asks from here on has newer inputs.
+        joinable.close();
+        let Ok(guard) = locked else { return self.leave_to_queue(user, "already running").await };
+
+        let limit = self.config.run_timeout;
+        let result = tokio::time::timeout(limit, self.run_locked(&guard, user, force)).await;
+        guard.release().await;
+
+        let result = result.unwrap_or(Err(CalculationError::TimedOut(limit)));
+        match &result {
+            Ok(Outcome::Computed { saved_count }) => {
+                tracing::info!(user_id = %user, saved_count, outcome = "computed", "recommendations saved");
+            }
+            Ok(Outcome::UpToDate { saved_count }) => {
+                tracing::info!(user_id = %user, saved_count, outcome = "up_to_date", "skipped: already current");
+            }
+            Ok(outcome) => tracing::info!(user_id = %user, ?outcome, "nothing to calculate"),
+            Err(error) => tracing::error!(user_id = %user, %error, "calculation failed"),
+        }
+        result
+    }
+
+    /// State, inputs, result, write; again from the state when another run was faster.
+    async fn run_locked(&self, guard: &UserGuard, user: UserId, force: bool) -> Result<Outcome, CalculationError> {
+        tracing::info!(user_id = %user, "calculation started");
+        for attempt in 1..=decision::MAX_ATTEMPTS {
+            // The state first, then the inputs. The other way round, a run could hold older inputs and a
+            // newer version, and its comparison would let older results through.
+            let state = self.store.user_state(user).await?;
+            let catalogue = self.catalogue.current();
+            let scoring_revision = self.catalogue.scoring_revision();
+            match decision::before_inputs(&state, catalogue.version(), scoring_revision) {
+                BeforeInputs::Proceed => {}
+                BeforeInputs::RefreshCatalogue => {
+                    self.catalogue.refresh().await?;
+                    continue;
+                }
+                BeforeInputs::LeaveToNewerScoring => return self.leave_to_queue(user, "newer scoring").await,
+            }
+            let inputs = self.read_inputs(user).await?;
+            let recommendations = self.rank(&catalogue, inputs.profile.clone()).await?;
+            let digest = digest::of(&recommendations);
+
+            let result = decision::Result { digest: &digest, has_careers: !inputs.profile.careers.is_empty() };
+            let action = decision::action(&state, result, force);
+            let written = match action {
+                Action::LeaveNoTrace => return Ok(without_careers(&inputs)),
+                Action::Confirm => {
+                    let confirmation = Confirmation {
+                        user,
+                        expected_version: state.version(),
+                        serves_seq: state.requested_seq(),
+                        catalogue_version: catalogue.version(),
+                        scoring_revision,
+                        now: state.now,
+                    };
+                    self.store.confirm(guard, &confirmation).await
+                }
+                Action::Replace => {
+                    let replacement = Replacement {
+                        user,
+                        expected_version: state.version(),
+                        serves_seq: state.requested_seq(),
+                        recommendations: &recommendations,
+                        result_digest: &digest,
+                        catalogue_version: catalogue.version(),
+                        scoring_revision,
+                        now: state.now,
+                    };
+                    self.store.replace(guard, &replacement).await
+                }
+            };
+            match decision::after_write(&written, attempt) {
+                AfterWrite::Done => return Ok(outcome(&inputs, action, recommendations.len())),
+                AfterWrite::StartAgain => tracing::info!(user_id = %user, attempt, ?written, "starting again"),
+                AfterWrite::GiveUp => break,
+                AfterWrite::Fail => {
+                    _ = written?;
+                }
+            }
+        }
+        self.leave_to_queue(user, "lost against other runs").await
+    }
+
+    async fn read_inputs(&self, user: UserId) -> Result<Reading, StoreError> {
+        let inputs = Reading::of(&self.store.analysis(user).await?);
+        if !inputs.ignored.is_empty() {
+            tracing::warn!(user_id = %user, ignored = ?inputs.ignored, "parts of the analysis are unreadable");
+        }
+        Ok(inputs)
+    }
+
+    /// Off the threads that answer requests: scoring is all processor.
+    async fn rank(
+        &self,
+        catalogue: &Arc<crate::ranking::Catalogue>,
+        profile: CareerProfile,
+    ) -> Result<Vec<Recommendation>, CalculationError> {
+        let (catalogue, limit) = (catalogue.clone(), self.config.max_recommendations);
+        tokio::task::spawn_blocking(move || catalogue.recommend(&profile, limit))
+            .await
+            .map_err(|_| CalculationError::Panicked)
+    }
+
+    async fn leave_to_queue(&self, user: UserId, reason: &str) -> Result<Outcome, CalculationError> {
+        self.store.request_run(user).await?;
+        tracing::info!(user_id = %user, outcome = "queued", reason, "skipped: the trigger is queued");
+        Ok(Outcome::Queued)
+    }
+}
+
+/// What to tell the caller once the rows are as the inputs demand.
+fn outcome(inputs: &Reading, action: Action, saved_count: usize) -> Outcome {
+    if inputs.profile.careers.is_empty() {
+        without_careers(inputs)
+    } else if action == Action::Confirm {
+        Outcome::UpToDate { saved_count }
+    } else {
+        Outcome::Computed { saved_count }
+    }
+}
+
+fn without_careers(inputs: &Reading) -> Outcome {
+    if inputs.has_analysis { Outcome::NoJobRecommendations } else { Outcome::NoProfileAnalysis }
+}

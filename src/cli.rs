@@ -1,0 +1,206 @@
+//! The command line.
+
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::app::{self, App};
+use crate::calculator::Outcome;
+use crate::config::{Config, DatabaseConfig};
+use crate::domain::UserId;
+use crate::storage::{ListingRecord, Store, StoreError};
+use crate::{import, lifecycle};
+
+type Result<T = ExitCode> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Keeps every user's job recommendations right and fresh.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Default, Subcommand)]
+enum Command {
+    /// Serve HTTP and background triggers (the default)
+    #[default]
+    Serve,
+    /// Bring the database schema up to date
+    Migrate,
+    /// Recalculate one user's list
+    Recalculate {
+        user_id: UserId,
+        /// Write even if nothing has changed
+        #[arg(long)]
+        force: bool,
+    },
+    /// Import job listings from a JSONL or CSV file, updating those that exist.
+    /// Exits with status 2 if lines were skipped
+    Import {
+        file: PathBuf,
+        /// The site of lines that do not name one
+        #[arg(long)]
+        site_name: Option<String>,
+    },
+    /// Show who holds a user's lock in Redis and remove it
+    Unlock { user_id: UserId },
+    /// Ask the service at HOST:PORT whether it is healthy (for containers)
+    Healthcheck,
+}
+
+impl Cli {
+    /// Runs the command.
+    pub async fn run(self, config: Config) -> Result {
+        match self.command.unwrap_or_default() {
+            Command::Serve => serve(&config).await,
+            Command::Migrate => {
+                app::open_store(&config).await?.close().await;
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Recalculate { user_id, force } => recalculate(&config, user_id, force).await,
+            Command::Import { file, site_name } => import(&config, &file, site_name.as_deref()).await,
+            Command::Unlock { user_id } => unlock(&config, user_id).await,
+            Command::Healthcheck => healthcheck(&config).await,
+        }
+    }
+}
+
+async fn serve(config: &Config) -> Result {
+    tracing::info!(?config, "starting");
+    let stop = lifecycle::stop_on_signals()?;
+    let Some(app) = stop.run_until_cancelled(App::build(config)).await else { return Ok(ExitCode::SUCCESS) };
+    let listener = TcpListener::bind((config.host, config.port))
+        .await
+        .map_err(|error| format!("cannot listen on {}:{}: {error}", config.host, config.port))?;
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "listening");
+    if matches!(config.database, DatabaseConfig::Sqlite { .. }) {
+        let api = format!("http://{address}/api/job-agent/recommendations");
+        writeln!(
+            std::io::stdout(),
+            "job-agent listens on http://{address}. Try:\n\n  \
+             curl -X POST '{api}/calculate/1'\n  curl '{api}/fast/1?limit=3'\n"
+        )?;
+    }
+    app?.serve(listener, stop).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn recalculate(config: &Config, user: UserId, force: bool) -> Result {
+    let app = App::build(config).await?;
+    let outcome = app.calculator.calculate(user, force).await;
+    app.close().await;
+    let (line, code) = match outcome? {
+        Outcome::Computed { saved_count } => (format!("computed: {saved_count} stored"), ExitCode::SUCCESS),
+        Outcome::UpToDate { saved_count } => (format!("up to date: {saved_count} stored"), ExitCode::SUCCESS),
+        Outcome::Queued => ("already in progress: the trigger is queued".to_owned(), ExitCode::from(2)),
+        Outcome::NoProfileAnalysis => ("the user has no analysis".to_owned(), ExitCode::from(2)),
+        Outcome::NoJobRecommendations => ("the user has no recommended careers".to_owned(), ExitCode::from(2)),
+    };
+    writeln!(std::io::stdout(), "user {user}: {line}")?;
+    Ok(code)
+}
+
+async fn import(config: &Config, path: &Path, site_name: Option<&str>) -> Result {
+    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let store = app::open_store(config).await?;
+    let progress = ProgressBar::new(file.metadata()?.len()).with_style(
+        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}")?,
+    );
+    let reader = BufReader::new(progress.wrap_read(file));
+    let mut batch = Batch { store: &*store, lines: Vec::new(), imported: 0, skipped: 0 };
+    for (line, record) in import::read_file(path, reader, site_name) {
+        match record {
+            Ok(record) => batch.push(line, record).await?,
+            Err(error) => batch.skip(line, &error),
+        }
+    }
+    batch.flush().await?;
+    progress.finish_and_clear();
+    let (imported, skipped) = (batch.imported, batch.skipped);
+    store.close().await;
+    writeln!(std::io::stdout(), "{imported} listings imported, {skipped} lines skipped")?;
+    Ok(if skipped == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// Listings on their way into the store.
+struct Batch<'a> {
+    store: &'a dyn Store,
+    lines: Vec<(u64, ListingRecord)>,
+    imported: usize,
+    skipped: usize,
+}
+
+impl Batch<'_> {
+    async fn push(&mut self, line: u64, record: ListingRecord) -> std::result::Result<(), StoreError> {
+        self.lines.push((line, record));
+        if self.lines.len() < import::BATCH_SIZE { Ok(()) } else { self.flush().await }
+    }
+
+    /// One transaction; if the database refuses a listing, each on its own, to find out which.
+    async fn flush(&mut self) -> std::result::Result<(), StoreError> {
+        let lines = std::mem::take(&mut self.lines);
+        let records: Vec<_> = lines.iter().map(|(_, record)| record.clone()).collect();
+        match self.store.import_listings(&records).await {
+            Ok(()) => self.imported += records.len(),
+            Err(StoreError::Refused(_)) => {
+                for (line, record) in lines {
+                    match self.store.import_listings(&[record]).await {
+                        Ok(()) => self.imported += 1,
+                        Err(error @ StoreError::Refused(_)) => self.skip(line, &error),
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, line: u64, error: &dyn std::error::Error) {
+        tracing::warn!(line, %error, "line skipped");
+        self.skipped += 1;
+    }
+}
+
+async fn unlock(config: &Config, user: UserId) -> Result {
+    let Some(redis) = app::connect_redis(config).await? else {
+        return Err("no Redis is configured: there are no locks to remove".into());
+    };
+    let line = match redis.holder(user).await? {
+        None => format!("user {user} is not locked"),
+        Some(holder) if redis.remove(user).await? => format!("user {user}: removed the lock of {holder}"),
+        Some(holder) => format!("user {user}: {holder} has just released the lock"),
+    };
+    writeln!(std::io::stdout(), "{line}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn healthcheck(config: &Config) -> Result {
+    // A service that listens everywhere is reached on the loopback address.
+    let host = match config.host {
+        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(3), get_health((host, config.port).into())).await??;
+    let healthy = answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200");
+    Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn get_health(address: SocketAddr) -> std::io::Result<String> {
+    let mut connection = TcpStream::connect(address).await?;
+    connection.write_all(b"GET /health HTTP/1.0\r\n\r\n").await?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await?;
+    Ok(answer)
+}

@@ -1,0 +1,143 @@
+//! The words of the field: users, listings, careers and what is recommended to whom.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A user of DreamPath: a positive 64-bit integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct UserId(i64);
+
+/// Why a text or number is not a [`UserId`].
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a user id is an integer from 1 to 9223372036854775807")]
+pub struct InvalidUserId;
+
+impl UserId {
+    /// The id as the database stores it.
+    pub fn get(self) -> i64 {
+        self.0
+    }
+}
+
+impl TryFrom<i64> for UserId {
+    type Error = InvalidUserId;
+
+    fn try_from(id: i64) -> Result<Self, InvalidUserId> {
+        if id > 0 { Ok(Self(id)) } else { Err(InvalidUserId) }
+    }
+}
+
+impl FromStr for UserId {
+    type Err = InvalidUserId;
+
+    /// Decimal digits only: `+1`, ` 1` and `0x1` are refused, so that one user has one spelling.
+    fn from_str(text: &str) -> Result<Self, InvalidUserId> {
+        if text.is_empty() || text.starts_with('0') || !text.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(InvalidUserId);
+        }
+        text.parse::<i64>().map_err(|_| InvalidUserId)?.try_into()
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The primary key of a row of `job_listings`.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct ListingId(pub i64);
+
+impl fmt::Display for ListingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One crawled job listing, as far as ranking looks at it. Columns that are NULL are empty texts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobListing {
+    pub id: ListingId,
+    pub title: String,
+    pub company: String,
+    pub description: String,
+    /// What the employer asks for, in the site's own words: `신입`, `경력 3~5년`, …
+    pub experience: String,
+    /// Comma- or line-separated.
+    pub tech_stack: String,
+    /// Free text or JSON.
+    pub required_skills: String,
+    pub crawled_at: Option<DateTime<Utc>>,
+}
+
+/// How well a career fits a user, from 0 to 10,000 (hundredths of a per cent).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MatchScore(u16);
+
+impl MatchScore {
+    /// A perfect match; also what a career has whose analysis states no score (nothing is invented).
+    pub const FULL: Self = Self(10_000);
+
+    /// From a fraction; what lies outside 0..=1 is clamped, NaN is 0.
+    pub fn from_fraction(fraction: f64) -> Self {
+        // A float-to-integer cast saturates and maps NaN to 0.
+        Self(((fraction * 10_000.0).round() as u16).min(10_000))
+    }
+
+    /// 0..=10,000.
+    pub fn basis_points(self) -> u16 {
+        self.0
+    }
+}
+
+/// A career that the user's analysis recommends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Career {
+    pub name: String,
+    pub category: Option<String>,
+    pub match_score: MatchScore,
+}
+
+/// Everything about a user that a calculation depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CareerProfile {
+    /// Best first; equal scores in the order in which the analysis names them.
+    pub careers: Vec<Career>,
+    /// Skills the user is known to have.
+    pub skills: Vec<String>,
+    /// Interests and strengths. Those that listings ask for as a skill count as skills.
+    pub interests: Vec<String>,
+    /// Years of work experience; `None` is unknown, 0 is a newcomer.
+    pub experience_years: Option<u8>,
+}
+
+/// A listing's score for a user in hundredths of a point, 0..=10,000 (0.00 to 100.00).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Score(pub u16);
+
+impl Score {
+    /// In points, 0.0 to 100.0.
+    pub fn points(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+}
+
+/// One row of a user's list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recommendation {
+    pub listing_id: ListingId,
+    pub score: Score,
+    /// Korean, shown to the user; states only evidence.
+    pub reason: String,
+    /// The stored `recommendation_data`: matched career, evidence and a breakdown that sums to the score.
+    pub data: Map<String, Value>,
+}

@@ -1,0 +1,95 @@
+//! `POST /api/job-agent/recommendations/calculate/{user_id}[?background=true][&force=true]`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::ApiState;
+use super::error::ApiError;
+use super::input::{EmptyBody, Parameters, User};
+use crate::calculator::Outcome;
+use crate::domain::UserId;
+
+/// What callers read; fields that do not apply are left out.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved_count: Option<usize>,
+    user_id: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    background: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queued: Option<bool>,
+}
+
+pub(super) async fn calculate(
+    State(state): State<ApiState>,
+    User(user): User,
+    parameters: Parameters,
+    _: EmptyBody,
+) -> Result<Response, ApiError> {
+    let (background, force) = (parameters.flag("background")?, parameters.flag("force")?);
+    if background {
+        let outcome = state.calculator.request(user).await.map_err(|error| ApiError::from(&*error))?;
+        state.queue.notify();
+        return Ok(match outcome {
+            Outcome::Queued => (StatusCode::ACCEPTED, Json(accepted(user))).into_response(),
+            outcome => Json(answer(user, &outcome)).into_response(),
+        });
+    }
+    let outcome = state.calculator.calculate(user, force).await.map_err(|error| ApiError::from(&*error))?;
+    Ok(Json(answer(user, &outcome)).into_response())
+}
+
+fn accepted(user: UserId) -> Answer {
+    Answer {
+        success: true,
+        message: Some(format!("사용자 {user}의 추천 계산이 백그라운드에서 시작되었습니다.")),
+        user_id: user.get(),
+        background: Some(true),
+        ..Answer::default()
+    }
+}
+
+fn answer(user: UserId, outcome: &Outcome) -> Answer {
+    let user_id = user.get();
+    let stored = |saved_count: usize, message: String| Answer {
+        success: true,
+        message: Some(message),
+        saved_count: Some(saved_count),
+        user_id,
+        background: Some(false),
+        skipped: Some(false),
+        ..Answer::default()
+    };
+    let failed = |error, code| Answer { error: Some(error), code: Some(code), user_id, ..Answer::default() };
+    match *outcome {
+        Outcome::Computed { saved_count } => {
+            stored(saved_count, format!("사용자 {user}의 추천이 계산되었습니다."))
+        }
+        Outcome::UpToDate { saved_count } => Answer {
+            skipped: Some(true),
+            code: Some("up_to_date"),
+            ..stored(saved_count, format!("사용자 {user}의 추천이 이미 최신 상태입니다."))
+        },
+        Outcome::Queued => Answer {
+            skipped: Some(true),
+            queued: Some(true),
+            ..failed("Already in progress", "already_in_progress")
+        },
+        Outcome::NoProfileAnalysis => failed("No profile analysis", "no_profile_analysis"),
+        Outcome::NoJobRecommendations => failed("No job recommendations", "no_job_recommendations"),
+    }
+}

@@ -1,0 +1,130 @@
+//! The only map from errors to status codes and to what users read.
+
+use std::any::Any;
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::calculator::CalculationError;
+use crate::storage::StoreError;
+
+/// Why a request is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ApiError {
+    #[error("Invalid user id")]
+    InvalidUserId,
+    #[error("Invalid query")]
+    InvalidQuery { parameter: &'static str, allowed: &'static str },
+    #[error("Malformed body")]
+    MalformedBody,
+    #[error("Body too large")]
+    BodyTooLarge,
+    #[error("Not found")]
+    UnknownPath,
+    #[error("Method not allowed")]
+    MethodNotAllowed,
+    #[error("Temporarily unavailable")]
+    Unavailable,
+    #[error("Calculation timed out")]
+    CalculationTimedOut,
+    #[error("Internal error")]
+    Internal,
+}
+
+/// The envelope of every error. `detail` is what the web client shows to the user.
+#[derive(Serialize)]
+struct Body {
+    success: bool,
+    error: String,
+    code: &'static str,
+    detail: String,
+}
+
+/// Seconds after which a client should try again when the database is unreachable.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+impl ApiError {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidUserId | Self::InvalidQuery { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::MalformedBody => StatusCode::BAD_REQUEST,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnknownPath => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unavailable | Self::CalculationTimedOut => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::InvalidUserId => "invalid_user_id",
+            Self::InvalidQuery { .. } => "invalid_query",
+            Self::MalformedBody => "malformed_body",
+            Self::BodyTooLarge => "body_too_large",
+            Self::UnknownPath => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::Unavailable => "unavailable",
+            Self::CalculationTimedOut => "calculation_timed_out",
+            Self::Internal => "internal_error",
+        }
+    }
+
+    fn detail(self) -> String {
+        match self {
+            Self::InvalidUserId => "사용자 ID는 1 이상의 정수여야 합니다.".to_owned(),
+            Self::InvalidQuery { parameter, allowed } => {
+                format!("쿼리 매개변수 {parameter}의 값이 올바르지 않습니다. 허용되는 값: {allowed}")
+            }
+            Self::MalformedBody => "요청 본문은 비어 있거나 JSON 객체여야 합니다.".to_owned(),
+            Self::BodyTooLarge => "요청 본문이 너무 큽니다.".to_owned(),
+            Self::UnknownPath => "요청한 경로를 찾을 수 없습니다.".to_owned(),
+            Self::MethodNotAllowed => "이 경로에서 지원하지 않는 메서드입니다.".to_owned(),
+            Self::Unavailable => "일시적으로 서비스를 이용할 수 없습니다. 잠시 후 다시 시도해 주세요.".to_owned(),
+            Self::CalculationTimedOut => "추천 계산이 제한 시간을 넘었습니다. 잠시 후 다시 시도해 주세요.".to_owned(),
+            Self::Internal => "내부 오류가 발생했습니다.".to_owned(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let body =
+            Body { success: false, error: self.to_string(), code: self.code(), detail: self.detail() };
+        let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+        }
+        response
+    }
+}
+
+/// The cause of a failed calculation has been logged by the run.
+impl From<&CalculationError> for ApiError {
+    fn from(error: &CalculationError) -> Self {
+        match error {
+            CalculationError::Store(StoreError::Unavailable(_) | StoreError::Conflict(_)) => Self::Unavailable,
+            CalculationError::TimedOut(_) => Self::CalculationTimedOut,
+            CalculationError::Store(_) | CalculationError::Panicked => Self::Internal,
+        }
+    }
+}
+
+/// Logs the cause and hides it from the client.
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a stored list could not be read");
+        match error {
+            StoreError::Unavailable(_) | StoreError::Conflict(_) => Self::Unavailable,
+            StoreError::Refused(_) | StoreError::Migration(_) => Self::Internal,
+        }
+    }
+}
+
+/// The answer to a request whose handler panicked; the panic hook has logged it.
+pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
+    ApiError::Internal.into_response()
+}

@@ -1,0 +1,81 @@
+//! `GET /api/job-agent/recommendations/fast/{user_id}?limit=20&min_score=0`: the stored list.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tokio::time::timeout;
+
+use super::error::ApiError;
+use super::input::{Parameters, User};
+use super::{ApiState, READ_TIMEOUT};
+use crate::storage::{StoredList, StoredRecommendation};
+
+/// The stored list, best first.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct List {
+    success: bool,
+    recommendations: Vec<Map<String, Value>>,
+    /// Stored recommendations that satisfy `min_score`, whatever the limit.
+    total_count: i64,
+    /// Whether the user has a stored list.
+    cached: bool,
+    calculated_at: Option<String>,
+    error: Option<String>,
+}
+
+pub(super) async fn fast(
+    State(state): State<ApiState>,
+    User(user): User,
+    parameters: Parameters,
+) -> Result<Json<List>, ApiError> {
+    let limit = parameters.integer("limit", 1..=100, 20, "1–100")?;
+    let min_score = parameters.integer("min_score", 0..=100, 0, "0–100")?;
+    let read = timeout(READ_TIMEOUT, state.store.stored_list(user, limit.into(), min_score)).await;
+    let StoredList { rows, total_count, calculated_at } = match read {
+        Ok(list) => list?,
+        Err(_) => {
+            tracing::error!(user_id = %user, "the database did not answer within {READ_TIMEOUT:?}");
+            return Err(ApiError::Unavailable);
+        }
+    };
+    Ok(Json(List {
+        success: true,
+        recommendations: rows.into_iter().map(recommendation).collect(),
+        total_count,
+        cached: calculated_at.is_some(),
+        calculated_at: calculated_at.map(timestamp),
+        error: None,
+    }))
+}
+
+fn timestamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// The listing's columns, the score, and every key of the stored data that is not already there.
+fn recommendation(row: StoredRecommendation) -> Map<String, Value> {
+    let listing = json!({
+        "id": row.listing_id,
+        "title": row.title,
+        "company": row.company,
+        "location": row.location,
+        "url": row.url,
+        "description": row.description,
+        "siteName": row.site_name,
+        "techStack": row.tech_stack,
+        "requiredSkills": row.required_skills,
+        "matchScore": row.match_score,
+        "matchReason": row.match_reason,
+        "experience": row.experience,
+        "matchedCareer": row.data.get("matchedCareer"),
+        "careerCategory": row.data.get("careerCategory"),
+    });
+    let mut fields = row.data;
+    if let Value::Object(listing) = listing {
+        fields.extend(listing);
+    }
+    fields
+}

@@ -1,0 +1,72 @@
+//! The HTTP interface: the router, and one file per resource. Only this module knows axum.
+
+mod calculate;
+mod error;
+mod fast;
+mod health;
+mod input;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::http::{HeaderValue, Method, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::CorsLayer;
+use tower_http::trace::TraceLayer;
+
+use crate::calculator::Calculator;
+use crate::queue::Queue;
+use crate::storage::Store;
+use error::ApiError;
+use tokio_util::task::TaskTracker;
+
+/// Largest request body. The only bodies are empty or `{}`.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+/// How long reading a stored list may take before the database counts as unreachable.
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What handlers need.
+#[derive(Clone)]
+pub struct ApiState {
+    pub calculator: Calculator,
+    pub queue: Queue,
+    pub store: Arc<dyn Store>,
+    /// Tracks requests that go on after their client has gone.
+    pub tasks: TaskTracker,
+}
+
+/// The service's router. `cors_origins` are the origins of pages that may call it from a browser.
+pub fn router(state: ApiState, cors_origins: &[HeaderValue]) -> Router {
+    let recommendations = Router::new()
+        .route("/calculate/{user_id}", post(calculate::calculate))
+        .route("/fast/{user_id}", get(fast::fast));
+    Router::new()
+        .nest("/api/job-agent/recommendations", recommendations)
+        .route("/health", get(health::health))
+        .fallback(|| async { ApiError::UnknownPath })
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(state.clone(), detach))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(cors(cors_origins))
+        .layer(TraceLayer::new_for_http())
+        .with_state(state)
+}
+
+/// Runs each request in a task of its own: a client that disconnects cancels nothing. A cancelled database
+/// call could leave a transaction open or a trigger half recorded.
+async fn detach(State(state): State<ApiState>, request: Request, next: Next) -> Result<Response, ApiError> {
+    state.tasks.spawn(next.run(request)).await.map_err(|_| ApiError::Internal)
+}
+
+fn cors(origins: &[HeaderValue]) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(origins.to_vec())
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
+}

@@ -1,0 +1,84 @@
+//! One calculation per user at a time: first a turn within this process, then, if Redis is configured, a
+//! lock that all instances share.
+//!
+//! The lock only saves work. That the stored rows are right is the database's doing (see
+//! [`crate::calculator`]), so a lock that expires or a Redis that is down never makes a wrong list.
+
+mod redis;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockable::{AsyncLimit, Lockable, LockableHashMap};
+use tokio::time::{Instant, timeout_at};
+
+pub use self::redis::{RedisLockConfig, RedisUserLock};
+use crate::domain::UserId;
+
+type Turns = LockableHashMap<UserId, ()>;
+
+/// Hands out [`UserGuard`]s.
+#[derive(Clone, Debug)]
+pub struct UserLocks {
+    turns: Arc<Turns>,
+    redis: Option<RedisUserLock>,
+    wait: Duration,
+}
+
+/// Proof that the holder is the only one in this process, and as far as Redis can tell anywhere, who
+/// calculates for the user. Release it explicitly; dropping it (a panic, a cancelled future) hands the
+/// release to a task.
+#[derive(Debug)]
+#[must_use = "the lock is released when the guard is dropped"]
+pub struct UserGuard {
+    // Declared first, dropped first: the next in this process must find the Redis key on its way out.
+    redis: Option<redis::RedisGuard>,
+    _turn: <Turns as Lockable<UserId, ()>>::OwnedGuard,
+}
+
+/// The lock could not be had in time.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Busy {
+    /// The token of the current holder, where it is known.
+    pub holder: Option<String>,
+}
+
+impl UserLocks {
+    /// Locks that wait at most `wait`; without `redis` they hold within this process only.
+    pub fn new(redis: Option<RedisUserLock>, wait: Duration) -> Self {
+        Self { turns: Arc::new(Turns::new()), redis, wait }
+    }
+
+    /// Waits for the user's turn in this process, then for the Redis lock. With Redis unreachable the
+    /// guard holds within this process only.
+    pub async fn acquire(&self, user: UserId) -> Result<UserGuard, Busy> {
+        let deadline = Instant::now() + self.wait;
+        let turn = self.turns.async_lock_owned(user, AsyncLimit::no_limit());
+        let Ok(turn) = timeout_at(deadline, turn).await else {
+            tracing::info!(user_id = %user, lock_holder = "this process", "gave up waiting for the lock");
+            return Err(Busy { holder: None });
+        };
+        let turn = turn.unwrap_or_else(|never: lockable::Never| match never {});
+        let redis = match &self.redis {
+            Some(redis) => redis.acquire(user, deadline).await?,
+            None => None,
+        };
+        Ok(UserGuard { redis, _turn: turn })
+    }
+
+    /// Waits until releases that were left to tasks are done.
+    pub async fn close(&self) {
+        if let Some(redis) = &self.redis {
+            redis.close().await;
+        }
+    }
+}
+
+impl UserGuard {
+    /// Releases the lock and waits until that is done.
+    pub async fn release(mut self) {
+        if let Some(redis) = self.redis.take() {
+            redis.release().await;
+        }
+    }
+}

@@ -1,0 +1,362 @@
+//! What other services stored about a user, in all its messy forms, read into a [`CareerProfile`].
+//!
+//! Nothing here fails: what cannot be read is left out and reported in [`Reading::ignored`], so that one
+//! broken column never costs a user the whole list.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::Value;
+
+use crate::domain::{Career, CareerProfile, MatchScore};
+use crate::storage::{MAX_CAREERS, ProfileAnalysis, StoredAnalysis, StoredCareer};
+
+/// Longest name of a career, in characters; what is longer is no name.
+const MAX_NAME_CHARS: usize = 200;
+/// Longest interest, strength or skill, in characters; what is longer is a sentence.
+const MAX_TERM_CHARS: usize = 40;
+/// Most interests and strengths taken into account.
+const MAX_TERMS: usize = 50;
+/// An interest below the middle of the scale (1–10) says what the user is *not* looking for.
+const MIN_INTEREST_LEVEL: f64 = 5.0;
+
+/// A user's analyses, read.
+#[derive(Debug, Default, PartialEq)]
+pub struct Reading {
+    /// Whether the user has any analysis at all, with or without careers.
+    pub has_analysis: bool,
+    pub profile: CareerProfile,
+    /// What could not be read, for the log.
+    pub ignored: Vec<String>,
+}
+
+impl Reading {
+    /// Reads a user's analyses. Careers come from `job_recommendations` if the user has any there, else
+    /// from the newest `career_analyses`.
+    pub fn of(stored: &StoredAnalysis) -> Self {
+        let mut reading = Self {
+            has_analysis: !stored.job_recommendations.is_empty()
+                || stored.career_analysis.is_some()
+                || stored.profile.is_some(),
+            ..Self::default()
+        };
+        let mut careers = stored.job_recommendations.iter().filter_map(from_row).collect::<Vec<_>>();
+        if let Some(analysis) = &stored.career_analysis {
+            if careers.is_empty() {
+                careers = reading.careers_of(analysis.recommended_careers.as_deref());
+            }
+            reading.interest_areas(analysis.interest_areas.as_deref());
+        }
+        reading.profile.careers = best_careers(careers, &mut reading.ignored);
+        if let Some(profile) = &stored.profile {
+            reading.profile_terms(profile);
+            reading.profile.experience_years = [&profile.summary, &profile.goals]
+                .into_iter()
+                .find_map(|text| experience_years(text.as_deref().unwrap_or_default()));
+        }
+        let mut seen = std::collections::HashSet::new();
+        reading.profile.interests.retain(|term| seen.insert(term.to_lowercase()));
+        reading.profile.interests.truncate(MAX_TERMS);
+        reading
+    }
+
+    fn careers_of(&mut self, text: Option<&str>) -> Vec<RawCareer> {
+        let Some(items) = self.json_items("recommended_careers", text) else { return Vec::new() };
+        let mut careers = Vec::new();
+        for item in &items {
+            match from_json(item) {
+                Some(career) => careers.push(career),
+                None => self.ignored.push(format!("recommended_careers: an entry without a name: {}", brief(item))),
+            }
+        }
+        careers
+    }
+
+    fn interest_areas(&mut self, text: Option<&str>) {
+        for item in self.json_items("interest_areas", text).unwrap_or_default() {
+            if item.get("level").and_then(number).is_some_and(|level| level < MIN_INTEREST_LEVEL) {
+                continue;
+            }
+            match item.as_str().or_else(|| item.get("name")?.as_str()) {
+                Some(name) => self.profile.interests.extend(term(name)),
+                None => self.ignored.push(format!("interest_areas: an entry without a name: {}", brief(&item))),
+            }
+        }
+    }
+
+    fn profile_terms(&mut self, profile: &ProfileAnalysis) {
+        for text in [&profile.strengths, &profile.interests] {
+            let text = text.as_deref().unwrap_or_default();
+            match serde_json::from_str::<Value>(text) {
+                Ok(value) => collect_terms(&value, &mut self.profile.interests),
+                Err(_) => collect_terms(&Value::String(text.to_owned()), &mut self.profile.interests),
+            }
+        }
+    }
+
+    /// The elements of a JSON column that should hold a list. A single object counts as a list of one; a
+    /// list that was encoded twice is decoded twice.
+    fn json_items(&mut self, column: &str, text: Option<&str>) -> Option<Vec<Value>> {
+        let text = text.map(str::trim).filter(|text| !text.is_empty())?;
+        let mut value = serde_json::from_str(text);
+        if let Ok(Value::String(inner)) = &value {
+            value = serde_json::from_str(inner);
+        }
+        match value {
+            Ok(Value::Array(items)) => Some(items),
+            Ok(object @ Value::Object(_)) => Some(vec![object]),
+            Ok(Value::Null) => None,
+            Ok(other) => {
+                self.ignored.push(format!("{column}: not a list: {}", brief(&other)));
+                None
+            }
+            Err(error) => {
+                self.ignored.push(format!("{column}: not JSON: {error}"));
+                None
+            }
+        }
+    }
+}
+
+/// A career with its score as written: 0–1 or 0–100.
+struct RawCareer {
+    name: String,
+    category: Option<String>,
+    score: Option<f64>,
+}
+
+fn from_row(row: &StoredCareer) -> Option<RawCareer> {
+    Some(RawCareer {
+        name: career_name(row.job_name.as_deref()?)?,
+        category: row.category.as_deref().and_then(non_empty),
+        score: row.match_score.as_deref().and_then(|score| score.trim().parse().ok()),
+    })
+}
+
+fn from_json(item: &Value) -> Option<RawCareer> {
+    if let Value::String(name) = item {
+        return Some(RawCareer { name: career_name(name)?, category: None, score: None });
+    }
+    let first = |keys: [&str; 3]| keys.into_iter().find_map(|key| item.get(key));
+    Some(RawCareer {
+        name: career_name(first(["careerName", "name", "career_name"])?.as_str()?)?,
+        category: item.get("category").and_then(Value::as_str).and_then(non_empty),
+        score: first(["matchScore", "match_score", "score"]).and_then(number),
+    })
+}
+
+/// The best [`MAX_CAREERS`], best first. If any score is above 1, all are per cent. A career without a
+/// readable score ranks with the lowest of the others; where none has one, evidence alone decides.
+fn best_careers(raw: Vec<RawCareer>, ignored: &mut Vec<String>) -> Vec<Career> {
+    let per_cent = raw.iter().any(|career| career.score.is_some_and(|score| score > 1.0));
+    let scale = if per_cent { 100.0 } else { 1.0 };
+    let mut readable = |career: &RawCareer| {
+        let score = career.score?;
+        if (0.0..=scale).contains(&score) {
+            return Some(MatchScore::from_fraction(score / scale));
+        }
+        ignored.push(format!("match score of {:?} out of range: {score}", career.name));
+        None
+    };
+    let scores: Vec<_> = raw.iter().map(&mut readable).collect();
+    let lowest = scores.iter().flatten().min().copied().unwrap_or(MatchScore::FULL);
+    let mut careers: Vec<Career> = Vec::with_capacity(raw.len());
+    for (career, score) in raw.into_iter().zip(scores) {
+        careers.push(Career {
+            name: career.name,
+            category: career.category,
+            match_score: score.unwrap_or(lowest),
+        });
+    }
+    // Stable: equal scores keep the order of the analysis.
+    careers.sort_by_key(|career| std::cmp::Reverse(career.match_score));
+    let mut names = std::collections::HashSet::new();
+    careers.retain(|career| names.insert(career.name.to_lowercase()));
+    careers.truncate(MAX_CAREERS);
+    careers
+}
+
+/// Terms of a list, of an object (its texts, or its keys where the values are numbers), or of plain text
+/// with separators.
+fn collect_terms(value: &Value, terms: &mut Vec<String>) {
+    match value {
+        Value::String(text) => terms.extend(
+            text.split(|c: char| ",;\n\r\t|·•/、".contains(c)).filter_map(term),
+        ),
+        Value::Array(items) => items.iter().for_each(|item| match item.get("name") {
+            Some(name) => collect_terms(name, terms),
+            None => collect_terms(item, terms),
+        }),
+        Value::Object(fields) => fields.iter().for_each(|(key, value)| match value {
+            Value::Number(_) | Value::Bool(true) => terms.extend(term(key)),
+            value => collect_terms(value, terms),
+        }),
+        _ => {}
+    }
+}
+
+fn term(text: &str) -> Option<String> {
+    non_empty(text).filter(|text| text.chars().count() <= MAX_TERM_CHARS)
+}
+
+fn career_name(text: &str) -> Option<String> {
+    non_empty(text).filter(|name| name.chars().count() <= MAX_NAME_CHARS)
+}
+
+/// The text with white space and control characters folded, if anything is left.
+fn non_empty(text: &str) -> Option<String> {
+    let folded = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let folded = folded.collect::<Vec<_>>().join(" ");
+    (!folded.is_empty()).then_some(folded)
+}
+
+/// A number, or a text that holds one, with or without a per-cent sign.
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().trim_end_matches('%').trim_end().parse().ok(),
+        _ => None,
+    }
+}
+
+fn brief(value: &Value) -> String {
+    value.to_string().chars().take(60).collect()
+}
+
+static YEARS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)경력\s*(\d{1,2})\s*년|(\d{1,2})\s*년\s*(?:차|경력|이상)|(\d{1,2})\+?\s*years?").expect("a valid pattern")
+});
+
+/// Years of work experience that a text states: `경력 3년`, `5년차`, `3 years`; 0 for `신입`.
+fn experience_years(text: &str) -> Option<u8> {
+    if let Some(found) = YEARS.captures(text) {
+        let digits = (1..=3).find_map(|group| found.get(group))?;
+        return digits.as_str().parse().ok();
+    }
+    text.contains("신입").then_some(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::storage::CareerAnalysis;
+
+    fn careers(json: &str) -> Vec<(String, u16)> {
+        let reading = Reading::of(&StoredAnalysis {
+            career_analysis: Some(CareerAnalysis {
+                recommended_careers: Some(json.to_owned()),
+                interest_areas: None,
+            }),
+            ..StoredAnalysis::default()
+        });
+        let careers = reading.profile.careers.into_iter();
+        careers.map(|career| (career.name, career.match_score.basis_points())).collect()
+    }
+
+    fn interests(strengths: &str) -> Vec<String> {
+        let profile = ProfileAnalysis { strengths: Some(strengths.to_owned()), ..ProfileAnalysis::default() };
+        Reading::of(&StoredAnalysis { profile: Some(profile), ..StoredAnalysis::default() }).profile.interests
+    }
+
+    #[test]
+    fn every_spelling_of_a_careers_name_is_read() {
+        let json = r#"[{"careerName":"가"},{"name":"나"},{"career_name":"다"},"라",{"other":1},7,null]"#;
+        let names: Vec<_> = careers(json).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["가", "나", "다", "라"]);
+    }
+
+    #[test]
+    fn scores_are_fractions_unless_one_of_them_is_above_one() {
+        let fractions = r#"[{"name":"a","matchScore":0.57},{"name":"b","matchScore":1}]"#;
+        assert_eq!(careers(fractions), [("b".to_owned(), 10_000), ("a".to_owned(), 5_700)]);
+        let per_cent = r#"[{"name":"a","matchScore":57},{"name":"b","matchScore":1},{"name":"c","matchScore":"80%"}]"#;
+        let expected = [("c".to_owned(), 8_000), ("a".to_owned(), 5_700), ("b".to_owned(), 100)];
+        assert_eq!(careers(per_cent), expected);
+    }
+
+    #[test]
+    fn a_missing_score_ranks_with_the_lowest_and_is_never_invented() {
+        assert_eq!(careers(r#"["a","b"]"#), [("a".to_owned(), 10_000), ("b".to_owned(), 10_000)]);
+        let mixed = r#"[{"name":"a"},{"name":"b","matchScore":0.9},{"name":"c","matchScore":0.4},{"name":"d","matchScore":-3}]"#;
+        let scores: Vec<_> = careers(mixed).into_iter().map(|(_, score)| score).collect();
+        assert_eq!(scores, [9_000, 4_000, 4_000, 4_000]);
+    }
+
+    #[test]
+    fn careers_of_job_recommendations_are_preferred() {
+        let reading = Reading::of(&StoredAnalysis {
+            job_recommendations: vec![StoredCareer {
+                job_name: Some("회계사".into()),
+                match_score: Some("92.5".into()),
+                category: Some("금융".into()),
+            }],
+            career_analysis: Some(CareerAnalysis {
+                recommended_careers: Some(r#"["요리사"]"#.into()),
+                interest_areas: Some(r#"[{"name":"숫자","level":8},{"name":"운동","level":2},"독서"]"#.into()),
+            }),
+            profile: None,
+        });
+        assert_eq!(reading.profile.careers[0].name, "회계사");
+        assert_eq!(reading.profile.careers[0].match_score.basis_points(), 9_250);
+        assert_eq!(reading.profile.interests, ["숫자", "독서"]);
+        assert!(reading.ignored.is_empty());
+    }
+
+    #[test]
+    fn terms_are_read_from_lists_objects_and_plain_text() {
+        let expected = ["Java", "문제 해결"];
+        assert_eq!(interests(r#"["Java", "문제 해결", "java"]"#), expected);
+        assert_eq!(interests(r#"[{"name":"Java"},{"name":"문제 해결"}]"#), expected);
+        assert_eq!(interests(r#"{"기술":["Java"],"성향":"문제 해결"}"#), expected);
+        assert_eq!(interests(r#"{"Java":90,"문제 해결":80}"#), expected);
+        assert_eq!(interests("Java, 문제   해결"), expected);
+        assert!(interests(&"아주 긴 문장입니다 ".repeat(10)).is_empty());
+    }
+
+    #[test]
+    fn rubbish_is_reported_and_ignored() {
+        let reading = Reading::of(&StoredAnalysis {
+            career_analysis: Some(CareerAnalysis {
+                recommended_careers: Some("{{{ not json".into()),
+                interest_areas: Some("42".into()),
+            }),
+            ..StoredAnalysis::default()
+        });
+        assert!(reading.has_analysis && reading.profile.careers.is_empty());
+        assert_eq!(reading.ignored.len(), 2);
+    }
+
+    #[test]
+    fn years_of_experience_are_found_in_prose() {
+        assert_eq!(experience_years("백엔드 경력 3년의 개발자"), Some(3));
+        assert_eq!(experience_years("5년차 디자이너"), Some(5));
+        assert_eq!(experience_years("7 years in data"), Some(7));
+        assert_eq!(experience_years("신입으로 지원합니다"), Some(0));
+        assert_eq!(experience_years("2019년에 졸업"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_reading_fail(text in ".{0,80}", json in "[\\[\\]{}\",:a-z0-9.\\-]{0,40}") {
+            for text in [text, json] {
+                let reading = Reading::of(&StoredAnalysis {
+                    job_recommendations: vec![StoredCareer { job_name: Some(text.clone()), ..StoredCareer::default() }],
+                    career_analysis: Some(CareerAnalysis {
+                        recommended_careers: Some(text.clone()),
+                        interest_areas: Some(text.clone()),
+                    }),
+                    profile: Some(ProfileAnalysis {
+                        interests: Some(text.clone()),
+                        strengths: Some(text.clone()),
+                        goals: Some(text.clone()),
+                        summary: Some(text),
+                    }),
+                });
+                prop_assert!(reading.profile.careers.len() <= MAX_CAREERS);
+                prop_assert!(reading.profile.interests.len() <= MAX_TERMS);
+            }
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The immutable snapshot of all listings that recommendations are computed from.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::cache::Cache;
+use super::candidates::{Candidates, KEPT};
+use super::plan::Plan;
+use super::rarity;
+use super::segment::{Field, ListingSet, SEGMENT_LISTINGS, Segment};
+use super::segment_builder::SegmentBuilder;
+use super::skills::{TermHits, is_listed, term_tokens};
+use super::text::{Token, compact};
+use super::vocabulary::Vocabulary;
+use crate::domain::{JobListing, ListingId};
+
+/// Careers whose candidates are kept; at a million listings one takes about half a megabyte.
+const CACHED_CAREERS: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
+/// Skills and interests whose listings are kept; at a million listings one takes a quarter of a megabyte.
+const CACHED_TERMS: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
+
+/// All listings of one version, searchable. Share it by `Arc`; a refresh makes a new one.
+#[derive(Debug)]
+pub struct Catalogue {
+    version: i64,
+    vocabulary: Arc<Vocabulary>,
+    parts: Vec<Part>,
+    /// Listings that are not dead.
+    live: usize,
+    /// The newest day on which a listing was seen; the "today" of freshness.
+    newest_day: u16,
+    careers: Cache<CareerIndex>,
+    terms: Cache<TermIndex>,
+}
+
+/// A segment and those of its listings that a refresh has replaced or deleted.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub segment: Arc<Segment>,
+    pub dead: Option<Arc<ListingSet>>,
+}
+
+impl Part {
+    /// Whether a listing still stands.
+    pub fn is_live(&self, listing: u16) -> bool {
+        self.dead.as_ref().is_none_or(|dead| !dead.contains(listing))
+    }
+
+    fn live(&self) -> usize {
+        self.segment.len() - self.dead.as_ref().map_or(0, |dead| dead.len())
+    }
+}
+
+/// A career's candidates in every part, and the plan they were found by.
+#[derive(Debug)]
+pub(super) struct CareerIndex {
+    pub plan: Plan,
+    /// One per part of the catalogue, with the segment's number.
+    pub parts: Vec<(u64, Arc<Candidates>)>,
+}
+
+/// The listings that name a term, in every part.
+#[derive(Debug)]
+pub(super) struct TermIndex {
+    pub parts: Vec<(u64, Arc<TermHits>)>,
+}
+
+/// Collects listings for a [`Catalogue`].
+pub struct CatalogueBuilder {
+    vocabulary: Arc<Vocabulary>,
+    parts: Vec<Part>,
+    open: SegmentBuilder,
+}
+
+impl CatalogueBuilder {
+    /// An empty catalogue to be.
+    pub fn new(vocabulary: Arc<Vocabulary>) -> Self {
+        Self { vocabulary, parts: Vec::new(), open: SegmentBuilder::default() }
+    }
+
+    /// Adds a listing, in any order. Of two listings with one id the later counts.
+    pub fn push(&mut self, listing: &JobListing) {
+        self.open.push(listing);
+        if self.open.len() == SEGMENT_LISTINGS {
+            self.close_segment();
+        }
+    }
+
+    fn close_segment(&mut self) {
+        let segment = std::mem::take(&mut self.open).finish();
+        let ids: Vec<i64> = segment.facts().iter().map(|facts| facts.id).collect();
+        bury(&mut self.parts, &ids);
+        self.parts.push(Part { segment: Arc::new(segment), dead: None });
+    }
+
+    /// The catalogue of everything pushed.
+    pub fn finish(mut self, version: i64) -> Catalogue {
+        if self.open.len() > 0 {
+            self.close_segment();
+        }
+        let (careers, terms) = (Cache::new(CACHED_CAREERS), Cache::new(CACHED_TERMS));
+        Catalogue::new(version, self.vocabulary, self.parts, careers, terms)
+    }
+}
+
+/// Marks the listings with these ids (ascending) as dead.
+fn bury(parts: &mut [Part], ids: &[i64]) {
+    for part in parts {
+        let (Some(first), Some(last)) = (part.segment.facts().first(), part.segment.facts().last()) else { continue };
+        let from = ids.partition_point(|&id| id < first.id);
+        let to = ids.partition_point(|&id| id <= last.id);
+        let found: Vec<u16> = ids[from..to].iter().filter_map(|&id| part.segment.find(id)).collect();
+        if !found.is_empty() {
+            let listings = part.segment.len();
+            let dead = part.dead.get_or_insert_with(|| Arc::new(ListingSet::empty(listings)));
+            let dead = Arc::make_mut(dead);
+            for listing in found {
+                dead.insert(listing);
+            }
+        }
+    }
+}
+
+impl Catalogue {
+    fn new(
+        version: i64,
+        vocabulary: Arc<Vocabulary>,
+        parts: Vec<Part>,
+        careers: Cache<CareerIndex>,
+        terms: Cache<TermIndex>,
+    ) -> Self {
+        let live = parts.iter().map(Part::live).sum();
+        let newest_day = parts.iter().filter_map(newest_day).max().unwrap_or(0);
+        Self { version, vocabulary, parts, live, newest_day, careers, terms }
+    }
+
+    /// The version it was built as; ordered.
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// Number of listings.
+    pub fn len(&self) -> usize {
+        self.live
+    }
+
+    /// Whether there is nothing to recommend.
+    pub fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    /// Estimated heap use, caches included.
+    pub fn memory_bytes(&self) -> usize {
+        let parts = self.parts.iter().map(|part| {
+            let dead = part.dead.as_ref().map_or(0, |dead| size_of_val(dead.words()));
+            part.segment.memory_bytes() + dead
+        });
+        let careers = self.careers.total(|career| career.parts.iter().map(|(_, c)| c.memory_bytes()).sum());
+        let terms = self.terms.total(|term| term.parts.iter().map(|(_, hits)| hits.memory_bytes()).sum());
+        parts.sum::<usize>() + careers + terms
+    }
+
+    /// The catalogue after some listings were added or changed and others deleted. Searches give what a
+    /// catalogue built anew from the resulting listings would give.
+    pub fn with_changes(&self, version: i64, changed: &[JobListing], deleted: &[ListingId]) -> Self {
+        let mut gone: Vec<i64> = deleted.iter().map(|id| id.0).collect();
+        gone.extend(changed.iter().map(|listing| listing.id.0));
+        gone.sort_unstable();
+        let mut parts = self.parts.clone();
+        bury(&mut parts, &gone);
+        let mut added = CatalogueBuilder::new(Arc::clone(&self.vocabulary));
+        changed.iter().for_each(|listing| added.push(listing));
+        if added.open.len() > 0 {
+            added.close_segment();
+        }
+        parts.extend(added.parts);
+        parts.retain(|part| part.live() > 0);
+        let vocabulary = Arc::clone(&self.vocabulary);
+        Self::new(version, vocabulary, parts, self.careers.successor(), self.terms.successor())
+    }
+
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
+    }
+
+    pub(super) fn newest_day(&self) -> u16 {
+        self.newest_day
+    }
+
+    /// The candidates of a career, from the cache where it has them.
+    pub(super) fn career(&self, name: &str) -> Arc<CareerIndex> {
+        self.careers.get(&compact(name), |older| {
+            let plan = self.plan(name);
+            let older = older.filter(|older| older.plan == plan);
+            let parts = self.parts.iter().map(|part| {
+                let number = part.segment.number();
+                let known = older.and_then(|older| by_number(&older.parts, number));
+                (number, known.unwrap_or_else(|| Arc::new(Candidates::find(&part.segment, &plan, KEPT))))
+            });
+            CareerIndex { parts: parts.collect(), plan }
+        })
+    }
+
+    /// A career's phrases, weighed by how rare their tokens are in this catalogue's titles.
+    pub(super) fn plan(&self, career: &str) -> Plan {
+        Plan::new(career, &self.vocabulary, |spellings| {
+            let having = spellings.iter().map(|&token| self.titles_with(token)).sum();
+            rarity::weight(having, self.live)
+        })
+    }
+
+    fn titles_with(&self, token: Token) -> usize {
+        let titles = self.parts.iter().map(|part| {
+            let titles = part.segment.postings(token)[Field::Title as usize];
+            match part.dead {
+                Some(_) => titles.iter().filter(|&&listing| part.is_live(listing)).count(),
+                None => titles.len(),
+            }
+        });
+        titles.sum()
+    }
+
+    /// The listings that name a skill or an interest, from the cache where it has them.
+    pub(super) fn term(&self, term: &str) -> Arc<TermIndex> {
+        self.terms.get(&compact(term), |older| {
+            let tokens = term_tokens(term);
+            let parts = self.parts.iter().map(|part| {
+                let number = part.segment.number();
+                let known = older.and_then(|older| by_number(&older.parts, number));
+                (number, known.unwrap_or_else(|| Arc::new(TermHits::find(&part.segment, &tokens))))
+            });
+            TermIndex { parts: parts.collect() }
+        })
+    }
+
+    /// Whether any listing lists this very term as a skill.
+    pub(super) fn knows_skill(&self, term: &str) -> bool {
+        self.parts.iter().any(|part| is_listed(&part.segment, part.dead.as_deref(), term))
+    }
+}
+
+fn by_number<T>(parts: &[(u64, Arc<T>)], number: u64) -> Option<Arc<T>> {
+    parts.iter().find(|(other, _)| *other == number).map(|(_, value)| Arc::clone(value))
+}
+
+fn newest_day(part: &Part) -> Option<u16> {
+    let facts = part.segment.facts().iter().enumerate();
+    facts.filter(|(listing, _)| part.is_live(*listing as u16)).map(|(_, facts)| facts.day).max()
+}

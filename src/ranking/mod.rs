@@ -1,0 +1,33 @@
+//! Which listings fit a user, how well, and why: pure and synchronous.
+//!
+//! A [`Catalogue`] is an immutable snapshot of all listings. Its [`CatalogueBuilder`] cuts titles, skills and
+//! texts into tokens (`text`, `title`) and inverts them (`segment`). A career becomes weighted phrases
+//! (`vocabulary`, `plan`), its candidates are found once per catalogue (`candidates`, `cache`), and a user's
+//! careers are merged (`recommend`, `select`) by a score with its breakdown (`score`) and reasons (`explain`).
+
+mod cache;
+mod candidates;
+mod catalogue;
+mod experience;
+mod explain;
+mod korean;
+mod lint;
+mod phrase;
+mod plan;
+mod rarity;
+mod recommend;
+mod score;
+mod segment;
+mod segment_builder;
+mod select;
+mod skills;
+mod text;
+mod title;
+mod vocabulary;
+
+pub use catalogue::{Catalogue, CatalogueBuilder};
+pub use vocabulary::{Vocabulary, VocabularyError};
+
+/// Raised whenever the same profile and listings could get another score, order or text than before; results
+/// of an older revision are then computed anew.
+pub const SCORING_CODE_REVISION: u32 = 1;

@@ -1,0 +1,228 @@
+//! The score of one listing for one career: five components, their weights, and a breakdown that sums to it.
+//!
+//! `score = 100 · m · Q`, where m is how well the career fits the user and Q the weighted mean of the
+//! components that have data. Everything is integer arithmetic: components in 1/10,000, scores in hundredths
+//! of a point, so that two machines can never disagree about a tie.
+
+use serde_json::{Map, Number, Value};
+
+use crate::domain::{MatchScore, Score};
+
+/// A component's full value.
+pub const FULL: u16 = 10_000;
+
+/// Below this a listing is not recommended at all.
+pub const FLOOR: Score = Score(1_500);
+
+/// The five components in 0..=[`FULL`]; `None` has no data and takes no part in the mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Components {
+    /// How much of the career's name the listing shows, above all in its title.
+    pub title: u16,
+    /// Share of the user's skills that the listing names.
+    pub skills: Option<u16>,
+    /// How well the user's years fit the asked ones.
+    pub experience: Option<u16>,
+    /// Interests and strengths that the listing names.
+    pub interests: Option<u16>,
+    /// How new the listing is.
+    pub freshness: Option<u16>,
+}
+
+/// Weights of title, skills, experience, interests and freshness, in points.
+const WEIGHTS: [u32; 5] = [70, 18, 5, 4, 3];
+const NAMES: [&str; 5] = ["title", "skills", "experience", "interests", "freshness"];
+
+impl Components {
+    fn as_array(&self) -> [Option<u16>; 5] {
+        [Some(self.title), self.skills, self.experience, self.interests, self.freshness]
+    }
+
+    /// Weighted sum (≤ 1,000,000) and the weight of what has data (≤ 100).
+    fn weighted(&self) -> (u32, u32) {
+        let present = self.as_array().into_iter().zip(WEIGHTS);
+        present.fold((0, 0), |(sum, weight), (value, w)| match value {
+            Some(value) => (sum + w * u32::from(value), weight + w),
+            None => (sum, weight),
+        })
+    }
+
+    /// The score for a career that fits the user as `career` says; rounded half up.
+    pub fn score(&self, career: MatchScore) -> Score {
+        let (sum, weight) = self.weighted();
+        let scaled = u64::from(career.basis_points()) * u64::from(sum);
+        let unit = u64::from(weight) * u64::from(FULL);
+        Score(((scaled + unit / 2) / unit) as u16)
+    }
+
+    /// Each component's share of `score`, in points with two decimals; the shares sum to it exactly
+    /// (largest remainders are rounded up).
+    pub fn breakdown(&self, score: Score) -> Map<String, Value> {
+        let (sum, _) = self.weighted();
+        let values = self.as_array();
+        let mut shares: Vec<(usize, u32, u32)> = Vec::with_capacity(values.len());
+        for (index, value) in values.iter().enumerate() {
+            if let Some(value) = value {
+                let part = u64::from(WEIGHTS[index] * u32::from(*value)) * u64::from(score.0);
+                let (whole, left) = (part / u64::from(sum.max(1)), part % u64::from(sum.max(1)));
+                shares.push((index, whole as u32, left as u32));
+            }
+        }
+        let missing = u32::from(score.0) - shares.iter().map(|share| share.1).sum::<u32>();
+        shares.sort_by_key(|&(index, _, left)| (std::cmp::Reverse(left), index));
+        for share in shares.iter_mut().take(missing as usize) {
+            share.1 += 1;
+        }
+        shares.sort_by_key(|share| share.0);
+        shares.into_iter().map(|(index, share, _)| (NAMES[index].to_owned(), points(share))).collect()
+    }
+}
+
+/// Hundredths as a JSON number that a database's JSON type keeps as it is.
+fn points(hundredths: u32) -> Value {
+    if hundredths.is_multiple_of(100) {
+        return Value::from(hundredths / 100);
+    }
+    Number::from_f64(f64::from(hundredths) / 100.0).map_or(Value::Null, Value::Number)
+}
+
+/// The most a listing can reach whose title component is `title`, when no more than `skills` of the skills
+/// component is possible. Components that lack data cannot lift it: each of them is counted as full here,
+/// and a full component never lowers a mean.
+pub fn upper_bound(title: u16, skills: Option<u16>, career: MatchScore, has_years: bool, has_interests: bool) -> Score {
+    Components {
+        title,
+        skills,
+        experience: has_years.then_some(FULL),
+        interests: has_interests.then_some(FULL),
+        freshness: Some(FULL),
+    }
+    .score(career)
+}
+
+/// `hits` in 1/10,000 of a skill, against four skills or as many as the user has. The first skill found says
+/// more than the fourth: what is missing counts with its cube (1 of 4 found is 0.58, 2 are 0.88).
+pub fn skills_component(hits: u32, known: usize) -> Option<u16> {
+    let asked = known.min(4) as u32;
+    if asked == 0 {
+        return None;
+    }
+    let full = u64::from(FULL);
+    let missing = u64::from(asked * u32::from(FULL) - hits.min(asked * u32::from(FULL))) / u64::from(asked);
+    Some((full - missing.pow(3) / full.pow(2)) as u16)
+}
+
+/// Two interests found are enough for the full value.
+pub fn interests_component(hits: u32, known: usize) -> Option<u16> {
+    (known > 0).then(|| (hits.min(2) * u32::from(FULL) / 2) as u16)
+}
+
+/// A listing is fresh for this many days …
+const FRESH_DAYS: u32 = 3;
+/// … and stale from this many on.
+const STALE_DAYS: u32 = 90;
+
+/// Freshness of a listing that was seen `age` days before the catalogue's newest.
+pub fn freshness_component(age: u32) -> u16 {
+    let left = STALE_DAYS.saturating_sub(age.max(FRESH_DAYS));
+    (left * u32::from(FULL) / (STALE_DAYS - FRESH_DAYS)) as u16
+}
+
+/// What a year too few costs, and a year too many (a senior can do a junior's work).
+const MISSING_YEAR: u32 = 2_500;
+const SURPLUS_YEAR: u32 = 1_000;
+
+/// The user's years against the asked range of years, both ends included.
+pub fn experience_component(years: u8, asked: (u8, u8)) -> u16 {
+    let missing = u32::from(asked.0.saturating_sub(years));
+    let surplus = u32::from(years.saturating_sub(asked.1));
+    let loss = missing * MISSING_YEAR + surplus * SURPLUS_YEAR;
+    u32::from(FULL).saturating_sub(loss) as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn components() -> impl Strategy<Value = Components> {
+        let part = || proptest::option::of(0..=FULL);
+        (0..=FULL, part(), part(), part(), part()).prop_map(|(title, skills, experience, interests, freshness)| {
+            Components { title, skills, experience, interests, freshness }
+        })
+    }
+
+    fn career() -> impl Strategy<Value = MatchScore> {
+        (0.0..=1.0).prop_map(MatchScore::from_fraction)
+    }
+
+    proptest! {
+        #[test]
+        fn a_score_never_exceeds_the_career_match(c in components(), m in career()) {
+            prop_assert!(c.score(m).0 <= m.basis_points());
+        }
+
+        #[test]
+        fn more_of_a_component_never_lowers_the_score(c in components(), m in career(), more in 0..=FULL) {
+            let raise = |value: u16| value.max(more);
+            let better = [
+                Components { title: raise(c.title), ..c },
+                Components { skills: c.skills.map(raise), ..c },
+                Components { experience: c.experience.map(raise), ..c },
+                Components { interests: c.interests.map(raise), ..c },
+                Components { freshness: c.freshness.map(raise), ..c },
+            ];
+            for raised in better {
+                prop_assert!(raised.score(m) >= c.score(m));
+            }
+        }
+
+        #[test]
+        fn the_breakdown_sums_to_the_score(c in components(), m in career()) {
+            let score = c.score(m);
+            let breakdown = c.breakdown(score);
+            let sum: u32 = breakdown.values().map(|v| (v.as_f64().unwrap() * 100.0).round() as u32).sum();
+            prop_assert_eq!(sum, u32::from(score.0));
+            let present = c.as_array().iter().flatten().count();
+            prop_assert_eq!(breakdown.len(), present);
+        }
+
+        #[test]
+        fn the_bound_holds(c in components(), m in career()) {
+            let bound = upper_bound(c.title, c.skills, m, c.experience.is_some(), c.interests.is_some());
+            prop_assert!(c.score(m) <= bound);
+        }
+    }
+
+    #[test]
+    fn all_components_full_give_the_career_match_itself() {
+        let full = Some(FULL);
+        let all = Components { title: FULL, skills: full, experience: full, interests: full, freshness: full };
+        assert_eq!(all.score(MatchScore::from_fraction(0.95)), Score(9_500));
+    }
+
+    #[test]
+    fn every_skill_found_helps_and_the_first_most() {
+        let found: Vec<_> = (0..=5).map(|hits| skills_component(hits * u32::from(FULL), 6).unwrap()).collect();
+        assert_eq!(found, [0, 5_782, 8_750, 9_844, FULL, FULL]);
+        assert_eq!(skills_component(0, 0), None);
+        assert_eq!(skills_component(u32::from(FULL), 1), Some(FULL));
+    }
+
+    #[test]
+    fn freshness_runs_from_three_days_to_ninety() {
+        assert_eq!(freshness_component(0), FULL);
+        assert_eq!(freshness_component(3), FULL);
+        assert!(freshness_component(4) < FULL);
+        assert_eq!(freshness_component(90), 0);
+        assert_eq!(freshness_component(u32::MAX), 0);
+    }
+
+    #[test]
+    fn years_inside_the_asked_range_are_a_full_match() {
+        assert_eq!(experience_component(3, (3, 5)), FULL);
+        assert_eq!(experience_component(5, (3, 5)), FULL);
+        assert!(experience_component(2, (3, 5)) < experience_component(6, (3, 5)));
+        assert_eq!(experience_component(0, (9, 12)), 0);
+    }
+}

@@ -1,0 +1,214 @@
+//! Cuts listings into tokens and inverts them into a [`Segment`].
+
+use rustc_hash::FxHashMap;
+
+use super::experience::asked_years;
+use super::segment::{FIELDS, Facts, Field, Segment};
+use super::skills::listed_skills;
+use super::text::{Lexeme, Token, hangul_tokens, hash_parts, is_hangul, is_stop_word, lexemes, normalise, plain_name, stem};
+use super::title::{company_key, title_key, title_parts};
+use crate::domain::JobListing;
+
+const NONE: u32 = u32::MAX;
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// Collects listings in any order.
+#[derive(Default)]
+pub struct SegmentBuilder {
+    facts: Vec<Facts>,
+    /// Where the occurrences of each listing end.
+    ends: Vec<usize>,
+    /// `token number * FIELDS + field` of every distinct token of every field of every listing.
+    occurrences: Vec<u32>,
+    numbers: FxHashMap<Token, u32>,
+    tokens: Vec<TokenState>,
+}
+
+/// What the builder knows of a token it has numbered.
+struct TokenState {
+    token: Token,
+    /// The last listing (counted from 1) that has it in each field: a token counts once per listing and field.
+    seen_in: [u32; FIELDS],
+    /// Tokens that come along with a word: its stem and its plainer name.
+    companions: Option<[u32; 2]>,
+}
+
+impl SegmentBuilder {
+    pub fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    /// Adds a listing.
+    pub fn push(&mut self, listing: &JobListing) {
+        let listing_number = self.facts.len() as u32 + 1;
+        let title = normalise(&listing.title);
+        let title_tokens = self.add_title(listing_number, &title);
+        self.add_skills(listing_number, &listing.tech_stack);
+        self.add_skills(listing_number, &listing.required_skills);
+        self.add_text(listing_number, Field::Text, &normalise(&listing.description));
+        self.ends.push(self.occurrences.len());
+        let asked = asked_years(&listing.experience).or_else(|| asked_years(&listing.title));
+        let crawled_at = listing.crawled_at.map_or(i64::MIN, |at| at.timestamp());
+        self.facts.push(Facts {
+            id: listing.id.0,
+            crawled_at,
+            duplicate_key: duplicate_key(listing, &title),
+            day: u16::try_from(crawled_at / SECONDS_PER_DAY).unwrap_or(0),
+            years: asked,
+            title_tokens,
+        });
+    }
+
+    fn add_title(&mut self, listing: u32, title: &str) -> u8 {
+        let mut core_tokens = 0;
+        let mut before: Option<Lexeme<'_>> = None;
+        for part in title_parts(title) {
+            let known = self.occurrences.len();
+            self.add_lexeme(listing, Field::Title, part.lexeme);
+            if part.core {
+                core_tokens += match part.lexeme {
+                    Lexeme::Hangul(_) => self.occurrences.len() - known,
+                    Lexeme::Word(_) => usize::from(self.occurrences.len() > known),
+                };
+            }
+            self.add_joints(listing, before, part.lexeme);
+            before = Some(part.lexeme);
+        }
+        core_tokens.min(usize::from(u8::MAX)) as u8
+    }
+
+    /// What makes a title's words findable however the seeker sets spaces: `웹개발자` by `웹 개발자`,
+    /// `데이터 베이스` by `데이터베이스`, `full stack` by `fullstack`.
+    fn add_joints(&mut self, listing: u32, before: Option<Lexeme<'_>>, lexeme: Lexeme<'_>) {
+        match (before, lexeme) {
+            (Some(Lexeme::Word(first)), Lexeme::Word(second)) => {
+                let joined = format!("{first}{second}");
+                self.add_lexeme(listing, Field::Title, Lexeme::Word(&joined));
+            }
+            (before, Lexeme::Hangul(run)) => {
+                let Some(first) = run.chars().next() else { return };
+                self.add_token(listing, Field::Title, Token::single(first));
+                if let Some(last) = before.and_then(|before| before.as_str().chars().next_back()).filter(|&c| is_hangul(c)) {
+                    self.add_token(listing, Field::Title, Token::pair(last, first));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add_skills(&mut self, listing: u32, skills: &str) {
+        if skills.is_empty() {
+            return;
+        }
+        for skill in listed_skills(skills) {
+            self.add_token(listing, Field::Skills, Token::listed_skill(&skill));
+        }
+        self.add_text(listing, Field::Skills, &normalise(skills));
+    }
+
+    fn add_text(&mut self, listing: u32, field: Field, text: &str) {
+        for lexeme in lexemes(text) {
+            self.add_lexeme(listing, field, lexeme);
+        }
+    }
+
+    fn add_lexeme(&mut self, listing: u32, field: Field, lexeme: Lexeme<'_>) {
+        match lexeme {
+            Lexeme::Hangul(run) => {
+                for token in hangul_tokens(run) {
+                    self.add_token(listing, field, token);
+                }
+            }
+            Lexeme::Word(word) if !is_stop_word(word) => {
+                let number = self.number(Token::word(word));
+                self.occur(listing, field, number);
+                for companion in self.companions(number, word) {
+                    if companion != NONE {
+                        self.occur(listing, field, companion);
+                    }
+                }
+            }
+            Lexeme::Word(_) => {}
+        }
+    }
+
+    fn add_token(&mut self, listing: u32, field: Field, token: Token) {
+        let number = self.number(token);
+        self.occur(listing, field, number);
+    }
+
+    fn occur(&mut self, listing: u32, field: Field, number: u32) {
+        let state = &mut self.tokens[number as usize];
+        let seen_in = &mut state.seen_in[field as usize];
+        if *seen_in != listing {
+            *seen_in = listing;
+            self.occurrences.push(number * FIELDS as u32 + field as u32);
+        }
+    }
+
+    fn number(&mut self, token: Token) -> u32 {
+        *self.numbers.entry(token).or_insert_with(|| {
+            self.tokens.push(TokenState { token, seen_in: [0; FIELDS], companions: None });
+            self.tokens.len() as u32 - 1
+        })
+    }
+
+    fn companions(&mut self, number: u32, word: &str) -> [u32; 2] {
+        if let Some(known) = self.tokens[number as usize].companions {
+            return known;
+        }
+        let stem = stem(word).filter(|stem| stem != word);
+        let stem = stem.map_or(NONE, |stem| self.number(Token::stem(&stem)));
+        let plain = plain_name(word).map_or(NONE, |plain| self.number(Token::word(plain)));
+        self.tokens[number as usize].companions = Some([stem, plain]);
+        [stem, plain]
+    }
+
+    /// Inverts what was pushed. Listings are numbered by id, tokens sorted: the order of pushing is gone.
+    pub fn finish(self) -> Segment {
+        let mut by_token: Vec<u32> = (0..self.tokens.len() as u32).collect();
+        by_token.sort_unstable_by_key(|&number| self.tokens[number as usize].token);
+        let mut counts = vec![0_u32; self.tokens.len() * FIELDS];
+        for &occurrence in &self.occurrences {
+            counts[occurrence as usize] += 1;
+        }
+        let mut starts = Vec::with_capacity(counts.len() + 1);
+        let mut total = 0;
+        starts.push(0);
+        for &number in &by_token {
+            for field in 0..FIELDS {
+                let slot = number as usize * FIELDS + field;
+                let count = counts[slot];
+                // From here on the slot says where its next posting goes.
+                counts[slot] = total;
+                total += count;
+                starts.push(total);
+            }
+        }
+        let mut order: Vec<u32> = (0..self.facts.len() as u32).collect();
+        order.sort_by_key(|&at| self.facts[at as usize].id);
+        let mut postings = vec![0_u16; total as usize];
+        for (listing, &at) in order.iter().enumerate() {
+            let start = if at == 0 { 0 } else { self.ends[at as usize - 1] };
+            for &occurrence in &self.occurrences[start..self.ends[at as usize]] {
+                let next = &mut counts[occurrence as usize];
+                postings[*next as usize] = listing as u16;
+                *next += 1;
+            }
+        }
+        let facts = order.iter().map(|&at| self.facts[at as usize]).collect();
+        let tokens = by_token.iter().map(|&number| self.tokens[number as usize].token).collect();
+        Segment::new(facts, tokens, starts, postings)
+    }
+}
+
+/// Equal for copies of one posting: same company, same title but for prefixes, years and 채용/모집. A posting
+/// without a company or without any title of its own is nobody's copy.
+fn duplicate_key(listing: &JobListing, title: &str) -> u64 {
+    let company = company_key(&normalise(&listing.company));
+    let title = title_key(title);
+    if company.is_empty() || title.is_empty() {
+        return hash_parts(&["", &listing.id.0.to_string()]);
+    }
+    hash_parts(&[&company, &title])
+}

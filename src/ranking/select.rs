@@ -1,0 +1,129 @@
+//! The best hits, one per group of duplicates.
+
+use std::cmp::{Ordering, Reverse};
+
+use rustc_hash::FxHashMap;
+
+use super::candidates::Candidate;
+use crate::domain::Score;
+
+/// A scored listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    pub score: Score,
+    pub crawled_at: i64,
+    pub id: i64,
+    /// Number of the user's career.
+    pub career: usize,
+    /// Number of the catalogue's part.
+    pub part: usize,
+    pub candidate: Candidate,
+}
+
+impl Hit {
+    /// Best first: score, then the newest, then the smaller id, then the user's better career.
+    fn rank(&self) -> (Reverse<Score>, Reverse<i64>, i64, usize) {
+        (Reverse(self.score), Reverse(self.crawled_at), self.id, self.career)
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+/// Keeps the best hit of every group, and the best `limit` groups.
+pub struct Selection {
+    limit: usize,
+    /// A hit below this cannot be among the best.
+    threshold: Score,
+    groups: FxHashMap<u64, Hit>,
+}
+
+impl Selection {
+    /// At most `limit` groups, of hits with a score of at least `floor`.
+    pub fn new(limit: usize, floor: Score) -> Self {
+        Self { limit, threshold: floor, groups: FxHashMap::default() }
+    }
+
+    /// What a hit must reach to matter. Equal scores do matter: newer and smaller ids win.
+    pub fn threshold(&self) -> Score {
+        self.threshold
+    }
+
+    /// Takes a hit of a group; true when the threshold has risen.
+    pub fn offer(&mut self, group: u64, hit: Hit) -> bool {
+        if hit.score < self.threshold {
+            return false;
+        }
+        self.groups
+            .entry(group)
+            .and_modify(|best| {
+                if hit.order(best).is_lt() {
+                    *best = hit;
+                }
+            })
+            .or_insert(hit);
+        // Pruning now and then is cheaper than keeping a heap whose members can improve.
+        self.groups.len() >= 2 * self.limit + 64 && self.prune()
+    }
+
+    /// Drops all groups but the best. A dropped group may come back with a better hit: the groups that beat it
+    /// only get better, so what is best in the end is exact.
+    pub fn prune(&mut self) -> bool {
+        if self.groups.len() < self.limit || self.limit == 0 {
+            return false;
+        }
+        let mut hits: Vec<(u64, Hit)> = self.groups.drain().collect();
+        let (_, last, _) = hits.select_nth_unstable_by(self.limit - 1, |a, b| a.1.order(&b.1));
+        let risen = last.1.score > self.threshold;
+        self.threshold = self.threshold.max(last.1.score);
+        hits.truncate(self.limit);
+        self.groups.extend(hits);
+        risen
+    }
+
+    /// The best hits, best first.
+    pub fn into_hits(self) -> Vec<Hit> {
+        let mut hits: Vec<Hit> = self.groups.into_values().collect();
+        hits.sort_unstable_by(Hit::order);
+        hits.truncate(self.limit);
+        hits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn hit(score: u16, crawled_at: i64, id: i64) -> Hit {
+        let candidate = Candidate { title: 0, listing: 0, phrase: 0, day: 0 };
+        Hit { score: Score(score), crawled_at, id, career: 0, part: 0, candidate }
+    }
+
+    proptest! {
+        /// Against the definition: sort everything, keep the first of every group, cut.
+        #[test]
+        fn selects_what_sorting_would(
+            offers in proptest::collection::vec((0_u64..300, 0_u16..40, 0_i64..3, 0_i64..500), 0..800),
+            limit in 1_usize..20,
+        ) {
+            let mut selection = Selection::new(limit, Score(5));
+            let mut all = Vec::new();
+            for (group, score, crawled_at, id) in offers {
+                let hit = hit(score, crawled_at, id);
+                selection.offer(group, hit);
+                all.push((group, hit));
+            }
+            all.sort_by(|a, b| a.1.order(&b.1));
+            let mut seen = std::collections::HashSet::new();
+            let expected: Vec<_> = all
+                .into_iter()
+                .filter(|(group, hit)| hit.score >= Score(5) && seen.insert(*group))
+                .map(|(_, hit)| hit)
+                .take(limit)
+                .collect();
+            prop_assert_eq!(selection.into_hits(), expected);
+        }
+    }
+}

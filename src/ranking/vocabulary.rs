@@ -1,0 +1,160 @@
+//! The table of careers and their other names, edited by operators without recompiling.
+//!
+//! A career that the table does not know gets no expansion, never a guess; a name that stands under two
+//! careers expands to neither, unless it is a career's own.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+use serde::Deserialize;
+
+use super::text::compact;
+
+/// The file as an operator writes it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub revision: u32,
+    pub job_nouns: Vec<String>,
+    pub known_titles: Vec<String>,
+    #[serde(default)]
+    pub shared: Vec<Shared>,
+    /// Field of work → career → its other names.
+    pub fields: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+}
+
+/// A phrase that may stand under several careers, and why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Shared {
+    pub phrase: String,
+    pub reason: String,
+}
+
+/// Why a vocabulary file cannot be used at all. What is merely doubtful is a finding of [`Vocabulary::lint`].
+#[derive(Debug, thiserror::Error)]
+pub enum VocabularyError {
+    #[error("the vocabulary is not the TOML that is expected: {0}")]
+    Syntax(#[from] toml::de::Error),
+    #[error("the vocabulary lists no careers")]
+    Empty,
+}
+
+/// Careers, their fields and their synonyms.
+#[derive(Debug)]
+pub struct Vocabulary {
+    file: File,
+    careers: Vec<CareerEntry>,
+    /// Compact spelling → the careers that have it, own names first.
+    by_phrase: FxHashMap<String, Vec<Mention>>,
+}
+
+/// A career of the table.
+#[derive(Debug)]
+pub(super) struct CareerEntry {
+    pub field: String,
+    /// Its own name first, then its other names.
+    pub phrases: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mention {
+    career: usize,
+    own_name: bool,
+}
+
+impl Vocabulary {
+    /// Reads a vocabulary file.
+    pub fn parse(toml: &str) -> Result<Self, VocabularyError> {
+        let file: File = toml::from_str(toml)?;
+        let mut careers = Vec::new();
+        let mut by_phrase: FxHashMap<String, Vec<Mention>> = FxHashMap::default();
+        for (field, names) in &file.fields {
+            for (name, others) in names {
+                let phrases: Vec<_> = std::iter::once(name).chain(others).cloned().collect();
+                for (index, phrase) in phrases.iter().enumerate() {
+                    let mention = Mention { career: careers.len(), own_name: index == 0 };
+                    by_phrase.entry(compact(phrase)).or_default().push(mention);
+                }
+                careers.push(CareerEntry { field: field.clone(), phrases });
+            }
+        }
+        if careers.is_empty() {
+            return Err(VocabularyError::Empty);
+        }
+        Ok(Self { file, careers, by_phrase })
+    }
+
+    /// The table that is built in.
+    ///
+    /// # Panics
+    /// Never in a build that passed its tests: the file is part of the binary.
+    pub fn builtin() -> Self {
+        Self::parse(include_str!("../../vocabulary/careers.toml")).expect("the built-in vocabulary is tested")
+    }
+
+    /// The file's own revision, raised by whoever edits it.
+    pub fn revision(&self) -> u32 {
+        self.file.revision
+    }
+
+    /// What an editor should look at, one sentence each; empty means clean.
+    pub fn lint(&self) -> Vec<String> {
+        super::lint::findings(&self.file)
+    }
+
+    /// The entry that a career's name (or one of its other names) stands for.
+    pub(super) fn find(&self, name: &str) -> Option<&CareerEntry> {
+        let mentions = self.by_phrase.get(&compact(name))?;
+        let own: Vec<_> = mentions.iter().filter(|mention| mention.own_name).collect();
+        let first = mentions.first()?;
+        let career = match own.as_slice() {
+            [only] => only.career,
+            [] if mentions.iter().all(|mention| mention.career == first.career) => first.career,
+            _ => return None,
+        };
+        self.careers.get(career)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIXTURE: &str = r#"
+        revision = 7
+        job_nouns = ["개발자", "developer"]
+        known_titles = ["CTO"]
+        [fields."IT"]
+        "백엔드 개발자" = ["서버 개발자", "Backend Developer", "웹 개발자"]
+        "프론트엔드 개발자" = ["Frontend Developer", "웹 개발자"]
+    "#;
+
+    fn name<'a>(vocabulary: &'a Vocabulary, phrase: &str) -> Option<&'a str> {
+        vocabulary.find(phrase).map(|entry| entry.phrases[0].as_str())
+    }
+
+    #[test]
+    fn any_name_of_a_career_finds_it_whatever_its_spelling() {
+        let vocabulary = Vocabulary::parse(FIXTURE).unwrap();
+        assert_eq!(vocabulary.revision(), 7);
+        for phrase in ["백엔드 개발자", "백엔드개발자", "서버개발자", "BACKEND developer", "ｂａｃｋｅｎｄ Developer"] {
+            assert_eq!(name(&vocabulary, phrase), Some("백엔드 개발자"), "{phrase}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_or_ambiguous_expands_to_nothing() {
+        let vocabulary = Vocabulary::parse(FIXTURE).unwrap();
+        assert_eq!(name(&vocabulary, "웹 개발자"), None);
+        assert_eq!(name(&vocabulary, "개발자"), None);
+        assert_eq!(name(&vocabulary, ""), None);
+    }
+
+    #[test]
+    fn unreadable_files_are_refused() {
+        assert!(matches!(Vocabulary::parse("revision = "), Err(VocabularyError::Syntax(_))));
+        let empty = "revision = 1\njob_nouns = []\nknown_titles = []\n[fields]";
+        assert!(matches!(Vocabulary::parse(empty), Err(VocabularyError::Empty)));
+    }
+}

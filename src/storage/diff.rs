@@ -1,0 +1,126 @@
+//! The difference between the rows that are stored and those that should be.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::RowChanges;
+use crate::domain::{ListingId, Recommendation, Score};
+
+/// A stored row, as far as the difference depends on it.
+#[derive(Debug)]
+pub(super) struct ExistingRow {
+    pub listing_id: ListingId,
+    pub score: Score,
+    pub reason: String,
+    pub data: Map<String, Value>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What has to be written, each list in key order: transactions that lock rows in one order cannot
+/// deadlock with each other.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Difference<'a> {
+    pub delete: Vec<ListingId>,
+    pub insert: Vec<&'a Recommendation>,
+    pub update: Vec<&'a Recommendation>,
+    /// The newest `updated_at` of the rows that stay untouched.
+    pub untouched_newest: Option<DateTime<Utc>>,
+}
+
+impl<'a> Difference<'a> {
+    pub(super) fn between(existing: Vec<ExistingRow>, wanted: &'a [Recommendation]) -> Self {
+        let mut existing: BTreeMap<_, _> = existing.into_iter().map(|row| (row.listing_id, row)).collect();
+        let wanted: BTreeMap<_, _> = wanted.iter().map(|row| (row.listing_id, row)).collect();
+        let mut difference = Self::default();
+        for (id, new) in wanted {
+            match existing.remove(&id) {
+                None => difference.insert.push(new),
+                Some(old) if old.score == new.score && old.reason == new.reason && old.data == new.data => {
+                    difference.untouched_newest = difference.untouched_newest.max(Some(old.updated_at));
+                }
+                Some(_) => difference.update.push(new),
+            }
+        }
+        difference.delete = existing.into_keys().collect();
+        difference
+    }
+
+    pub(super) fn changes(&self) -> RowChanges {
+        RowChanges {
+            inserted: self.insert.len(),
+            updated: self.update.len(),
+            deleted: self.delete.len(),
+        }
+    }
+
+    /// The newest `updated_at` of all rows once the difference is written with `stamp`.
+    pub(super) fn newest(&self, stamp: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        if self.insert.is_empty() && self.update.is_empty() {
+            self.untouched_newest
+        } else {
+            self.untouched_newest.max(Some(stamp))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn row(id: i64, score: u16) -> Recommendation {
+        Recommendation {
+            listing_id: ListingId(id),
+            score: Score(score),
+            reason: format!("r{score}"),
+            data: Map::new(),
+        }
+    }
+
+    fn existing(row: &Recommendation) -> ExistingRow {
+        ExistingRow {
+            listing_id: row.listing_id,
+            score: row.score,
+            reason: row.reason.clone(),
+            data: row.data.clone(),
+            updated_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn equal_lists_have_no_difference() {
+        let wanted = [row(2, 10), row(1, 20)];
+        let difference = Difference::between(wanted.iter().map(existing).collect(), &wanted);
+        assert_eq!(difference.changes(), RowChanges::default());
+        assert_eq!(difference.newest(Utc::now()), Some(DateTime::UNIX_EPOCH));
+    }
+
+    proptest! {
+        #[test]
+        fn applying_the_difference_gives_the_wanted_rows(
+            old in proptest::collection::btree_map(0..30i64, 0..3u16, 0..20),
+            new in proptest::collection::btree_map(0..30i64, 0..3u16, 0..20),
+        ) {
+            let old: Vec<_> = old.iter().map(|(&id, &score)| row(id, score)).collect();
+            let new: Vec<_> = new.iter().map(|(&id, &score)| row(id, score)).collect();
+            let difference = Difference::between(old.iter().map(existing).collect(), &new);
+            let mut rows: BTreeMap<_, _> = old.iter().map(|row| (row.listing_id, row.clone())).collect();
+            for id in &difference.delete {
+                prop_assert!(rows.remove(id).is_some());
+            }
+            for row in &difference.insert {
+                prop_assert!(rows.insert(row.listing_id, (*row).clone()).is_none());
+            }
+            for row in &difference.update {
+                prop_assert!(rows.insert(row.listing_id, (*row).clone()).is_some_and(|old| old != **row));
+            }
+            prop_assert_eq!(rows.into_values().collect::<Vec<_>>(), new);
+            prop_assert!(difference.delete.is_sorted());
+            prop_assert!(difference.insert.is_sorted_by_key(|row| row.listing_id));
+            prop_assert!(difference.update.is_sorted_by_key(|row| row.listing_id));
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The database, as whole operations: each method of [`Store`] is one statement or one transaction, and
+//! no transaction ever leaves this module. All SQL lives in [`mysql`] and [`sqlite`].
+
+mod diff;
+mod error;
+pub mod mysql;
+mod rows;
+pub mod sqlite;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use crate::domain::{JobListing, ListingId, Recommendation, UserId};
+use crate::lock::UserGuard;
+
+pub use error::StoreError;
+pub use mysql::MysqlStore;
+pub use sqlite::SqliteStore;
+
+/// What every backend can do. One conformance suite (`tests/store.rs`) runs against all of them.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Brings the schema up to date. Safe to call from several instances at once.
+    async fn migrate(&self) -> Result<(), StoreError>;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// The user's state row and a fingerprint of the stored rows, read in one statement.
+    async fn user_state(&self, user: UserId) -> Result<UserState, StoreError>;
+
+    /// The user's analyses as stored, in whatever form other services wrote them.
+    async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError>;
+
+    /// Replaces the user's rows by the difference to `replacement`, in one transaction that first compares
+    /// and bumps the state's version. Takes the user's guard as proof that the caller holds the lock (or
+    /// knows that there is none to be had).
+    async fn replace(&self, guard: &UserGuard, replacement: &Replacement<'_>) -> Result<Written, StoreError>;
+
+    /// Records that the stored rows were found to be what the newest inputs give. Bumps the version like a
+    /// replacement: a run that read older inputs at the same time must lose its compare-and-set, or it
+    /// would overwrite rows that have just been reported as current.
+    async fn confirm(&self, guard: &UserGuard, confirmation: &Confirmation) -> Result<Written, StoreError>;
+
+    /// Records a durable trigger: the user is due now. Returns its sequence number.
+    async fn request_run(&self, user: UserId) -> Result<i64, StoreError>;
+
+    /// Users with an unfinished trigger, longest due first. Users whose rows come from a newer scoring than
+    /// `scoring_revision` are left to instances that have it.
+    async fn due_users(&self, scoring_revision: i64, limit: u32) -> Result<Vec<UserId>, StoreError>;
+
+    /// Puts a due user off, after a run that failed.
+    async fn postpone(&self, user: UserId, by: Duration) -> Result<(), StoreError>;
+
+    /// The user's stored list, best first: at most `limit` of the rows that score at least `min_score`
+    /// points and whose listing still exists.
+    async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError>;
+
+    /// Reads all listings into `sink`, in one consistent snapshot, unless the newest version is `known`.
+    /// Versions are ordered: a higher one was read later from the same database.
+    async fn read_catalogue(
+        &self,
+        known: Option<i64>,
+        sink: &mut (dyn FnMut(JobListing) + Send),
+    ) -> Result<Option<i64>, StoreError>;
+
+    /// Inserts listings, or updates those whose site and job id exist, in one transaction.
+    async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError>;
+
+    /// Closes all connections.
+    async fn close(&self);
+}
+
+/// What [`Store::user_state`] reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserState {
+    /// `None`: no calculation and no trigger has ever been recorded for the user.
+    pub recorded: Option<RecordedState>,
+    /// Rows stored for the user, whoever wrote them.
+    pub row_count: i64,
+    /// The newest `updated_at` of those rows.
+    pub rows_updated_at: Option<DateTime<Utc>>,
+    /// The database's clock at the moment of reading.
+    pub now: DateTime<Utc>,
+}
+
+/// The user's row of `recommendation_state`, as far as a run looks at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordedState {
+    pub version: i64,
+    /// Of the rows as we wrote them; `None` before the first replacement.
+    pub result_digest: Option<String>,
+    pub catalogue_version: i64,
+    pub scoring_revision: i64,
+    pub saved_count: i64,
+    pub rows_updated_at: Option<DateTime<Utc>>,
+    pub requested_seq: i64,
+    pub completed_seq: i64,
+    pub calculated_at: Option<DateTime<Utc>>,
+    pub verified_at: Option<DateTime<Utc>>,
+}
+
+impl UserState {
+    /// The version that a compare-and-set must find; a user without a state row is at version 0.
+    pub fn version(&self) -> i64 {
+        self.recorded.as_ref().map_or(0, |recorded| recorded.version)
+    }
+
+    /// The newest durable trigger that a run starting now will have served.
+    pub fn requested_seq(&self) -> i64 {
+        self.recorded.as_ref().map_or(0, |recorded| recorded.requested_seq)
+    }
+}
+
+/// A user's analyses, raw: texts are JSON or plain, as stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredAnalysis {
+    /// Rows of `job_recommendations`, best first, at most [`MAX_CAREERS`].
+    pub job_recommendations: Vec<StoredCareer>,
+    /// The newest of the user's `career_analyses`.
+    pub career_analysis: Option<CareerAnalysis>,
+    pub profile: Option<ProfileAnalysis>,
+}
+
+/// Most careers that a calculation takes into account.
+pub const MAX_CAREERS: usize = 10;
+
+/// A row of `job_recommendations`: a recommended career.
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct StoredCareer {
+    pub job_name: Option<String>,
+    pub match_score: Option<String>,
+    pub category: Option<String>,
+}
+
+/// A row of `career_analyses`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct CareerAnalysis {
+    pub recommended_careers: Option<String>,
+    pub interest_areas: Option<String>,
+}
+
+/// A row of `profile_analysis`, as far as ranking uses it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+pub struct ProfileAnalysis {
+    pub interests: Option<String>,
+    pub strengths: Option<String>,
+    pub goals: Option<String>,
+    pub summary: Option<String>,
+}
+
+/// What a replacing transaction is to leave behind.
+#[derive(Debug)]
+pub struct Replacement<'a> {
+    pub user: UserId,
+    /// The version read before the inputs.
+    pub expected_version: i64,
+    /// The trigger served by this run: `requested_seq` as read before the inputs.
+    pub serves_seq: i64,
+    pub recommendations: &'a [Recommendation],
+    pub result_digest: &'a str,
+    pub catalogue_version: i64,
+    pub scoring_revision: i64,
+    /// The database's time as read with the state. Whole seconds are stored as the rows' `updated_at`,
+    /// because tables of the old service keep no fractions, and MySQL would round up.
+    pub now: DateTime<Utc>,
+}
+
+/// What [`Store::confirm`] records.
+#[derive(Debug)]
+pub struct Confirmation {
+    pub user: UserId,
+    pub expected_version: i64,
+    pub serves_seq: i64,
+    pub catalogue_version: i64,
+    pub scoring_revision: i64,
+    pub now: DateTime<Utc>,
+}
+
+/// How a compare-and-set ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Written {
+    /// Committed.
+    Committed(RowChanges),
+    /// The version had moved: nothing was written.
+    Lost,
+}
+
+/// Rows of `user_job_recommendations` that a replacement wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowChanges {
+    pub inserted: usize,
+    pub updated: usize,
+    pub deleted: usize,
+}
+
+/// What [`Store::stored_list`] reads.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoredList {
+    pub rows: Vec<StoredRecommendation>,
+    /// Rows that satisfy the filter, regardless of the limit.
+    pub total_count: i64,
+    /// When the list was calculated; `None` if the user has no rows at all.
+    pub calculated_at: Option<DateTime<Utc>>,
+}
+
+/// A stored row with its listing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredRecommendation {
+    pub listing_id: ListingId,
+    pub title: String,
+    pub company: String,
+    pub location: String,
+    pub url: String,
+    pub description: String,
+    pub site_name: String,
+    pub tech_stack: String,
+    pub required_skills: String,
+    pub experience: String,
+    /// Points, 0 to 100.
+    pub match_score: f64,
+    pub match_reason: String,
+    pub data: Map<String, Value>,
+}
+
+/// A listing with all columns of `job_listings` that an import may set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListingRecord {
+    pub site_name: String,
+    pub job_id: String,
+    pub title: String,
+    pub site_url: Option<String>,
+    pub company: Option<String>,
+    pub location: Option<String>,
+    pub description: Option<String>,
+    pub url: Option<String>,
+    pub reward: Option<String>,
+    pub experience: Option<String>,
+    pub search_keyword: Option<String>,
+    pub crawled_at: Option<DateTime<Utc>>,
+    pub tech_stack: Option<String>,
+    pub required_skills: Option<String>,
+}

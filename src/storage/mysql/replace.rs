@@ -1,0 +1,192 @@
+//! The replacing transaction.
+
+use chrono::{DateTime, SubsecRound, Utc};
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::mysql::{MySqlConnection, MySqlPool};
+use sqlx::types::Json;
+use sqlx::{query, query_as};
+
+use super::super::diff::{Difference, ExistingRow};
+use super::super::rows::RecommendationRow;
+use super::super::{Replacement, StoreError, Written};
+use crate::domain::{ListingId, Recommendation, UserId};
+
+/// Compare and bump the version first (this locks the user until the end), then write the difference.
+/// After any error the transaction is dropped and with it rolled back: a lock wait time-out (1205) undoes
+/// only its own statement, and committing after it would keep half.
+pub(super) async fn replace(pool: &MySqlPool, replacement: &Replacement<'_>) -> Result<Written, StoreError> {
+    if replacement.expected_version == 0 {
+        ensure_state_row(pool, replacement.user).await?;
+    }
+    let stamp = replacement.now.trunc_subsecs(0);
+    let mut transaction = pool.begin().await?;
+    if !compare_and_bump(&mut transaction, replacement, stamp).await? {
+        transaction.rollback().await?;
+        return Ok(Written::Lost);
+    }
+    let existing = existing_rows(&mut transaction, replacement.user).await?;
+    let difference = Difference::between(existing, replacement.recommendations);
+    delete(&mut transaction, replacement.user, &difference.delete).await?;
+    insert(&mut transaction, replacement, &difference.insert, stamp).await?;
+    update(&mut transaction, replacement, &difference.update, stamp).await?;
+    if difference.newest(stamp) != Some(stamp) {
+        remember_newest(&mut transaction, replacement.user, difference.newest(stamp)).await?;
+    }
+    transaction.commit().await?;
+    Ok(Written::Committed(difference.changes()))
+}
+
+/// Outside the transaction, because two transactions that insert the same key and then update it deadlock.
+async fn ensure_state_row(pool: &MySqlPool, user: UserId) -> Result<(), StoreError> {
+    query("INSERT INTO recommendation_state (user_id) VALUES (?) ON DUPLICATE KEY UPDATE user_id = user_id")
+        .bind(user.get())
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+async fn compare_and_bump(
+    connection: &mut MySqlConnection,
+    replacement: &Replacement<'_>,
+    stamp: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    // MySQL assigns from left to right: due_at and completed_seq depend on columns as they were.
+    let updated = query(
+        "UPDATE recommendation_state SET version = version + 1, result_digest = ?, \
+                catalogue_version = ?, scoring_revision = ?, saved_count = ?, rows_updated_at = ?, \
+                due_at = CASE WHEN requested_seq <= ? THEN NULL ELSE due_at END, \
+                completed_seq = GREATEST(completed_seq, ?), calculated_at = ?, verified_at = ? \
+         WHERE user_id = ? AND version = ?",
+    )
+    .bind(replacement.result_digest)
+    .bind(replacement.catalogue_version)
+    .bind(replacement.scoring_revision)
+    .bind(i64::try_from(replacement.recommendations.len()).unwrap_or(i64::MAX))
+    .bind(stamp)
+    .bind(replacement.serves_seq)
+    .bind(replacement.serves_seq)
+    .bind(replacement.now)
+    .bind(replacement.now)
+    .bind(replacement.user.get())
+    .bind(replacement.expected_version)
+    .execute(connection)
+    .await?;
+    Ok(updated.rows_affected() == 1)
+}
+
+async fn existing_rows(connection: &mut MySqlConnection, user: UserId) -> Result<Vec<ExistingRow>, StoreError> {
+    let rows: Vec<RecommendationRow> = query_as(
+        "SELECT job_listing_id, CAST(ROUND(match_score * 100) AS SIGNED) AS hundredths, match_reason, \
+                CAST(recommendation_data AS CHAR) AS recommendation_data, updated_at \
+         FROM user_job_recommendations WHERE user_id = ?",
+    )
+    .bind(user.get())
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// A row as it travels to the server: all rows of a statement are one JSON parameter, so that each
+/// statement has one text, is prepared once, and costs one round trip. MySQL 8 and MariaDB 10.6 read it.
+#[derive(Serialize)]
+struct SentRow<'a> {
+    id: ListingId,
+    hundredths: u16,
+    reason: &'a str,
+    /// JSON inside JSON: MariaDB's JSON_TABLE cannot return an object.
+    data: String,
+}
+
+fn sent<'a>(rows: &[&'a Recommendation]) -> Json<Vec<SentRow<'a>>> {
+    let row = |row: &&'a Recommendation| SentRow {
+        id: row.listing_id,
+        hundredths: row.score.0,
+        reason: &row.reason,
+        data: Value::Object(row.data.clone()).to_string(),
+    };
+    Json(rows.iter().map(row).collect())
+}
+
+async fn delete(connection: &mut MySqlConnection, user: UserId, ids: &[ListingId]) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    query(
+        "DELETE r FROM user_job_recommendations AS r \
+         JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS gone ON r.job_listing_id = gone.id \
+         WHERE r.user_id = ?",
+    )
+    .bind(Json(ids))
+    .bind(user.get())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn insert(
+    connection: &mut MySqlConnection,
+    replacement: &Replacement<'_>,
+    rows: &[&Recommendation],
+    stamp: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    query(
+        "INSERT INTO user_job_recommendations (user_id, job_listing_id, match_score, match_reason, \
+                recommendation_data, calculated_at, created_at, updated_at) \
+         SELECT ?, n.id, n.hundredths / 100, n.reason, n.data, ?, ?, ? \
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$.id', hundredths INT PATH '$.hundredths', \
+                reason TEXT PATH '$.reason', data LONGTEXT PATH '$.data')) AS n \
+         ORDER BY n.id",
+    )
+    .bind(replacement.user.get())
+    .bind(stamp)
+    .bind(stamp)
+    .bind(stamp)
+    .bind(sent(rows))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn update(
+    connection: &mut MySqlConnection,
+    replacement: &Replacement<'_>,
+    rows: &[&Recommendation],
+    stamp: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    query(
+        "UPDATE user_job_recommendations AS r \
+         JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$.id', hundredths INT PATH '$.hundredths', \
+                reason TEXT PATH '$.reason', data LONGTEXT PATH '$.data')) AS n ON r.job_listing_id = n.id \
+         SET r.match_score = n.hundredths / 100, r.match_reason = n.reason, \
+             r.recommendation_data = n.data, r.calculated_at = ?, r.updated_at = ? \
+         WHERE r.user_id = ?",
+    )
+    .bind(sent(rows))
+    .bind(stamp)
+    .bind(stamp)
+    .bind(replacement.user.get())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The row is locked by [`compare_and_bump`], which could not know yet that no row would get its stamp.
+async fn remember_newest(
+    connection: &mut MySqlConnection,
+    user: UserId,
+    newest: Option<DateTime<Utc>>,
+) -> Result<(), StoreError> {
+    query("UPDATE recommendation_state SET rows_updated_at = ? WHERE user_id = ?")
+        .bind(newest)
+        .bind(user.get())
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! Rows as both backends select them. Column types differ between backends and deployments, so the SQL
+//! casts what may differ to text, and the forgiving reading happens here.
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde_json::{Map, Value};
+use sqlx::FromRow;
+
+use super::diff::ExistingRow;
+use super::{RecordedState, StoredRecommendation, UserState};
+use crate::domain::{JobListing, ListingId, Score};
+
+/// The columns of `recommendation_state` beside a fingerprint of the user's rows.
+#[derive(FromRow)]
+pub(super) struct StateRow {
+    row_count: i64,
+    newest: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+    /// This and all that follows is NULL for a user without a state row.
+    version: Option<i64>,
+    result_digest: Option<String>,
+    catalogue_version: Option<i64>,
+    scoring_revision: Option<i64>,
+    saved_count: Option<i64>,
+    rows_updated_at: Option<DateTime<Utc>>,
+    requested_seq: Option<i64>,
+    completed_seq: Option<i64>,
+    calculated_at: Option<DateTime<Utc>>,
+    verified_at: Option<DateTime<Utc>>,
+}
+
+impl From<StateRow> for UserState {
+    fn from(row: StateRow) -> Self {
+        let recorded = row.version.map(|version| RecordedState {
+            version,
+            result_digest: row.result_digest,
+            catalogue_version: row.catalogue_version.unwrap_or_default(),
+            scoring_revision: row.scoring_revision.unwrap_or_default(),
+            saved_count: row.saved_count.unwrap_or_default(),
+            rows_updated_at: row.rows_updated_at,
+            requested_seq: row.requested_seq.unwrap_or_default(),
+            completed_seq: row.completed_seq.unwrap_or_default(),
+            calculated_at: row.calculated_at,
+            verified_at: row.verified_at,
+        });
+        Self { recorded, row_count: row.row_count, rows_updated_at: row.newest, now: row.now }
+    }
+}
+
+/// A stored recommendation, as the difference sees it.
+#[derive(FromRow)]
+pub(super) struct RecommendationRow {
+    job_listing_id: i64,
+    /// The score in hundredths of a point.
+    hundredths: i64,
+    match_reason: Option<String>,
+    recommendation_data: Option<String>,
+    updated_at: Option<DateTime<Utc>>,
+}
+
+impl From<RecommendationRow> for ExistingRow {
+    fn from(row: RecommendationRow) -> Self {
+        Self {
+            listing_id: ListingId(row.job_listing_id),
+            // Out of range is no score of ours: a value that differs from any, so the row is rewritten.
+            score: Score(u16::try_from(row.hundredths).unwrap_or(u16::MAX)),
+            reason: row.match_reason.unwrap_or_default(),
+            data: recommendation_data(row.recommendation_data.as_deref()),
+            updated_at: row.updated_at.unwrap_or(DateTime::UNIX_EPOCH),
+        }
+    }
+}
+
+/// A stored recommendation with its listing, as a reader sees it.
+#[derive(FromRow)]
+pub(super) struct ListRow {
+    job_listing_id: i64,
+    match_score: f64,
+    match_reason: Option<String>,
+    recommendation_data: Option<String>,
+    title: Option<String>,
+    company: Option<String>,
+    location: Option<String>,
+    url: Option<String>,
+    description: Option<String>,
+    site_name: Option<String>,
+    tech_stack: Option<String>,
+    required_skills: Option<String>,
+    experience: Option<String>,
+}
+
+impl From<ListRow> for StoredRecommendation {
+    fn from(row: ListRow) -> Self {
+        Self {
+            listing_id: ListingId(row.job_listing_id),
+            title: row.title.unwrap_or_default(),
+            company: row.company.unwrap_or_default(),
+            location: row.location.unwrap_or_default(),
+            url: row.url.unwrap_or_default(),
+            description: row.description.unwrap_or_default(),
+            site_name: row.site_name.unwrap_or_default(),
+            tech_stack: row.tech_stack.unwrap_or_default(),
+            required_skills: row.required_skills.unwrap_or_default(),
+            experience: row.experience.unwrap_or_default(),
+            match_score: row.match_score,
+            match_reason: row.match_reason.unwrap_or_default(),
+            data: recommendation_data(row.recommendation_data.as_deref()),
+        }
+    }
+}
+
+/// A listing, as ranking sees it.
+#[derive(FromRow)]
+pub(super) struct ListingRow {
+    id: i64,
+    title: Option<String>,
+    company: Option<String>,
+    description: Option<String>,
+    experience: Option<String>,
+    tech_stack: Option<String>,
+    required_skills: Option<String>,
+    /// As text: crawlers leave `0000-00-00` and the like, which is no reason to fail.
+    crawled_at: Option<String>,
+}
+
+impl From<ListingRow> for JobListing {
+    fn from(row: ListingRow) -> Self {
+        Self {
+            id: ListingId(row.id),
+            title: row.title.unwrap_or_default(),
+            company: row.company.unwrap_or_default(),
+            description: row.description.unwrap_or_default(),
+            experience: row.experience.unwrap_or_default(),
+            tech_stack: row.tech_stack.unwrap_or_default(),
+            required_skills: row.required_skills.unwrap_or_default(),
+            crawled_at: row.crawled_at.as_deref().and_then(time),
+        }
+    }
+}
+
+/// A UTC time as either database writes it; anything else is no time.
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f")
+        .map(|time| time.and_utc())
+        .or_else(|_| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()))
+        .ok()
+}
+
+/// The stored JSON of a row; anything else than an object is treated as empty.
+fn recommendation_data(text: Option<&str>) -> Map<String, Value> {
+    match text.map(serde_json::from_str) {
+        Some(Ok(Value::Object(data))) => data,
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_both_databases_are_read_and_rubbish_is_no_time() {
+        let expected = DateTime::parse_from_rfc3339("2026-10-01T02:03:04.5Z").unwrap().to_utc();
+        assert_eq!(time("2026-10-01 02:03:04.500000"), Some(expected));
+        assert_eq!(time("2026-10-01T02:03:04.500Z"), Some(expected));
+        assert_eq!(time("0000-00-00 00:00:00"), None);
+        assert_eq!(time("yesterday"), None);
+    }
+}

@@ -1,0 +1,129 @@
+//! The embedded default: one SQLite file, one process.
+
+mod analysis;
+mod catalogue;
+mod import;
+mod list;
+mod replace;
+mod sample;
+mod state;
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+
+use super::{
+    Confirmation, ListingRecord, Replacement, Store, StoreError, StoredAnalysis, StoredList, UserState, Written,
+};
+use crate::domain::{JobListing, UserId};
+use crate::lock::UserGuard;
+use crate::sample::SampleUser;
+
+/// The store on an embedded SQLite file.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    pool: SqlitePool,
+}
+
+impl SqliteStore {
+    /// A store on the file at `path`, created when it is first used.
+    pub fn new(path: &Path) -> Self {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // An acknowledged trigger survives a power cut, too.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(3));
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_lazy_with(options);
+        Self { pool }
+    }
+
+    /// Whether the database holds no listings yet.
+    pub async fn is_empty(&self) -> Result<bool, StoreError> {
+        let (listings,): (i64,) =
+            sqlx::query_as("SELECT EXISTS (SELECT 1 FROM job_listings)").fetch_one(&self.pool).await?;
+        Ok(listings == 0)
+    }
+
+    /// Inserts sample users with their analyses, in one transaction.
+    pub async fn insert_sample_users(&self, users: &[SampleUser]) -> Result<(), StoreError> {
+        sample::users(&self.pool, users).await
+    }
+
+    /// The pool, for tests that look at its connections.
+    pub fn pool(&self) -> &SqlitePool {
+        &self.pool
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        Ok(sqlx::migrate!("migrations/sqlite").run(&self.pool).await?)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    async fn user_state(&self, user: UserId) -> Result<UserState, StoreError> {
+        state::read(&self.pool, user).await
+    }
+
+    async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError> {
+        analysis::read(&self.pool, user).await
+    }
+
+    async fn replace(&self, _: &UserGuard, replacement: &Replacement<'_>) -> Result<Written, StoreError> {
+        replace::replace(&self.pool, replacement).await
+    }
+
+    async fn confirm(&self, _: &UserGuard, confirmation: &Confirmation) -> Result<Written, StoreError> {
+        state::confirm(&self.pool, confirmation).await
+    }
+
+    async fn request_run(&self, user: UserId) -> Result<i64, StoreError> {
+        state::request_run(&self.pool, user).await
+    }
+
+    async fn due_users(&self, scoring_revision: i64, limit: u32) -> Result<Vec<UserId>, StoreError> {
+        state::due_users(&self.pool, scoring_revision, limit).await
+    }
+
+    async fn postpone(&self, user: UserId, by: Duration) -> Result<(), StoreError> {
+        state::postpone(&self.pool, user, by).await
+    }
+
+    async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
+        list::read(&self.pool, user, limit, min_score).await
+    }
+
+    async fn read_catalogue(
+        &self,
+        known: Option<i64>,
+        sink: &mut (dyn FnMut(JobListing) + Send),
+    ) -> Result<Option<i64>, StoreError> {
+        catalogue::read(&self.pool, known, sink).await
+    }
+
+    async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError> {
+        import::listings(&self.pool, listings).await
+    }
+
+    async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// A time as this database stores it: fixed width, so that texts compare as times do.
+fn time_text(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}

@@ -1,0 +1,125 @@
+//! The replacing transaction.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::{query, query_as};
+
+use super::super::diff::{Difference, ExistingRow};
+use super::super::rows::RecommendationRow;
+use super::super::{Replacement, StoreError, Written};
+use super::time_text;
+use crate::domain::{ListingId, Recommendation, UserId};
+
+/// Compare and bump the version first, then write the difference. The transaction takes the write lock at
+/// once: one that starts by reading could not be upgraded while another writer is active.
+pub(super) async fn replace(pool: &SqlitePool, replacement: &Replacement<'_>) -> Result<Written, StoreError> {
+    let stamp = replacement.now;
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    if !compare_and_bump(&mut transaction, replacement, stamp).await? {
+        transaction.rollback().await?;
+        return Ok(Written::Lost);
+    }
+    let existing = existing_rows(&mut transaction, replacement.user).await?;
+    let difference = Difference::between(existing, replacement.recommendations);
+    for id in &difference.delete {
+        delete(&mut transaction, replacement.user, *id).await?;
+    }
+    for row in difference.insert.iter().chain(&difference.update) {
+        upsert(&mut transaction, replacement.user, row, stamp).await?;
+    }
+    if difference.newest(stamp) != Some(stamp) {
+        remember_newest(&mut transaction, replacement.user, difference.newest(stamp)).await?;
+    }
+    transaction.commit().await?;
+    Ok(Written::Committed(difference.changes()))
+}
+
+async fn compare_and_bump(
+    connection: &mut SqliteConnection,
+    replacement: &Replacement<'_>,
+    stamp: DateTime<Utc>,
+) -> Result<bool, StoreError> {
+    query("INSERT INTO recommendation_state (user_id) VALUES (?) ON CONFLICT (user_id) DO NOTHING")
+        .bind(replacement.user.get())
+        .execute(&mut *connection)
+        .await?;
+    let updated = query(
+        "UPDATE recommendation_state SET version = version + 1, result_digest = ?1, \
+                catalogue_version = ?2, scoring_revision = ?3, saved_count = ?4, rows_updated_at = ?5, \
+                due_at = CASE WHEN requested_seq <= ?6 THEN NULL ELSE due_at END, \
+                completed_seq = MAX(completed_seq, ?6), calculated_at = ?7, verified_at = ?7 \
+         WHERE user_id = ?8 AND version = ?9",
+    )
+    .bind(replacement.result_digest)
+    .bind(replacement.catalogue_version)
+    .bind(replacement.scoring_revision)
+    .bind(i64::try_from(replacement.recommendations.len()).unwrap_or(i64::MAX))
+    .bind(time_text(stamp))
+    .bind(replacement.serves_seq)
+    .bind(time_text(replacement.now))
+    .bind(replacement.user.get())
+    .bind(replacement.expected_version)
+    .execute(connection)
+    .await?;
+    Ok(updated.rows_affected() == 1)
+}
+
+async fn existing_rows(connection: &mut SqliteConnection, user: UserId) -> Result<Vec<ExistingRow>, StoreError> {
+    let rows: Vec<RecommendationRow> = query_as(
+        "SELECT job_listing_id, match_score AS hundredths, match_reason, recommendation_data, updated_at \
+         FROM user_job_recommendations WHERE user_id = ?",
+    )
+    .bind(user.get())
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+async fn delete(connection: &mut SqliteConnection, user: UserId, id: ListingId) -> Result<(), StoreError> {
+    query("DELETE FROM user_job_recommendations WHERE user_id = ? AND job_listing_id = ?")
+        .bind(user.get())
+        .bind(id.0)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn upsert(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    row: &Recommendation,
+    stamp: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    query(
+        "INSERT INTO user_job_recommendations (user_id, job_listing_id, match_score, match_reason, \
+                recommendation_data, calculated_at, created_at, updated_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6) \
+         ON CONFLICT (user_id, job_listing_id) DO UPDATE SET match_score = excluded.match_score, \
+                match_reason = excluded.match_reason, recommendation_data = excluded.recommendation_data, \
+                calculated_at = excluded.calculated_at, updated_at = excluded.updated_at",
+    )
+    .bind(user.get())
+    .bind(row.listing_id.0)
+    .bind(i64::from(row.score.0))
+    .bind(&row.reason)
+    .bind(Value::Object(row.data.clone()).to_string())
+    .bind(time_text(stamp))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The row is locked by [`compare_and_bump`], which could not know yet that no row would get its stamp.
+async fn remember_newest(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    newest: Option<DateTime<Utc>>,
+) -> Result<(), StoreError> {
+    query("UPDATE recommendation_state SET rows_updated_at = ? WHERE user_id = ?")
+        .bind(newest.map(time_text))
+        .bind(user.get())
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Inserting the sample users.
+
+use sqlx::query;
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
+
+use super::super::StoreError;
+use crate::sample::{SampleAnalysis, SampleUser};
+
+pub(super) async fn users(pool: &SqlitePool, users: &[SampleUser]) -> Result<(), StoreError> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    for user in users {
+        insert_user(&mut transaction, user).await?;
+        for analysis in &user.career_analyses {
+            insert_analysis(&mut transaction, user, analysis).await?;
+        }
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+async fn insert_user(connection: &mut SqliteConnection, user: &SampleUser) -> Result<(), StoreError> {
+    query("INSERT INTO users (user_id, is_active) VALUES (?, ?)")
+        .bind(user.user_id)
+        .bind(user.is_active)
+        .execute(&mut *connection)
+        .await?;
+    if let Some(profile) = &user.profile_analysis {
+        query(
+            "INSERT INTO profile_analysis (user_id, personality, \"values\", interests, strengths, goals, \
+                    values_list, mbti, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind(user.user_id)
+        .bind(&profile.personality)
+        .bind(&profile.values)
+        .bind(&profile.interests)
+        .bind(&profile.strengths)
+        .bind(&profile.goals)
+        .bind(&profile.values_list)
+        .bind(&profile.mbti)
+        .bind(&profile.summary)
+        .execute(&mut *connection)
+        .await?;
+    }
+    for career in &user.job_recommendations {
+        query(
+            "INSERT INTO job_recommendations (user_id, job_name, job_code, match_score, category, description) \
+             VALUES (?, ?, ?, ?, ?, ?)",
+        )
+        .bind(user.user_id)
+        .bind(&career.job_name)
+        .bind(&career.job_code)
+        .bind(career.match_score)
+        .bind(&career.category)
+        .bind(&career.description)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn insert_analysis(
+    connection: &mut SqliteConnection,
+    user: &SampleUser,
+    analysis: &SampleAnalysis,
+) -> Result<(), StoreError> {
+    let session = query("INSERT INTO career_sessions (session_id, user_id) VALUES (?, ?)")
+        .bind(&analysis.session_id)
+        .bind(user.user_id.to_string())
+        .execute(&mut *connection)
+        .await?
+        .last_insert_rowid();
+    query(
+        "INSERT INTO career_analyses (session_id, recommended_careers, interest_areas, personality_type, \
+                emotion_score, analyzed_at) VALUES (?, ?, ?, ?, ?, ?)",
+    )
+    .bind(session)
+    .bind(&analysis.recommended_careers)
+    .bind(&analysis.interest_areas)
+    .bind(&analysis.personality_type)
+    .bind(analysis.emotion_score)
+    .bind(&analysis.analyzed_at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
