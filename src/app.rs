@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::HeaderValue;
-use backon::{ExponentialBuilder, Retryable};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -97,33 +98,34 @@ impl App {
 
     /// Serves HTTP and background triggers until `stop`, then finishes what has begun, for a bounded time.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), AppError> {
-        let router = self.router();
-        let (queue, catalogue) = (self.queue.clone(), self.catalogue.clone());
-        let interval = self.catalogue_refresh;
+        let (queue, catalogue, interval) =
+            (self.queue.clone(), self.catalogue.clone(), self.catalogue_refresh);
+        let (router, requested) = (self.router(), stop.clone().cancelled_owned());
         let (work, fresh) = (stop.clone(), stop.clone());
-        let mut worker = tokio::spawn(async move { queue.work(work).await });
-        let mut refresher = tokio::spawn(async move { catalogue.keep_fresh(interval, fresh).await });
-        let requested = stop.clone().cancelled_owned();
-        let mut server =
-            tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(requested).into_future());
-
-        let unexpected = tokio::select! {
-            () = stop.cancelled() => false,
-            _ = &mut worker => true,
-            _ = &mut refresher => true,
-            _ = &mut server => true,
-        };
-        stop.cancel();
-        let drained = tokio::time::timeout(DRAIN_TIMEOUT, async {
-            if !unexpected {
-                let _ = tokio::join!(worker, refresher, server);
+        let mut parts = JoinSet::new();
+        parts.spawn(async move { queue.work(work).await });
+        parts.spawn(async move { catalogue.keep_fresh(interval, fresh).await });
+        parts.spawn(async move {
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(requested).await {
+                tracing::error!(%error, "the listener failed");
             }
-            self.close().await;
         });
-        if drained.await.is_err() {
+
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = parts.join_next() => {}
+        }
+        // Parts end when they are told to; one that ended untold has failed, and the process with it.
+        let told = stop.is_cancelled();
+        stop.cancel();
+        let drain = async {
+            while parts.join_next().await.is_some() {}
+            self.close().await;
+        };
+        if tokio::time::timeout(DRAIN_TIMEOUT, drain).await.is_err() {
             tracing::warn!("not everything was finished within {DRAIN_TIMEOUT:?}");
         }
-        if unexpected { Err(AppError::TaskEnded) } else { Ok(()) }
+        if told { Ok(()) } else { Err(AppError::TaskEnded) }
     }
 
     /// Waits for runs that have begun, releases locks and closes connections.
@@ -181,21 +183,23 @@ pub fn vocabulary(config: &Config) -> Result<Arc<Vocabulary>, AppError> {
 }
 
 async fn wait_until_reachable(store: &MysqlStore, shown: &str, limit: Duration) -> Result<(), AppError> {
-    let backoff = ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(200))
-        .with_max_delay(Duration::from_secs(5))
-        .with_total_delay(Some(limit))
-        .without_max_times()
-        .with_jitter();
-    (|| store.ping())
-        .retry(backoff)
-        .when(|error| matches!(error, StoreError::Unavailable(_)))
-        .notify(|error, wait| tracing::warn!(database = shown, %error, ?wait, "waiting for the database"))
-        .await
-        .map_err(|cause| match cause {
-            StoreError::Unavailable(_) => {
-                AppError::DatabaseUnreachable { address: shown.to_owned(), waited: limit, cause }
+    let deadline = Instant::now() + limit;
+    let mut delay = Duration::from_millis(200);
+    loop {
+        match store.ping().await {
+            Err(error @ StoreError::Unavailable(_)) if Instant::now() < deadline => {
+                tracing::warn!(database = shown, %error, "waiting for the database");
+                tokio::time::sleep(delay).await;
+                delay = (2 * delay).min(Duration::from_secs(5));
             }
-            refused => refused.into(),
-        })
+            Err(cause @ StoreError::Unavailable(_)) => {
+                return Err(AppError::DatabaseUnreachable {
+                    address: shown.to_owned(),
+                    waited: limit,
+                    cause,
+                });
+            }
+            answer => return Ok(answer?),
+        }
+    }
 }

@@ -104,7 +104,9 @@ async fn recalculate(config: &Config, user: UserId, force: bool) -> Result {
         Outcome::UpToDate { saved_count } => (format!("up to date: {saved_count} stored"), ExitCode::SUCCESS),
         Outcome::Queued => ("already in progress: the trigger is queued".to_owned(), ExitCode::from(2)),
         Outcome::NoProfileAnalysis => ("the user has no analysis".to_owned(), ExitCode::from(2)),
-        Outcome::NoJobRecommendations => ("the user has no recommended careers".to_owned(), ExitCode::from(2)),
+        Outcome::NoJobRecommendations => {
+            ("the user has no recommended careers".to_owned(), ExitCode::from(2))
+        }
     };
     writeln!(std::io::stdout(), "user {user}: {line}")?;
     Ok(code)
@@ -113,9 +115,9 @@ async fn recalculate(config: &Config, user: UserId, force: bool) -> Result {
 async fn import(config: &Config, path: &Path, site_name: Option<&str>) -> Result {
     let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let store = app::open_store(config).await?;
-    let progress = ProgressBar::new(file.metadata()?.len()).with_style(
-        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}")?,
-    );
+    let progress = ProgressBar::new(file.metadata()?.len()).with_style(ProgressStyle::with_template(
+        "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}",
+    )?);
     let reader = BufReader::new(progress.wrap_read(file));
     let mut batch = Batch { store: &*store, lines: Vec::new(), imported: 0, skipped: 0 };
     for (line, record) in import::read_file(path, reader, site_name) {
@@ -178,7 +180,9 @@ async fn unlock(config: &Config, user: UserId) -> Result {
     };
     let line = match redis.holder(user).await? {
         None => format!("user {user} is not locked"),
-        Some(holder) if redis.remove(user).await? => format!("user {user}: removed the lock of {holder}"),
+        Some(holder) if redis.remove(user, &holder).await? => {
+            format!("user {user}: removed the lock of {holder}")
+        }
         Some(holder) => format!("user {user}: {holder} has just released the lock"),
     };
     writeln!(std::io::stdout(), "{line}")?;
@@ -192,7 +196,8 @@ async fn healthcheck(config: &Config) -> Result {
         IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         host => host,
     };
-    let answer = tokio::time::timeout(Duration::from_secs(3), get_health((host, config.port).into())).await??;
+    let answer =
+        tokio::time::timeout(Duration::from_secs(3), get_health((host, config.port).into())).await??;
     let healthy = answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200");
     Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

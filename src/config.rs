@@ -109,7 +109,8 @@ impl fmt::Debug for Config {
             DatabaseConfig::Mysql { shown, .. } => shown.clone(),
             DatabaseConfig::Sqlite { path } => format!("sqlite://{}", path.display()),
         };
-        let redis = self.redis.as_ref().map(|redis| format!("{}/{}", redis.addr(), redis.redis_settings().db()));
+        let redis =
+            self.redis.as_ref().map(|redis| format!("{}/{}", redis.addr(), redis.redis_settings().db()));
         f.debug_struct("Config")
             .field("database", &database)
             .field("redis", &redis)
@@ -146,10 +147,20 @@ impl Env<'_> {
     fn integer(&self, variable: &'static str, default: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
         let allowed = format!("an integer from {min} to {max}");
         let value: u64 = self.parse(variable, &default.to_string(), &allowed)?;
-        if (min..=max).contains(&value) { Ok(value) } else { Err(refused(variable, &value.to_string(), &allowed)) }
+        if (min..=max).contains(&value) {
+            Ok(value)
+        } else {
+            Err(refused(variable, &value.to_string(), &allowed))
+        }
     }
 
-    fn seconds(&self, variable: &'static str, default: u64, min: u64, max: u64) -> Result<Duration, ConfigError> {
+    fn seconds(
+        &self,
+        variable: &'static str,
+        default: u64,
+        min: u64,
+        max: u64,
+    ) -> Result<Duration, ConfigError> {
         self.integer(variable, default, min, max).map(Duration::from_secs)
     }
 }
@@ -228,7 +239,13 @@ fn origins(env: &Env<'_>) -> Result<Vec<HeaderValue>, ConfigError> {
         HeaderValue::from_str(origin)
             .ok()
             .filter(|_| origin.starts_with("http://") || origin.starts_with("https://"))
-            .ok_or_else(|| refused("CORS_ALLOWED_ORIGINS", &value, "origins such as https://example.com, separated by commas"))
+            .ok_or_else(|| {
+                refused(
+                    "CORS_ALLOWED_ORIGINS",
+                    &value,
+                    "origins such as https://example.com, separated by commas",
+                )
+            })
     };
     value.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(parse).collect()
 }
@@ -262,7 +279,9 @@ mod tests {
     #[test]
     fn nothing_set_is_the_embedded_default_without_redis() {
         let config = config(&[]).unwrap();
-        assert!(matches!(&config.database, DatabaseConfig::Sqlite { path } if path.ends_with("data/job-agent.db")));
+        assert!(
+            matches!(&config.database, DatabaseConfig::Sqlite { path } if path.ends_with("data/job-agent.db"))
+        );
         assert!(config.redis.is_none());
         assert_eq!((config.host.to_string(), config.port), ("127.0.0.1".to_owned(), 8000));
         assert_eq!(config.lock_ttl, Duration::from_secs(300));
@@ -271,10 +290,7 @@ mod tests {
 
     #[test]
     fn a_wrong_value_is_refused_in_one_line_with_its_name_and_what_is_allowed() {
-        assert_eq!(
-            error(&[("PORT", "80x")]),
-            "PORT=\"80x\" is not valid: an integer from 0 to 65535"
-        );
+        assert_eq!(error(&[("PORT", "80x")]), "PORT=\"80x\" is not valid: an integer from 0 to 65535");
         assert!(error(&[("HOST", "here")]).contains("HOST=\"here\""));
         assert!(error(&[("MAX_RECOMMENDATIONS", "0")]).contains("1 to 100"));
         assert!(error(&[("LOG_FORMAT", "xml")]).contains("text or json"));
@@ -302,10 +318,18 @@ mod tests {
     fn host_variables_make_a_mysql_and_a_redis_address() {
         let shown = format!(
             "{:?}",
-            config(&[("DB_HOST", "mysql"), ("DB_PASSWORD", "p@/ss"), ("REDIS_HOST", "redis"), ("REDIS_DB", "3")])
-                .unwrap()
+            config(&[
+                ("DB_HOST", "mysql"),
+                ("DB_PASSWORD", "p@/ss"),
+                ("REDIS_HOST", "redis"),
+                ("REDIS_DB", "3")
+            ])
+            .unwrap()
         );
-        assert!(shown.contains("mysql://root@mysql:3306/dreampath") && shown.contains("redis:6379/3"), "{shown}");
+        assert!(
+            shown.contains("mysql://root@mysql:3306/dreampath") && shown.contains("redis:6379/3"),
+            "{shown}"
+        );
     }
 
     #[test]
@@ -318,7 +342,10 @@ mod tests {
         };
         Config::from_lookup(&lookup).unwrap();
         for name in asked.into_inner() {
-            assert!(example.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{name}="))), "{name}");
+            assert!(
+                example.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{name}="))),
+                "{name}"
+            );
         }
     }
 }

@@ -51,9 +51,7 @@ impl fmt::Display for UserId {
 }
 
 /// The primary key of a row of `job_listings`.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ListingId(pub i64);
 

@@ -103,7 +103,8 @@ impl Corpus {
             category: query.category.clone(),
             match_score: MatchScore::from_fraction(query.match_score),
         };
-        let profile = CareerProfile { careers: vec![career], skills: query.skills.clone(), ..Default::default() };
+        let profile =
+            CareerProfile { careers: vec![career], skills: query.skills.clone(), ..Default::default() };
         let ranked = self.catalogue.rank(&profile, RESULTS_PER_QUERY);
         ranked.into_iter().map(|(id, score)| (self.ids[id.0 as usize].as_str(), score.points())).collect()
     }
@@ -119,12 +120,14 @@ pub fn read_queries(queries: impl BufRead) -> Result<Vec<Query>, EvaluateError> 
     json_lines(queries).collect()
 }
 
-fn json_lines<T: for<'de> Deserialize<'de>>(reader: impl BufRead) -> impl Iterator<Item = Result<T, EvaluateError>> {
+fn json_lines<T: for<'de> Deserialize<'de>>(
+    reader: impl BufRead,
+) -> impl Iterator<Item = Result<T, EvaluateError>> {
     reader.lines().enumerate().filter_map(|(index, line)| match line {
         Ok(line) if line.trim().is_empty() => None,
-        Ok(line) => {
-            Some(serde_json::from_str(&line).map_err(|source| EvaluateError::Json { line: index + 1, source }))
-        }
+        Ok(line) => Some(
+            serde_json::from_str(&line).map_err(|source| EvaluateError::Json { line: index + 1, source }),
+        ),
         Err(error) => Some(Err(error.into())),
     })
 }
@@ -170,7 +173,8 @@ impl Grades {
         for (index, line) in pools.lines().enumerate() {
             let line = line?;
             let columns = line.split_once('\t');
-            let (id, pool) = columns.ok_or(EvaluateError::Columns { line: index + 1, expected: "id and pool" })?;
+            let (id, pool) =
+                columns.ok_or(EvaluateError::Columns { line: index + 1, expected: "id and pool" })?;
             of_listing.insert(id.to_owned(), pool.to_owned());
         }
         self.pools = Some(Pools { of_listing, judged: serde_json::from_reader(judged)? });
@@ -191,12 +195,16 @@ impl Grades {
     /// The metrics of one query's results.
     pub fn measure(&self, qid: &str, ranked: &[(&str, f64)]) -> Metrics {
         let grades: Vec<u32> = ranked.iter().filter_map(|(id, _)| self.grade(qid, id)).collect();
-        let mut ideal: Vec<u32> = self.by_query.get(qid).into_iter().flat_map(HashMap::values).copied().collect();
+        let mut ideal: Vec<u32> =
+            self.by_query.get(qid).into_iter().flat_map(HashMap::values).copied().collect();
         ideal.sort_unstable_by(|a, b| b.cmp(a));
         let best = discounted_gain(&ideal);
         Metrics {
             ndcg: if best > 0.0 { discounted_gain(&grades) / best } else { 0.0 },
-            reciprocal_rank: grades.iter().position(|&grade| grade > 0).map_or(0.0, |at| 1.0 / (at + 1) as f64),
+            reciprocal_rank: grades
+                .iter()
+                .position(|&grade| grade > 0)
+                .map_or(0.0, |at| 1.0 / (at + 1) as f64),
             precision: grades.iter().take(5).filter(|&&grade| grade > 0).count() as f64 / 5.0,
         }
     }
@@ -237,7 +245,11 @@ pub fn summarise(measured: &[(Option<&str>, Metrics)]) -> Vec<(String, usize, Me
 fn mean(metrics: &[Metrics]) -> Metrics {
     let count = metrics.len().max(1) as f64;
     let of = |value: fn(&Metrics) -> f64| metrics.iter().map(value).sum::<f64>() / count;
-    Metrics { ndcg: of(|m| m.ndcg), reciprocal_rank: of(|m| m.reciprocal_rank), precision: of(|m| m.precision) }
+    Metrics {
+        ndcg: of(|m| m.ndcg),
+        reciprocal_rank: of(|m| m.reciprocal_rank),
+        precision: of(|m| m.precision),
+    }
 }
 
 #[cfg(test)]
@@ -269,7 +281,10 @@ mod tests {
     fn unjudged_pools_are_left_out() {
         let grades = Grades::read("q\tb\t1\n".as_bytes()).unwrap();
         let grades = grades.with_pools("a\tx\nb\ty\n".as_bytes(), r#"{"q":["y"]}"#.as_bytes()).unwrap();
-        assert_eq!((grades.grade("q", "a"), grades.grade("q", "b"), grades.grade("q", "c")), (None, Some(1), None));
+        assert_eq!(
+            (grades.grade("q", "a"), grades.grade("q", "b"), grades.grade("q", "c")),
+            (None, Some(1), None)
+        );
         assert_eq!(grades.measure("q", &[("a", 9.0), ("b", 8.0)]).ndcg, 1.0);
     }
 

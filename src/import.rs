@@ -86,7 +86,10 @@ fn json_fields(line: &[u8]) -> Result<HashMap<String, String>, ImportError> {
 }
 
 /// `id` stands in for a missing `job_id`, `source` for a missing `site_name`: what crawlers' exports say.
-fn listing(mut fields: HashMap<String, String>, site_name: Option<&str>) -> Result<ListingRecord, ImportError> {
+fn listing(
+    mut fields: HashMap<String, String>,
+    site_name: Option<&str>,
+) -> Result<ListingRecord, ImportError> {
     let mut take = |column: &str| fields.remove(column).filter(|text| !text.trim().is_empty());
     let site = take("site_name").or_else(|| site_name.map(str::to_owned)).or_else(|| take("source"));
     let record = ListingRecord {
@@ -149,7 +152,8 @@ fn time(column: &'static str, text: String) -> Result<DateTime<Utc>, ImportError
                 .map(|time| time.and_utc())
         })
         .or_else(|_| {
-            NaiveDate::parse_from_str(text_form, "%Y-%m-%d").map(|date| date.and_time(chrono::NaiveTime::MIN).and_utc())
+            NaiveDate::parse_from_str(text_form, "%Y-%m-%d")
+                .map(|date| date.and_time(chrono::NaiveTime::MIN).and_utc())
         })
         .map_err(|_| ImportError::Time(column, text))
 }
@@ -164,7 +168,9 @@ mod tests {
 
     #[test]
     fn bad_lines_are_numbered_and_the_others_are_read() {
-        let lines = jsonl("{\"id\":1,\"title\":\"a\"}\n\nnot json\n{\"id\":2}\n{\"id\":3,\"title\":\"b\",\"crawled_at\":\"2026-10-01\"}\n");
+        let lines = jsonl(
+            "{\"id\":1,\"title\":\"a\"}\n\nnot json\n{\"id\":2}\n{\"id\":3,\"title\":\"b\",\"crawled_at\":\"2026-10-01\"}\n",
+        );
         let outcome: Vec<_> = lines.iter().map(|(number, record)| (*number, record.is_ok())).collect();
         assert_eq!(outcome, [(1, true), (3, false), (4, false), (5, true)]);
         let (_, Ok(first)) = &lines[0] else { panic!("the first line is good") };

@@ -66,7 +66,9 @@ impl Reading {
         for item in &items {
             match from_json(item) {
                 Some(career) => careers.push(career),
-                None => self.ignored.push(format!("recommended_careers: an entry without a name: {}", brief(item))),
+                None => self
+                    .ignored
+                    .push(format!("recommended_careers: an entry without a name: {}", brief(item))),
             }
         }
         careers
@@ -79,7 +81,9 @@ impl Reading {
             }
             match item.as_str().or_else(|| item.get("name")?.as_str()) {
                 Some(name) => self.profile.interests.extend(term(name)),
-                None => self.ignored.push(format!("interest_areas: an entry without a name: {}", brief(&item))),
+                None => {
+                    self.ignored.push(format!("interest_areas: an entry without a name: {}", brief(&item)))
+                }
             }
         }
     }
@@ -180,9 +184,9 @@ fn best_careers(raw: Vec<RawCareer>, ignored: &mut Vec<String>) -> Vec<Career> {
 /// with separators.
 fn collect_terms(value: &Value, terms: &mut Vec<String>) {
     match value {
-        Value::String(text) => terms.extend(
-            text.split(|c: char| ",;\n\r\t|·•/、".contains(c)).filter_map(term),
-        ),
+        Value::String(text) => {
+            terms.extend(text.split(|c: char| ",;\n\r\t|·•/、".contains(c)).filter_map(term))
+        }
         Value::Array(items) => items.iter().for_each(|item| match item.get("name") {
             Some(name) => collect_terms(name, terms),
             None => collect_terms(item, terms),
@@ -224,7 +228,8 @@ fn brief(value: &Value) -> String {
 }
 
 static YEARS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)경력\s*(\d{1,2})\s*년|(\d{1,2})\s*년\s*(?:차|경력|이상)|(\d{1,2})\+?\s*years?").expect("a valid pattern")
+    Regex::new(r"(?i)경력\s*(\d{1,2})\s*년|(\d{1,2})\s*년\s*(?:차|경력|이상)|(\d{1,2})\+?\s*years?")
+        .expect("a valid pattern")
 });
 
 /// Years of work experience that a text states: `경력 3년`, `5년차`, `3 years`; 0 for `신입`.
@@ -271,7 +276,8 @@ mod tests {
     fn scores_are_fractions_unless_one_of_them_is_above_one() {
         let fractions = r#"[{"name":"a","matchScore":0.57},{"name":"b","matchScore":1}]"#;
         assert_eq!(careers(fractions), [("b".to_owned(), 10_000), ("a".to_owned(), 5_700)]);
-        let per_cent = r#"[{"name":"a","matchScore":57},{"name":"b","matchScore":1},{"name":"c","matchScore":"80%"}]"#;
+        let per_cent =
+            r#"[{"name":"a","matchScore":57},{"name":"b","matchScore":1},{"name":"c","matchScore":"80%"}]"#;
         let expected = [("c".to_owned(), 8_000), ("a".to_owned(), 5_700), ("b".to_owned(), 100)];
         assert_eq!(careers(per_cent), expected);
     }
@@ -294,7 +300,9 @@ mod tests {
             }],
             career_analysis: Some(CareerAnalysis {
                 recommended_careers: Some(r#"["요리사"]"#.into()),
-                interest_areas: Some(r#"[{"name":"숫자","level":8},{"name":"운동","level":2},"독서"]"#.into()),
+                interest_areas: Some(
+                    r#"[{"name":"숫자","level":8},{"name":"운동","level":2},"독서"]"#.into(),
+                ),
             }),
             profile: None,
         });

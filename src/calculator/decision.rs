@@ -79,7 +79,9 @@ pub fn after_write(answer: &std::result::Result<Written, StoreError>, attempt: u
         Ok(Written::Committed(_)) => AfterWrite::Done,
         Ok(Written::Lost) | Err(StoreError::Conflict(_)) if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
         Err(StoreError::Unavailable(_)) if attempt >= 2 => AfterWrite::Fail,
-        Ok(Written::Lost) | Err(StoreError::Conflict(_) | StoreError::Unavailable(_)) => AfterWrite::StartAgain,
+        Ok(Written::Lost) | Err(StoreError::Conflict(_) | StoreError::Unavailable(_)) => {
+            AfterWrite::StartAgain
+        }
         Err(_) => AfterWrite::Fail,
     }
 }

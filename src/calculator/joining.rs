@@ -38,8 +38,8 @@ where
     /// has its own task: it goes on when those who asked for it have gone.
     pub(super) async fn join<F, R>(&self, key: K, run: F) -> Option<T>
     where
-        F: FnOnce(Joinable<K, T>) -> R,
-        R: Future<Output = T> + Send + 'static,
+        F: FnOnce(Joinable<K, T>) -> R + Send + 'static,
+        R: Future<Output = T> + Send,
     {
         let shared = {
             // Held until the run is in the map, so that it cannot start before it can be found.
@@ -48,7 +48,8 @@ where
                 Some(shared) => shared.clone(),
                 None => {
                     let joinable = Joinable { key: Some(key.clone()), waiting: self.waiting.clone() };
-                    let task = self.tasks.spawn(run(joinable));
+                    // `run` is called by the task: it may drop what it is given, which takes the mutex.
+                    let task = self.tasks.spawn(async move { run(joinable).await });
                     let shared = task.map(Result::ok).boxed().shared();
                     waiting.insert(key, shared.clone());
                     shared

@@ -92,7 +92,7 @@ impl Calculator {
     /// `force` writes even if nothing has changed.
     pub async fn calculate(&self, user: UserId, force: bool) -> RunResult {
         let parts = self.parts.clone();
-        let run = |joinable| async move { parts.run(user, force, joinable).await.map_err(Arc::new) };
+        let run = move |joinable| async move { parts.run(user, force, joinable).await.map_err(Arc::new) };
         let result = self.joining.join((user, force), run).await;
         result.unwrap_or_else(|| Err(Arc::new(CalculationError::Panicked)))
     }
@@ -141,7 +141,12 @@ impl Parts {
     }
 
     /// State, inputs, result, write; again from the state when another run was faster.
-    async fn run_locked(&self, guard: &UserGuard, user: UserId, force: bool) -> Result<Outcome, CalculationError> {
+    async fn run_locked(
+        &self,
+        guard: &UserGuard,
+        user: UserId,
+        force: bool,
+    ) -> Result<Outcome, CalculationError> {
         tracing::info!(user_id = %user, "calculation started");
         for attempt in 1..=decision::MAX_ATTEMPTS {
             // The state first, then the inputs. The other way round, a run could hold older inputs and a
@@ -161,7 +166,8 @@ impl Parts {
             let recommendations = self.rank(&catalogue, inputs.profile.clone()).await?;
             let digest = digest::of(&recommendations);
 
-            let result = decision::Result { digest: &digest, has_careers: !inputs.profile.careers.is_empty() };
+            let result =
+                decision::Result { digest: &digest, has_careers: !inputs.profile.careers.is_empty() };
             let action = decision::action(&state, result, force);
             let written = match action {
                 Action::LeaveNoTrace => return Ok(without_careers(&inputs)),
@@ -192,7 +198,9 @@ impl Parts {
             };
             match decision::after_write(&written, attempt) {
                 AfterWrite::Done => return Ok(outcome(&inputs, action, recommendations.len())),
-                AfterWrite::StartAgain => tracing::info!(user_id = %user, attempt, ?written, "starting again"),
+                AfterWrite::StartAgain => {
+                    tracing::info!(user_id = %user, attempt, ?written, "starting again")
+                }
                 AfterWrite::GiveUp => break,
                 AfterWrite::Fail => {
                     _ = written?;

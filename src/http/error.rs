@@ -82,8 +82,12 @@ impl ApiError {
             Self::BodyTooLarge => "요청 본문이 너무 큽니다.".to_owned(),
             Self::UnknownPath => "요청한 경로를 찾을 수 없습니다.".to_owned(),
             Self::MethodNotAllowed => "이 경로에서 지원하지 않는 메서드입니다.".to_owned(),
-            Self::Unavailable => "일시적으로 서비스를 이용할 수 없습니다. 잠시 후 다시 시도해 주세요.".to_owned(),
-            Self::CalculationTimedOut => "추천 계산이 제한 시간을 넘었습니다. 잠시 후 다시 시도해 주세요.".to_owned(),
+            Self::Unavailable => {
+                "일시적으로 서비스를 이용할 수 없습니다. 잠시 후 다시 시도해 주세요.".to_owned()
+            }
+            Self::CalculationTimedOut => {
+                "추천 계산이 제한 시간을 넘었습니다. 잠시 후 다시 시도해 주세요.".to_owned()
+            }
             Self::Internal => "내부 오류가 발생했습니다.".to_owned(),
         }
     }
@@ -92,8 +96,7 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
-        let body =
-            Body { success: false, error: self.to_string(), code: self.code(), detail: self.detail() };
+        let body = Body { success: false, error: self.to_string(), code: self.code(), detail: self.detail() };
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
@@ -106,7 +109,9 @@ impl IntoResponse for ApiError {
 impl From<&CalculationError> for ApiError {
     fn from(error: &CalculationError) -> Self {
         match error {
-            CalculationError::Store(StoreError::Unavailable(_) | StoreError::Conflict(_)) => Self::Unavailable,
+            CalculationError::Store(StoreError::Unavailable(_) | StoreError::Conflict(_)) => {
+                Self::Unavailable
+            }
             CalculationError::TimedOut(_) => Self::CalculationTimedOut,
             CalculationError::Store(_) | CalculationError::Panicked => Self::Internal,
         }

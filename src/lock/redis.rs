@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use chrono::Utc;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, FromRedisValue, Msg, PushInfo, RedisError, Script};
+use redis::{Client, FromRedisValue, Msg, PushInfo, RedisError, Script, ScriptInvocation};
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::task::TaskTracker;
@@ -58,6 +58,12 @@ struct Unavailable;
 
 fn key(user: UserId) -> String {
     format!("job_recommendation_lock:user:{user}")
+}
+
+fn release_script(user: UserId, token: &str) -> ScriptInvocation<'static> {
+    let mut script = RELEASE.prepare_invoke();
+    script.key(key(user)).arg(token).arg(RELEASED_CHANNEL).arg(user.get());
+    script
 }
 
 impl fmt::Debug for RedisUserLock {
@@ -131,15 +137,9 @@ impl RedisUserLock {
         redis::cmd("GET").arg(key(user)).query_async(&mut self.0.connection()).await
     }
 
-    /// Removes the user's lock whoever holds it, and wakes waiters: an administrator's tool.
-    pub async fn remove(&self, user: UserId) -> Result<bool, RedisError> {
-        let (removed, _): (u32, i64) = redis::pipe()
-            .atomic()
-            .del(key(user))
-            .publish(RELEASED_CHANNEL, user.get())
-            .query_async(&mut self.0.connection())
-            .await?;
-        Ok(removed == 1)
+    /// Removes the user's lock if `holder` still has it, and wakes waiters: an administrator's tool.
+    pub async fn remove(&self, user: UserId, holder: &str) -> Result<bool, RedisError> {
+        release_script(user, holder).invoke_async(&mut self.0.connection()).await
     }
 
     async fn holder_for_log(&self, user: UserId) -> Option<String> {
@@ -204,9 +204,7 @@ impl Shared {
 
     /// Whether the key was still ours.
     async fn try_release(self: &Arc<Self>, user: UserId, token: &str) -> Result<bool, Unavailable> {
-        let mut script = RELEASE.prepare_invoke();
-        script.key(key(user)).arg(token).arg(RELEASED_CHANNEL).arg(user.get());
-        self.call(script.invoke_async(&mut self.connection())).await
+        self.call(release_script(user, token).invoke_async(&mut self.connection())).await
     }
 
     /// One bounded call; none while the breaker is open.
@@ -258,6 +256,17 @@ impl Shared {
         Ok(())
     }
 
+    async fn release(self: &Arc<Self>, user: UserId, token: &str, state: State) {
+        match self.try_release(user, token).await {
+            Ok(true) => tracing::info!(user_id = %user, lock_holder = %token, "lock released"),
+            Ok(false) if state == State::Held => {
+                tracing::warn!(user_id = %user, lock_holder = %token, "lock had already expired");
+            }
+            Ok(false) => {}
+            Err(Unavailable) => self.remember_unreleased(user, token.to_owned()),
+        }
+    }
+
     fn remember_unreleased(&self, user: UserId, token: String) {
         let expires = Instant::now() + self.config.ttl;
         let mut unreleased = self.unreleased.lock().unwrap_or_else(PoisonError::into_inner);
@@ -295,35 +304,17 @@ enum State {
 
 impl RedisGuard {
     pub(super) async fn release(mut self) {
-        self.delete_key().await;
+        self.lock.0.release(self.user, &self.token, self.state).await;
         self.state = State::NotHeld;
-    }
-
-    async fn delete_key(&self) {
-        let (user, token) = (self.user, &self.token);
-        match self.lock.0.try_release(user, token).await {
-            Ok(true) => tracing::info!(user_id = %user, lock_holder = %token, "lock released"),
-            Ok(false) if self.state == State::Held => {
-                tracing::warn!(user_id = %user, lock_holder = %token, "lock had already expired");
-            }
-            Ok(false) => {}
-            Err(Unavailable) => self.lock.0.remember_unreleased(user, token.clone()),
-        }
     }
 }
 
 impl Drop for RedisGuard {
     fn drop(&mut self) {
-        if self.state == State::NotHeld {
-            return;
+        if self.state != State::NotHeld {
+            let (shared, user, state) = (self.lock.0.clone(), self.user, self.state);
+            let token = std::mem::take(&mut self.token);
+            self.lock.0.tasks.spawn(async move { shared.release(user, &token, state).await });
         }
-        let guard = Self {
-            lock: self.lock.clone(),
-            user: self.user,
-            token: std::mem::take(&mut self.token),
-            state: self.state,
-        };
-        self.state = State::NotHeld;
-        self.lock.0.tasks.spawn(guard.release());
     }
 }

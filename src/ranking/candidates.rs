@@ -2,22 +2,14 @@
 
 use rustc_hash::FxHashMap;
 
+use super::coverage::{Masks, Match, best_phrase, text_only_bound};
 use super::plan::{Group, Phrase, Plan};
 use super::score::FULL;
-use super::segment::{FIELDS, Field, Segment};
+use super::segment::{FIELDS, Facts, Segment};
 
-/// Candidates kept per career and segment; a twentieth of the segment, as the best tier alone of a common
+/// Candidates kept per career and segment; a sixteenth of the segment, as the best tier alone of a common
 /// career is more than half a per cent of all listings.
 pub const KEPT: usize = 4_096;
-
-/// Of a phrase's token found in a field, in 1/100.
-const FIELD_WORTH: [u32; FIELDS] = [100, 60, 45];
-
-/// Share of the title component that depends on how little else stands in the title.
-const PURITY_SHARE: f64 = 0.10;
-
-/// Share of the title component that depends on how much of the phrase the rest of the listing confirms.
-const SUPPORT_SHARE: f64 = 0.16;
 
 /// A listing that shows something of the career, with what scoring it further needs: reading these in order
 /// is several times faster than looking them up by listing.
@@ -29,7 +21,12 @@ pub struct Candidate {
     pub listing: u16,
     /// Number of the best phrase in the plan.
     pub phrase: u16,
+    /// See [`Facts::day`].
     pub day: u16,
+    /// Asked years of experience.
+    pub years: Option<(u8, u8)>,
+    /// Whether the title shows the whole phrase.
+    pub whole: bool,
 }
 
 /// Candidates of one career in one segment.
@@ -37,25 +34,40 @@ pub struct Candidate {
 pub struct Candidates {
     /// By title component, then day, both descending, then listing number.
     pub best: Vec<Candidate>,
-    /// The best title component among those that were not kept.
+    /// No listing that was not kept has a higher title component; `None` when all were.
     pub dropped: Option<u16>,
+    /// Where the segment has the plan's tokens.
+    pub places: Vec<GroupPlaces>,
 }
+
+/// The positions of a group's tokens in [`Segment::tokens`], one list of spellings a token.
+pub type GroupPlaces = Vec<Vec<usize>>;
 
 impl Candidates {
     /// The best `keep` candidates.
     pub fn find(segment: &Segment, plan: &Plan, keep: usize) -> Self {
-        let mut best = score_all(segment, plan);
-        let mut dropped = None;
+        let places: Vec<GroupPlaces> = plan.groups.iter().map(|group| places(segment, group)).collect();
+        let (found, mut dropped) = match_all(segment, plan, &places, keep);
+        let least = least_title(&found, keep);
+        let mut best = Vec::with_capacity(keep.min(segment.len()));
+        let below = found.iter().map(|found| if found.title < least { found.title } else { 0 }).max();
+        dropped = dropped.max(below.filter(|&title| title > 0));
+        for listing in positions(found.len(), |at| found[at].title >= least) {
+            let Facts { day, years, .. } = segment.facts()[listing];
+            let Match { title, phrase, whole } = found[listing];
+            best.push(Candidate { title, listing: listing as u16, phrase, day, years, whole });
+        }
         if best.len() > keep {
             best.select_nth_unstable_by_key(keep, order);
-            dropped = Some(best[keep].title);
+            dropped = dropped.max(Some(best[keep].title));
             best.truncate(keep);
         }
         best.sort_unstable_by_key(order);
         best.shrink_to_fit();
-        Self { best, dropped }
+        Self { best, dropped, places }
     }
 
+    /// Heap use.
     pub fn memory_bytes(&self) -> usize {
         self.best.capacity() * size_of::<Candidate>()
     }
@@ -65,101 +77,122 @@ fn order(candidate: &Candidate) -> (u16, u16, u16) {
     (u16::MAX - candidate.title, u16::MAX - candidate.day, candidate.listing)
 }
 
-/// Which tokens of a group a listing has, one mask per field.
-type Masks = [u64; FIELDS];
-
-fn score_all(segment: &Segment, plan: &Plan) -> Vec<Candidate> {
-    let mut best: Vec<(u16, u16)> = vec![(0, 0); segment.len()];
-    let mut first_phrase = 0;
-    for group in &plan.groups {
-        let masks = collect_masks(segment, group);
-        let mut known: FxHashMap<(Masks, u8), (u16, u16)> = FxHashMap::default();
-        for (listing, masks) in masks.iter().enumerate() {
-            if *masks == [0; FIELDS] {
-                continue;
-            }
-            let title_tokens = segment.facts()[listing].title_tokens;
-            let found = *known
-                .entry((*masks, title_tokens))
-                .or_insert_with(|| best_phrase(group, *masks, title_tokens, first_phrase));
-            if found.0 > best[listing].0 {
-                best[listing] = found;
-            }
+/// A title component that at least `keep` listings reach, or 1: sorting the others would be wasted.
+fn least_title(found: &[Match], keep: usize) -> u16 {
+    let mut having = vec![0_u32; usize::from(FULL) + 1];
+    found.iter().for_each(|found| having[usize::from(found.title)] += 1);
+    let mut reached = 0;
+    for (title, count) in having.iter().enumerate().skip(1).rev() {
+        reached += *count as usize;
+        if reached >= keep {
+            return title as u16;
         }
-        first_phrase += group.phrases.len() as u16;
     }
-    let scored = best.into_iter().enumerate().filter(|(_, (title, _))| *title > 0);
-    scored
-        .map(|(listing, (title, phrase))| Candidate {
-            title,
-            listing: listing as u16,
-            phrase,
-            day: segment.facts()[listing].day,
-        })
-        .collect()
+    1
 }
 
-fn collect_masks(segment: &Segment, group: &Group) -> Vec<Masks> {
-    let mut masks = vec![[0; FIELDS]; segment.len()];
-    for (bit, token) in group.tokens.iter().enumerate() {
-        for &spelling in &token.spellings {
-            for (field, postings) in segment.postings(spelling).into_iter().enumerate() {
-                for &listing in postings {
-                    masks[usize::from(listing)][field] |= 1 << bit;
+/// What every listing shows of the plan's phrases. Where more than `keep` listings show more in their titles
+/// and skills than a text alone could, texts alone are not looked at; then the most that they could be worth
+/// is returned too.
+fn match_all(
+    segment: &Segment,
+    plan: &Plan,
+    places: &[GroupPlaces],
+    keep: usize,
+) -> (Vec<Match>, Option<u16>) {
+    let mut best = vec![Match::default(); segment.len()];
+    let mut first_phrase = 0;
+    let mut texts = Vec::with_capacity(plan.groups.len());
+    for (group, places) in plan.groups.iter().zip(places) {
+        let masks = collect_masks(segment, places);
+        match_titles(segment, group, &masks, first_phrase, &mut best);
+        texts.push((group, masks, first_phrase));
+        first_phrase += group.phrases.len() as u16;
+    }
+    let bound = text_only_bound();
+    if best.iter().filter(|found| found.title > bound).count() >= keep {
+        return (best, Some(bound));
+    }
+    for (group, masks, first_phrase) in &texts {
+        match_texts(group, masks, *first_phrase, &mut best);
+    }
+    (best, None)
+}
+
+/// Looks at the listings whose titles or skills show something. Many listings show the same, so what a
+/// combination of tokens is worth is computed once.
+fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut [Match]) {
+    let mut known: FxHashMap<(Masks, u8), Match> = FxHashMap::default();
+    let [titles, skills, texts] = masks;
+    for listing in positions(segment.len(), |at| titles[at] | skills[at] != 0) {
+        let masks = [titles[listing], skills[listing], texts[listing]];
+        let title_tokens = segment.facts()[listing].title_tokens;
+        let found = known.entry((masks, title_tokens));
+        improve(
+            &mut best[listing],
+            *found.or_insert_with(|| best_phrase(group, masks, title_tokens, first_phrase)),
+        );
+    }
+}
+
+/// Looks at the others.
+fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut [Match]) {
+    let mut known: FxHashMap<u64, Match> = FxHashMap::default();
+    let [titles, skills, texts] = masks;
+    for listing in positions(best.len(), |at| (titles[at] | skills[at] == 0) & (texts[at] != 0)) {
+        let masks = [0, 0, texts[listing]];
+        let found = known.entry(texts[listing]);
+        improve(&mut best[listing], *found.or_insert_with(|| best_phrase(group, masks, 0, first_phrase)));
+    }
+}
+
+/// The positions below `count` that satisfy a condition. No branch depends on it: for the processor it is as
+/// good as random, and guessing wrong would cost more than all the rest.
+fn positions(count: usize, condition: impl Fn(usize) -> bool) -> impl Iterator<Item = usize> {
+    let mut found = vec![0_u32; count + 1];
+    let mut len = 0;
+    for at in 0..count {
+        found[len] = at as u32;
+        len += usize::from(condition(at));
+    }
+    found.truncate(len);
+    found.into_iter().map(|at| at as usize)
+}
+
+fn improve(best: &mut Match, found: Match) {
+    if found.title > best.title || (found.title == best.title && found.phrase < best.phrase) {
+        *best = found;
+    }
+}
+
+fn places(segment: &Segment, group: &Group) -> GroupPlaces {
+    let places =
+        group.tokens.iter().map(|token| token.spellings.iter().filter_map(|&token| segment.place(token)));
+    places.map(Iterator::collect).collect()
+}
+
+/// The masks of all listings, field by field: one field's fit the processor's cache while they are filled.
+type FieldMasks = [Vec<u64>; FIELDS];
+
+fn collect_masks(segment: &Segment, places: &GroupPlaces) -> FieldMasks {
+    std::array::from_fn(|field| {
+        let mut masks = vec![0; segment.len()];
+        for (bit, places) in places.iter().enumerate() {
+            for &place in places {
+                for &listing in segment.postings_at(place)[field] {
+                    masks[usize::from(listing)] |= 1 << bit;
                 }
             }
         }
-    }
-    masks
+        masks
+    })
 }
 
-/// The first phrase with the highest title component, and that component.
-fn best_phrase(group: &Group, masks: Masks, title_tokens: u8, first_phrase: u16) -> (u16, u16) {
-    let mut best = (0, 0);
-    for (index, phrase) in group.phrases.iter().enumerate() {
-        let title = title_component(group, phrase, masks, title_tokens);
-        if title > best.0 {
-            best = (title, first_phrase + index as u16);
-        }
-    }
-    best
-}
-
-/// `p · coverage^1.5 · (0.88 + 0.12 · purity)`. Multiplication, division and square root are exact by
-/// IEEE 754, a library's `powf` is not: that is why the exponent is 1.5.
-pub fn title_component(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> u16 {
-    let [title, skills, text] = split_masks(phrase, masks);
-    let found = FIELD_WORTH[0] * group.weight_of(title)
-        + FIELD_WORTH[1] * group.weight_of(skills)
-        + FIELD_WORTH[2] * group.weight_of(text);
-    if found == 0 {
-        return 0;
-    }
-    let whole = f64::from(phrase.weight);
-    let coverage = f64::from(found) / (f64::from(FIELD_WORTH[0]) * whole);
-    let purity = (f64::from(title.count_ones()) / f64::from(title_tokens.max(1))).min(1.0);
-    let elsewhere = (masks[Field::Skills as usize] | masks[Field::Text as usize]) & phrase.mask;
-    let support = f64::from(group.weight_of(elsewhere)) / whole;
-    let share = coverage
-        * coverage.sqrt()
-        * (1.0 - PURITY_SHARE - SUPPORT_SHARE + PURITY_SHARE * purity + SUPPORT_SHARE * support);
-    let worth = f64::from(phrase.worth) / 100.0;
-    (worth * share * f64::from(FULL)).round() as u16
-}
-
-/// The tokens of one phrase, each in its best field only.
-fn split_masks(phrase: &Phrase, masks: Masks) -> Masks {
-    let title = masks[Field::Title as usize] & phrase.mask;
-    let skills = masks[Field::Skills as usize] & phrase.mask & !title;
-    let text = masks[Field::Text as usize] & phrase.mask & !title & !skills;
-    [title, skills, text]
-}
-
-/// Where a listing has the tokens of one phrase.
-pub fn phrase_masks(segment: &Segment, group: &Group, phrase: &Phrase, listing: u16) -> Masks {
+/// Where a listing has the tokens of one phrase, each in its best field.
+pub fn phrase_masks(segment: &Segment, places: &GroupPlaces, phrase: &Phrase, listing: u16) -> Masks {
     let mut masks = [0; FIELDS];
-    for (bit, token) in group.tokens.iter().enumerate().filter(|(bit, _)| phrase.mask >> bit & 1 == 1) {
-        let field = token.spellings.iter().filter_map(|&spelling| segment.field_of(spelling, listing)).min();
+    for (bit, places) in places.iter().enumerate().filter(|(bit, _)| phrase.mask >> bit & 1 == 1) {
+        let field = places.iter().filter_map(|&place| segment.field_of(place, listing)).min();
         if let Some(field) = field {
             masks[field as usize] |= 1 << bit;
         }

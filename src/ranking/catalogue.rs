@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use super::cache::Cache;
 use super::candidates::{Candidates, KEPT};
+use super::merge::tidy;
 use super::plan::Plan;
 use super::rarity;
-use super::segment::{Field, ListingSet, SEGMENT_LISTINGS, Segment};
+use super::segment::{ListingSet, SEGMENT_LISTINGS, Segment};
 use super::segment_builder::SegmentBuilder;
 use super::skills::{TermHits, is_listed, term_tokens};
-use super::text::{Token, compact};
+use super::text::Token;
 use super::vocabulary::Vocabulary;
 use crate::domain::{JobListing, ListingId};
 
@@ -24,13 +25,26 @@ const CACHED_TERMS: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 pub struct Catalogue {
     version: i64,
     vocabulary: Arc<Vocabulary>,
+    sizes: Sizes,
     parts: Vec<Part>,
     /// Listings that are not dead.
     live: usize,
     /// The newest day on which a listing was seen; the "today" of freshness.
     newest_day: u16,
+    caches: Caches,
+}
+
+/// What has been computed for careers and terms so far.
+#[derive(Debug)]
+struct Caches {
     careers: Cache<CareerIndex>,
     terms: Cache<TermIndex>,
+}
+
+impl Default for Caches {
+    fn default() -> Self {
+        Self { careers: Cache::new(CACHED_CAREERS), terms: Cache::new(CACHED_TERMS) }
+    }
 }
 
 /// A segment and those of its listings that a refresh has replaced or deleted.
@@ -41,12 +55,18 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// All of a segment.
+    pub fn new(segment: Segment) -> Self {
+        Self { segment: Arc::new(segment), dead: None }
+    }
+
     /// Whether a listing still stands.
     pub fn is_live(&self, listing: u16) -> bool {
         self.dead.as_ref().is_none_or(|dead| !dead.contains(listing))
     }
 
-    fn live(&self) -> usize {
+    /// Number of listings that still stand.
+    pub fn live(&self) -> usize {
         self.segment.len() - self.dead.as_ref().map_or(0, |dead| dead.len())
     }
 }
@@ -65,9 +85,21 @@ pub(super) struct TermIndex {
     pub parts: Vec<(u64, Arc<TermHits>)>,
 }
 
+/// Sizes that change speed and memory, never a result.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sizes {
+    /// Listings per segment.
+    pub segment: usize,
+    /// Candidates kept per career and segment.
+    pub kept: usize,
+}
+
+const SIZES: Sizes = Sizes { segment: SEGMENT_LISTINGS, kept: KEPT };
+
 /// Collects listings for a [`Catalogue`].
 pub struct CatalogueBuilder {
     vocabulary: Arc<Vocabulary>,
+    sizes: Sizes,
     parts: Vec<Part>,
     open: SegmentBuilder,
 }
@@ -75,38 +107,45 @@ pub struct CatalogueBuilder {
 impl CatalogueBuilder {
     /// An empty catalogue to be.
     pub fn new(vocabulary: Arc<Vocabulary>) -> Self {
-        Self { vocabulary, parts: Vec::new(), open: SegmentBuilder::default() }
+        Self::with_sizes(vocabulary, SIZES)
+    }
+
+    /// For tests, which have no million listings to fill large segments with.
+    pub(super) fn with_sizes(vocabulary: Arc<Vocabulary>, sizes: Sizes) -> Self {
+        Self { vocabulary, sizes, parts: Vec::new(), open: SegmentBuilder::default() }
     }
 
     /// Adds a listing, in any order. Of two listings with one id the later counts.
     pub fn push(&mut self, listing: &JobListing) {
         self.open.push(listing);
-        if self.open.len() == SEGMENT_LISTINGS {
+        if self.open.len() == self.sizes.segment {
             self.close_segment();
         }
     }
 
     fn close_segment(&mut self) {
+        if self.open.len() == 0 {
+            return;
+        }
         let segment = std::mem::take(&mut self.open).finish();
         let ids: Vec<i64> = segment.facts().iter().map(|facts| facts.id).collect();
         bury(&mut self.parts, &ids);
-        self.parts.push(Part { segment: Arc::new(segment), dead: None });
+        self.parts.push(Part::new(segment));
     }
 
     /// The catalogue of everything pushed.
     pub fn finish(mut self, version: i64) -> Catalogue {
-        if self.open.len() > 0 {
-            self.close_segment();
-        }
-        let (careers, terms) = (Cache::new(CACHED_CAREERS), Cache::new(CACHED_TERMS));
-        Catalogue::new(version, self.vocabulary, self.parts, careers, terms)
+        self.close_segment();
+        Catalogue::new(version, self.vocabulary, self.sizes, self.parts, Caches::default())
     }
 }
 
 /// Marks the listings with these ids (ascending) as dead.
 fn bury(parts: &mut [Part], ids: &[i64]) {
     for part in parts {
-        let (Some(first), Some(last)) = (part.segment.facts().first(), part.segment.facts().last()) else { continue };
+        let (Some(first), Some(last)) = (part.segment.facts().first(), part.segment.facts().last()) else {
+            continue;
+        };
         let from = ids.partition_point(|&id| id < first.id);
         let to = ids.partition_point(|&id| id <= last.id);
         let found: Vec<u16> = ids[from..to].iter().filter_map(|&id| part.segment.find(id)).collect();
@@ -125,13 +164,13 @@ impl Catalogue {
     fn new(
         version: i64,
         vocabulary: Arc<Vocabulary>,
+        sizes: Sizes,
         parts: Vec<Part>,
-        careers: Cache<CareerIndex>,
-        terms: Cache<TermIndex>,
+        caches: Caches,
     ) -> Self {
         let live = parts.iter().map(Part::live).sum();
         let newest_day = parts.iter().filter_map(newest_day).max().unwrap_or(0);
-        Self { version, vocabulary, parts, live, newest_day, careers, terms }
+        Self { version, vocabulary, sizes, parts, live, newest_day, caches }
     }
 
     /// The version it was built as; ordered.
@@ -152,11 +191,13 @@ impl Catalogue {
     /// Estimated heap use, caches included.
     pub fn memory_bytes(&self) -> usize {
         let parts = self.parts.iter().map(|part| {
-            let dead = part.dead.as_ref().map_or(0, |dead| size_of_val(dead.words()));
+            let dead = part.dead.as_ref().map_or(0, |dead| dead.memory_bytes());
             part.segment.memory_bytes() + dead
         });
-        let careers = self.careers.total(|career| career.parts.iter().map(|(_, c)| c.memory_bytes()).sum());
-        let terms = self.terms.total(|term| term.parts.iter().map(|(_, hits)| hits.memory_bytes()).sum());
+        let careers =
+            self.caches.careers.total(|career| career.parts.iter().map(|(_, c)| c.memory_bytes()).sum());
+        let terms =
+            self.caches.terms.total(|term| term.parts.iter().map(|(_, hits)| hits.memory_bytes()).sum());
         parts.sum::<usize>() + careers + terms
     }
 
@@ -168,15 +209,14 @@ impl Catalogue {
         gone.sort_unstable();
         let mut parts = self.parts.clone();
         bury(&mut parts, &gone);
-        let mut added = CatalogueBuilder::new(Arc::clone(&self.vocabulary));
+        let mut added = CatalogueBuilder::with_sizes(Arc::clone(&self.vocabulary), self.sizes);
         changed.iter().for_each(|listing| added.push(listing));
-        if added.open.len() > 0 {
-            added.close_segment();
-        }
+        added.close_segment();
         parts.extend(added.parts);
-        parts.retain(|part| part.live() > 0);
-        let vocabulary = Arc::clone(&self.vocabulary);
-        Self::new(version, vocabulary, parts, self.careers.successor(), self.terms.successor())
+        tidy(&mut parts, self.sizes.segment);
+        let caches =
+            Caches { careers: self.caches.careers.successor(), terms: self.caches.terms.successor() };
+        Self::new(version, Arc::clone(&self.vocabulary), self.sizes, parts, caches)
     }
 
     pub(super) fn parts(&self) -> &[Part] {
@@ -189,13 +229,18 @@ impl Catalogue {
 
     /// The candidates of a career, from the cache where it has them.
     pub(super) fn career(&self, name: &str) -> Arc<CareerIndex> {
-        self.careers.get(&compact(name), |older| {
+        // By the name as it is: its spaces decide its tokens.
+        self.caches.careers.get(name, |older| {
             let plan = self.plan(name);
             let older = older.filter(|older| older.plan == plan);
             let parts = self.parts.iter().map(|part| {
                 let number = part.segment.number();
                 let known = older.and_then(|older| by_number(&older.parts, number));
-                (number, known.unwrap_or_else(|| Arc::new(Candidates::find(&part.segment, &plan, KEPT))))
+                (
+                    number,
+                    known
+                        .unwrap_or_else(|| Arc::new(Candidates::find(&part.segment, &plan, self.sizes.kept))),
+                )
             });
             CareerIndex { parts: parts.collect(), plan }
         })
@@ -204,25 +249,26 @@ impl Catalogue {
     /// A career's phrases, weighed by how rare their tokens are in this catalogue's titles.
     pub(super) fn plan(&self, career: &str) -> Plan {
         Plan::new(career, &self.vocabulary, |spellings| {
-            let having = spellings.iter().map(|&token| self.titles_with(token)).sum();
+            let having = spellings.iter().map(|&token| self.listings_with(token)).sum();
             rarity::weight(having, self.live)
         })
     }
 
-    fn titles_with(&self, token: Token) -> usize {
-        let titles = self.parts.iter().map(|part| {
-            let titles = part.segment.postings(token)[Field::Title as usize];
+    /// In how many fields of live listings a token occurs.
+    fn listings_with(&self, token: Token) -> usize {
+        let parts = self.parts.iter().map(|part| {
+            let postings = part.segment.postings(token).into_iter();
             match part.dead {
-                Some(_) => titles.iter().filter(|&&listing| part.is_live(listing)).count(),
-                None => titles.len(),
+                Some(_) => postings.flatten().filter(|&&listing| part.is_live(listing)).count(),
+                None => postings.map(<[u16]>::len).sum(),
             }
         });
-        titles.sum()
+        parts.sum()
     }
 
     /// The listings that name a skill or an interest, from the cache where it has them.
     pub(super) fn term(&self, term: &str) -> Arc<TermIndex> {
-        self.terms.get(&compact(term), |older| {
+        self.caches.terms.get(term, |older| {
             let tokens = term_tokens(term);
             let parts = self.parts.iter().map(|part| {
                 let number = part.segment.number();

@@ -1,18 +1,20 @@
 //! The years of experience that a listing asks for, read from the site's own words.
 
-use super::text::{normalise, is_hangul};
+use super::text::is_hangul;
 
 /// "No upper end".
 const OPEN_END: u8 = u8::MAX;
 /// What stands for a number of years is at most this; `2024년` is a date.
 const MOST_YEARS: u32 = 40;
 
-/// The asked range of years, both ends included, or `None` where the text does not say.
+/// The asked range of years, both ends included, or `None` where the normalised text does not say.
 pub fn asked_years(text: &str) -> Option<(u8, u8)> {
-    let text = normalise(text);
+    if text.is_empty() {
+        return None;
+    }
     let newcomers = ["신입", "인턴", "entry", "intern", "junior"].iter().any(|word| text.contains(word));
     let anyone = ["무관", "관계없음", "any"].iter().any(|word| text.contains(word));
-    let years = stated_years(&text);
+    let years = stated_years(text);
     match years {
         Some((_, end)) if newcomers => Some((0, end)),
         Some(range) => Some(range),

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::candidates::phrase_masks;
+use super::candidates::{GroupPlaces, phrase_masks};
 use super::korean::{quoted_and, quoted_subject, quoted_topic};
-use super::plan::{Group, Phrase};
+use super::plan::Phrase;
 use super::recommend::{Query, Scope, Term};
 use super::score::{Components, FULL};
 use super::select::Hit;
@@ -66,7 +66,11 @@ pub(super) fn explain(
     }
     let mut sentences = Vec::new();
     if let Some((group, phrase)) = index.plan.phrase(hit.candidate.phrase) {
-        let evidence = evidence(scope, group, phrase, listing);
+        let evidence = if hit.candidate.whole {
+            Evidence { place: Place::Title, whole_in_title: true, words: found_words(phrase, phrase.mask) }
+        } else {
+            evidence(scope, &index.parts[hit.part].1.places[group], phrase, listing)
+        };
         sentences.push(career_sentence(&career.name, phrase, &evidence));
         data.insert("matchedPhrase".to_owned(), phrase.text.clone().into());
         data.insert("matchedIn".to_owned(), evidence.place.name().into());
@@ -90,8 +94,8 @@ fn named(terms: &[Term], hits: &[&TermHits], listing: u16) -> Vec<String> {
     found.map(|(term, _)| term.spelling.clone()).collect()
 }
 
-fn evidence(scope: &Scope<'_>, group: &Group, phrase: &Phrase, listing: u16) -> Evidence {
-    let [title, skills, text] = phrase_masks(&scope.part.segment, group, phrase, listing);
+fn evidence(scope: &Scope<'_>, places: &GroupPlaces, phrase: &Phrase, listing: u16) -> Evidence {
+    let [title, skills, text] = phrase_masks(&scope.part.segment, places, phrase, listing);
     let place = match () {
         () if title != 0 => Place::Title,
         () if skills != 0 => Place::Skills,
@@ -133,7 +137,11 @@ fn career_sentence(career: &str, phrase: &Phrase, evidence: &Evidence) -> String
             format!("공고 제목이 추천 직업 {} 일치합니다.", quoted_and(career))
         }
         Evidence { whole_in_title: true, .. } => {
-            format!("공고 제목의 {} 추천 직업 {} 같은 계열입니다.", quoted_topic(&phrase.text), quoted_and(career))
+            format!(
+                "공고 제목의 {} 추천 직업 {} 같은 계열입니다.",
+                quoted_topic(&phrase.text),
+                quoted_and(career)
+            )
         }
         Evidence { place, words, .. } => {
             let words = words.join(", ");
@@ -148,7 +156,14 @@ mod tests {
 
     fn phrase() -> Phrase {
         let words = vec![("데이터".to_owned(), vec![0, 1]), ("analyst".to_owned(), vec![2])];
-        Phrase { text: "데이터 analyst".to_owned(), worth: 90, mask: 0b111, weight: 3, words }
+        Phrase {
+            text: "데이터 analyst".to_owned(),
+            worth: 90,
+            mask: 0b111,
+            weight: 3,
+            words,
+            ..Phrase::default()
+        }
     }
 
     #[test]
@@ -165,7 +180,8 @@ mod tests {
             career_sentence("데이터 분석가", &phrase(), &whole),
             "공고 제목의 '데이터 analyst'는 추천 직업 '데이터 분석가'와 같은 계열입니다."
         );
-        let partly = Evidence { place: Place::Text, whole_in_title: false, words: vec!["데이터".to_owned()] };
+        let partly =
+            Evidence { place: Place::Text, whole_in_title: false, words: vec!["데이터".to_owned()] };
         assert_eq!(
             career_sentence("데이터 분석가", &phrase(), &partly),
             "공고 본문에 추천 직업 '데이터 분석가'의 '데이터'가 있습니다."

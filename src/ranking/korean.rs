@@ -60,11 +60,15 @@ mod tests {
 
     #[test]
     fn particles_follow_the_sound() {
-        for word in ["백엔드 개발", "Spring", "Kotlin", "MySQL", "Oracle", "Git", "HTML", "C#", "Photoshop", "Web3"] {
+        for word in
+            ["백엔드 개발", "Spring", "Kotlin", "MySQL", "Oracle", "Git", "HTML", "C#", "Photoshop", "Web3"]
+        {
             assert_eq!(with_subject(word), format!("{word}이"));
             assert_eq!(quoted_and(word), format!("'{word}'과"));
         }
-        for word in ["개발자", "Java", "Docker", "AWS", "Swift", "C++", "Node.js", "HTML5", "React", "기획자(PO)"] {
+        for word in
+            ["개발자", "Java", "Docker", "AWS", "Swift", "C++", "Node.js", "HTML5", "React", "기획자(PO)"]
+        {
             assert_eq!(with_subject(word), format!("{word}가"));
             assert_eq!(quoted_and(word), format!("'{word}'와"));
         }

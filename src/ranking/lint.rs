@@ -62,7 +62,9 @@ fn ownership(file: &File, phrase: &str, owners: &[(&str, &str)]) -> Option<Strin
     }
     let is_shared = file.shared.iter().any(|shared| compact(&shared.phrase) == spelled);
     (!is_shared).then(|| {
-        format!("'{phrase}' stands under '{first}' and '{last}': keep one, or list it in [[shared]] with a reason")
+        format!(
+            "'{phrase}' stands under '{first}' and '{last}': keep one, or list it in [[shared]] with a reason"
+        )
     })
 }
 

@@ -8,12 +8,18 @@
 mod cache;
 mod candidates;
 mod catalogue;
+mod coverage;
+#[cfg(test)]
+mod examples;
 mod experience;
 mod explain;
 mod korean;
 mod lint;
+mod merge;
 mod phrase;
 mod plan;
+#[cfg(test)]
+mod properties;
 mod rarity;
 mod recommend;
 mod score;

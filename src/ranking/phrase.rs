@@ -2,42 +2,142 @@
 
 use super::text::{Lexeme, Token, hangul_tokens, is_stop_word, lexemes, normalise, stem};
 
-/// The words of a phrase with their tokens.
-pub type PhraseText = Vec<(String, Vec<PhraseToken>)>;
+/// A phrase, cut for searching.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PhraseText {
+    /// Its words with their tokens, in order.
+    pub words: Vec<(String, Vec<PhraseToken>)>,
+    /// Tokens that titles have where two of its words stand side by side.
+    pub joints: Vec<Vec<Token>>,
+}
 
 /// A token of a phrase.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhraseToken {
     /// A listing has the token when it has any of these.
     pub spellings: Vec<Token>,
-    /// It is nothing but the ending that makes a person of an activity (`발자` in `개발자`).
-    pub is_ending: bool,
+    pub part: PhrasePart,
+}
+
+/// What a token contributes to a phrase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PhrasePart {
+    /// What the work is about.
+    Subject,
+    /// The role, which any work could have (`담당자`, `engineer`).
+    Role,
+    /// Nothing but the ending that makes a person of an activity (`발자` in `개발자`).
+    Ending,
 }
 
 /// Syllables that make a person of an activity.
 const PERSON_ENDINGS: &str = "원사공자가수";
 
+/// Roles that say nothing about the field of work.
+const ROLES: &[&str] = &[
+    "담당자",
+    "담당",
+    "매니저",
+    "관리자",
+    "관리원",
+    "엔지니어",
+    "개발자",
+    "전문가",
+    "디자이너",
+    "기획자",
+    "연구원",
+    "기술자",
+    "컨설턴트",
+    "팀장",
+    "사원",
+    "직원",
+    "책임자",
+    "운영자",
+    "분석가",
+    "코디네이터",
+    "디렉터",
+    "사무원",
+    "기술원",
+    "조작원",
+    "기능원",
+    "작업원",
+    "실무자",
+    "스페셜리스트",
+    "리더",
+    "기사",
+    "manager",
+    "engineer",
+    "specialist",
+    "officer",
+    "coordinator",
+    "assistant",
+    "director",
+    "executive",
+    "consultant",
+    "analyst",
+    "technician",
+    "operator",
+    "supervisor",
+    "administrator",
+    "developer",
+    "designer",
+    "expert",
+    "associate",
+    "lead",
+    "leader",
+    "representative",
+    "clerk",
+    "worker",
+    "staff",
+    "agent",
+    "planner",
+    "advisor",
+    "controller",
+];
+
 /// Words and tokens of a phrase.
-pub fn phrase_parts(phrase: &str) -> PhraseText {
+pub fn phrase_text(phrase: &str) -> PhraseText {
     let phrase = normalise(phrase);
-    let mut parts = PhraseText::new();
+    let mut text = PhraseText::default();
+    let mut before: Option<Lexeme<'_>> = None;
     for lexeme in lexemes(&phrase) {
         let tokens = match lexeme {
             Lexeme::Hangul(run) => hangul_phrase_tokens(run),
             Lexeme::Word(word) if is_stop_word(word) => continue,
-            Lexeme::Word(word) => vec![PhraseToken { spellings: word_spellings(word), is_ending: false }],
+            Lexeme::Word(word) => {
+                let part = if ROLES.contains(&word) { PhrasePart::Role } else { PhrasePart::Subject };
+                vec![PhraseToken { spellings: word_spellings(word), part }]
+            }
         };
-        parts.push((lexeme.as_str().to_owned(), tokens));
+        text.words.push((lexeme.as_str().to_owned(), tokens));
+        text.joints.extend(before.and_then(|before| joint(before, lexeme)));
+        before = Some(lexeme);
     }
-    parts
+    text
+}
+
+/// The counterpart of what titles hold for two neighbouring words of one script.
+fn joint(before: Lexeme<'_>, lexeme: Lexeme<'_>) -> Option<Vec<Token>> {
+    match (before, lexeme) {
+        (Lexeme::Hangul(first), Lexeme::Hangul(second)) => {
+            Some(vec![Token::pair(first.chars().next_back()?, second.chars().next()?)])
+        }
+        (Lexeme::Word(first), Lexeme::Word(second)) => Some(word_spellings(&format!("{first}{second}"))),
+        _ => None,
+    }
 }
 
 fn hangul_phrase_tokens(run: &str) -> Vec<PhraseToken> {
-    let mut tokens: Vec<_> =
-        hangul_tokens(run).map(|token| PhraseToken { spellings: vec![token], is_ending: false }).collect();
-    let names_a_person = run.ends_with(|c| PERSON_ENDINGS.contains(c));
-    if let [_, .., last] = tokens.as_mut_slice() {
-        last.is_ending = names_a_person;
+    let role = ROLES.iter().filter_map(|role| run.strip_suffix(role)).map(|head| head.chars().count()).min();
+    let tokens = hangul_tokens(run).enumerate().map(|(at, token)| {
+        let part = if role.is_some_and(|start| at >= start) { PhrasePart::Role } else { PhrasePart::Subject };
+        PhraseToken { spellings: vec![token], part }
+    });
+    let mut tokens: Vec<_> = tokens.collect();
+    if let [_, .., last] = tokens.as_mut_slice()
+        && run.ends_with(|c| PERSON_ENDINGS.contains(c))
+    {
+        last.part = PhrasePart::Ending;
     }
     tokens
 }

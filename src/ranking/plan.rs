@@ -1,6 +1,6 @@
 //! A career made ready for searching: its phrases as weighted tokens.
 
-use super::phrase::{PhraseText, PhraseToken, phrase_parts, spellings};
+use super::phrase::{PhrasePart, PhraseText, phrase_text, spellings};
 use super::text::Token;
 use super::vocabulary::Vocabulary;
 
@@ -8,11 +8,11 @@ use super::vocabulary::Vocabulary;
 const GROUP_TOKENS: usize = 64;
 
 /// What a synonym is worth beside the career's own name, in 1/100.
-const SYNONYM: u16 = 90;
+const SYNONYM: u16 = 88;
 const OWN_NAME: u16 = 100;
 
 /// What a token's weight is multiplied by, endings such as `발자` in `개발자` and all others.
-const ENDING_WEIGHT: u32 = 2;
+const ENDING_WEIGHT: u32 = 3;
 const FULL_WEIGHT: u32 = 4;
 
 /// A career with everything that its title component depends on.
@@ -41,14 +41,18 @@ pub struct PlanToken {
 }
 
 /// A phrase of a career.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Phrase {
     pub text: String,
     /// p in 1/100.
     pub worth: u16,
     /// The bits of its tokens.
     pub mask: u64,
-    /// Their weights together.
+    /// Those of them that only name a role; see [`PhrasePart`].
+    pub role: u64,
+    /// The bits of its joints, which are no part of the mask.
+    pub joints: u64,
+    /// The weights of its tokens together.
     pub weight: u32,
     /// Its words and the bits of each word's tokens, in order.
     pub words: Vec<(String, Vec<u8>)>,
@@ -66,8 +70,8 @@ impl Plan {
         let mut plan = Self { field: entry.map(|entry| entry.field.clone()), groups: vec![Group::default()] };
         let mut seen: Vec<PhraseText> = Vec::new();
         for (text, worth) in texts {
-            let parts = phrase_parts(&text);
-            if !parts.is_empty() && !seen.contains(&parts) {
+            let parts = phrase_text(&text);
+            if !parts.words.is_empty() && !seen.contains(&parts) {
                 plan.add(text, worth, &parts, &mut weigh);
                 seen.push(parts);
             }
@@ -76,32 +80,42 @@ impl Plan {
     }
 
     fn add(&mut self, text: String, worth: u16, parts: &PhraseText, weigh: &mut impl FnMut(&[Token]) -> u32) {
-        let needed: usize = parts.iter().map(|(_, tokens)| tokens.len()).sum();
+        let tokens: usize = parts.words.iter().map(|(_, tokens)| tokens.len()).sum();
+        let needed = tokens + parts.joints.len();
         let last = self.groups.last_mut().filter(|group| group.tokens.len() + needed <= GROUP_TOKENS);
         if last.is_none() {
             self.groups.push(Group::default());
         }
         let Some(group) = self.groups.last_mut() else { return };
-        let mut phrase = Phrase { text, worth, mask: 0, weight: 0, words: Vec::new() };
-        for (word, tokens) in parts {
-            let bits = tokens.iter().filter_map(|token| group.bit(token, weigh)).collect::<Vec<_>>();
-            phrase.mask |= bits.iter().fold(0, |mask, bit| mask | 1 << bit);
+        let mut phrase = Phrase { text, worth, ..Phrase::default() };
+        for (word, tokens) in &parts.words {
+            let mut bits = Vec::with_capacity(tokens.len());
+            for token in tokens {
+                let share = if token.part == PhrasePart::Ending { ENDING_WEIGHT } else { FULL_WEIGHT };
+                let Some(bit) = group.bit(&token.spellings, share * weigh(&token.spellings)) else {
+                    continue;
+                };
+                phrase.mask |= 1 << bit;
+                if token.part != PhrasePart::Subject {
+                    phrase.role |= 1 << bit;
+                }
+                bits.push(bit);
+            }
             phrase.words.push((word.clone(), bits));
+        }
+        for joint in &parts.joints {
+            phrase.joints |= group.bit(joint, 0).map_or(0, |bit| 1 << bit);
         }
         phrase.weight = group.weight_of(phrase.mask);
         group.phrases.push(phrase);
     }
 
-    /// The phrase with a number as counted over all groups, and its group.
-    pub fn phrase(&self, number: u16) -> Option<(&Group, &Phrase)> {
-        let mut number = usize::from(number);
-        for group in &self.groups {
-            match group.phrases.get(number) {
-                Some(phrase) => return Some((group, phrase)),
-                None => number -= group.phrases.len(),
-            }
-        }
-        None
+    /// The phrase with a number as counted over all groups, and its group's number.
+    pub fn phrase(&self, number: u16) -> Option<(usize, &Phrase)> {
+        let groups = self.groups.iter().enumerate();
+        groups
+            .flat_map(|(at, group)| group.phrases.iter().map(move |phrase| (at, phrase)))
+            .nth(usize::from(number))
     }
 }
 
@@ -114,17 +128,15 @@ impl Phrase {
 
 impl Group {
     /// The bit of a token; `None` only for a phrase of more than 64 tokens, whose rest is ignored.
-    fn bit(&mut self, token: &PhraseToken, weigh: &mut impl FnMut(&[Token]) -> u32) -> Option<u8> {
-        let share = if token.is_ending { ENDING_WEIGHT } else { FULL_WEIGHT };
-        let weight = weigh(&token.spellings) * share;
-        let known = self.tokens.iter().position(|known| known.spellings == token.spellings && known.weight == weight);
-        if let Some(at) = known {
+    fn bit(&mut self, spellings: &[Token], weight: u32) -> Option<u8> {
+        let is_known = |known: &PlanToken| known.spellings == spellings && known.weight == weight;
+        if let Some(at) = self.tokens.iter().position(is_known) {
             return Some(at as u8);
         }
         if self.tokens.len() == GROUP_TOKENS {
             return None;
         }
-        self.tokens.push(PlanToken { spellings: token.spellings.clone(), weight });
+        self.tokens.push(PlanToken { spellings: spellings.to_vec(), weight });
         Some(self.tokens.len() as u8 - 1)
     }
 

@@ -39,7 +39,8 @@ mod tests {
 
     #[test]
     fn a_few_listings_more_change_nothing_for_most_tokens() {
-        let moved = (0..1_000).filter(|&df| weight(df * 100, 1_000_000) != weight(df * 100, 1_000_500)).count();
+        let moved =
+            (0..1_000).filter(|&df| weight(df * 100, 1_000_000) != weight(df * 100, 1_000_500)).count();
         assert!(moved < 10, "{moved}");
     }
 }

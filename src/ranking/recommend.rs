@@ -7,11 +7,10 @@ use super::catalogue::{CareerIndex, Catalogue, Part, TermIndex};
 use super::explain::explain;
 use super::score::{
     Components, FLOOR, FULL, experience_component, freshness_component, interests_component, skills_component,
-    upper_bound,
 };
 use super::segment::Facts;
 use super::select::{Hit, Selection};
-use super::skills::TermHits;
+use super::skills::{MOST_SKILLS, TermCounts, TermHits};
 use super::text::compact;
 use crate::domain::{Career, CareerProfile, ListingId, MatchScore, Recommendation, Score};
 
@@ -31,33 +30,48 @@ pub(super) struct Query<'a> {
     pub years: Option<u8>,
 }
 
-/// Whether copies of a posting count once or each.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Copies {
-    Once,
-    Each,
+/// What is selected from all that scores.
+#[derive(Clone, Copy)]
+struct Rules {
+    /// The least score.
+    floor: Score,
+    /// The least title component.
+    least_title: u16,
+    /// Whether copies of a posting count once.
+    copies_count_once: bool,
 }
+
+/// For users. A listing that shows next to nothing of the career is not recommended for its skills alone.
+const RECOMMENDING: Rules = Rules { floor: FLOOR, least_title: FULL / 10, copies_count_once: true };
+
+/// For measuring: graded sets judge every listing by itself, however weak.
+const MEASURING: Rules = Rules { floor: Score(0), least_title: 1, copies_count_once: false };
 
 impl Catalogue {
     /// The best listings for a user, at most `limit`, best first; copies of a posting count once, and what
-    /// scores below 15 is not recommended.
+    /// scores below 15 or shows next to nothing of a career is not recommended.
     pub fn recommend(&self, profile: &CareerProfile, limit: usize) -> Vec<Recommendation> {
         let query = Query::new(self, profile);
-        let hits = query.select(limit, FLOOR, Copies::Once);
-        hits.iter().map(|hit| query.recommendation(hit)).collect()
+        let scopes = query.scopes();
+        let hits = query.select(&scopes, limit, RECOMMENDING);
+        hits.iter().map(|hit| query.recommendation(&scopes, hit)).collect()
     }
 
-    /// The same scores for measuring: without the floor, and with every copy in its own right, as graded sets
-    /// judge each listing by itself.
+    /// The same scores in the same order for measuring: without the floors, and with every copy in its own
+    /// right.
     pub fn rank(&self, profile: &CareerProfile, limit: usize) -> Vec<(ListingId, Score)> {
-        let hits = Query::new(self, profile).select(limit, Score(0), Copies::Each);
+        let query = Query::new(self, profile);
+        let hits = query.select(&query.scopes(), limit, MEASURING);
         hits.into_iter().map(|hit| (ListingId(hit.id), hit.score)).collect()
     }
 }
 
 impl<'a> Query<'a> {
     fn new(catalogue: &'a Catalogue, profile: &'a CareerProfile) -> Self {
-        let term = |spelling: &String| Term { spelling: spelling.trim().to_owned(), index: catalogue.term(spelling) };
+        let term = |spelling: &String| Term {
+            spelling: spelling.trim().to_owned(),
+            index: catalogue.term(spelling),
+        };
         let (asked, interests): (Vec<_>, Vec<_>) =
             distinct(&profile.interests).into_iter().partition(|interest| catalogue.knows_skill(interest));
         let skills: Vec<&String> = distinct(profile.skills.iter().chain(asked));
@@ -70,30 +84,37 @@ impl<'a> Query<'a> {
         }
     }
 
-    fn select(&self, limit: usize, floor: Score, copies: Copies) -> Vec<Hit> {
-        let mut selection = Selection::new(limit, floor);
+    fn scopes(&self) -> Vec<Scope<'_>> {
+        (0..self.catalogue.parts().len()).map(|part| Scope::new(self, part)).collect()
+    }
+
+    fn select(&self, scopes: &[Scope<'_>], limit: usize, rules: Rules) -> Vec<Hit> {
+        let mut selection = Selection::new(limit, rules.floor);
         if limit == 0 {
             return Vec::new();
         }
-        for (career, (_, index)) in self.careers.iter().enumerate() {
-            for (part, (_, candidates)) in index.parts.iter().enumerate() {
-                self.scan(&mut selection, career, part, candidates, copies);
+        for (career, (of_user, index)) in self.careers.iter().enumerate() {
+            let mut needed = Needed::new(self, of_user.match_score, selection.threshold());
+            for ((_, candidates), scope) in index.parts.iter().zip(scopes) {
+                self.scan(&mut selection, career, scope, candidates, &mut needed, rules);
             }
+            selection.prune();
         }
-        self.scan_dropped(&mut selection, copies);
+        self.scan_dropped(&mut selection, scopes, rules);
         selection.into_hits()
     }
 
     /// Where a list was cut and what was cut could still matter, the whole list is searched.
-    fn scan_dropped(&self, selection: &mut Selection, copies: Copies) {
-        selection.prune();
+    fn scan_dropped(&self, selection: &mut Selection, scopes: &[Scope<'_>], rules: Rules) {
         for (career, (of_user, index)) in self.careers.iter().enumerate() {
-            for (part, (_, candidates)) in index.parts.iter().enumerate() {
-                let could_matter = |title| self.bound(title, FULL, of_user.match_score) >= selection.threshold();
-                if candidates.dropped.is_some_and(could_matter) {
-                    let segment = &self.catalogue.parts()[part].segment;
-                    let all = Candidates::find(segment, &index.plan, usize::MAX);
-                    self.scan(selection, career, part, &all, copies);
+            for ((_, candidates), scope) in index.parts.iter().zip(scopes) {
+                let mut needed = Needed::new(self, of_user.match_score, selection.threshold());
+                if candidates
+                    .dropped
+                    .is_some_and(|title| title >= needed.titles[MOST_SKILLS].max(rules.least_title))
+                {
+                    let all = Candidates::find(&scope.part.segment, &index.plan, usize::MAX);
+                    self.scan(selection, career, scope, &all, &mut needed, rules);
                     selection.prune();
                 }
             }
@@ -101,97 +122,130 @@ impl<'a> Query<'a> {
     }
 
     /// Offers a career's candidates of one part until the rest cannot reach the threshold.
-    fn scan(&self, selection: &mut Selection, career: usize, part: usize, list: &Candidates, copies: Copies) {
-        let match_score = self.careers[career].0.match_score;
-        let scope = Scope::new(self, part);
-        let mut needed = self.least_titles(selection.threshold(), match_score);
+    fn scan(
+        &self,
+        selection: &mut Selection,
+        career: usize,
+        scope: &Scope<'_>,
+        list: &Candidates,
+        needed: &mut Needed,
+        rules: Rules,
+    ) {
         for candidate in &list.best {
-            if candidate.title < needed[MOST_SKILLS] {
+            if candidate.title < needed.titles[MOST_SKILLS].max(rules.least_title) {
                 break;
             }
-            if candidate.title < needed[scope.skills_found(candidate.listing)] || !scope.is_live(candidate.listing) {
+            let listing = candidate.listing;
+            let skills = scope.skill_counts.count(listing);
+            // The cheap bounds first: most candidates of a common career end at one of them.
+            if candidate.title < needed.titles[skills] {
                 continue;
             }
-            let facts = scope.facts(candidate.listing);
-            let score = scope.components(candidate).score(match_score);
-            let group = if copies == Copies::Once { facts.duplicate_key } else { facts.id as u64 };
-            let hit =
-                Hit { score, crawled_at: facts.crawled_at, id: facts.id, career, part, candidate: *candidate };
-            if selection.offer(group, hit) {
-                needed = self.least_titles(selection.threshold(), match_score);
+            let mut components = scope.components_but_skills(candidate);
+            components.skills = needed.skills[skills];
+            if components.score(needed.career) < selection.threshold() || !scope.part.is_live(listing) {
+                continue;
+            }
+            components.skills = scope.skills(listing);
+            let score = components.score(needed.career);
+            if score < selection.threshold() {
+                continue;
+            }
+            let facts = scope.facts(listing);
+            let group = if rules.copies_count_once { facts.duplicate_key } else { facts.id as u64 };
+            let (crawled_at, id, part) = (facts.crawled_at, facts.id, scope.number);
+            if selection.offer(group, Hit { score, crawled_at, id, career, part, candidate: *candidate }) {
+                *needed = Needed::new(self, needed.career, selection.threshold());
             }
         }
     }
 
-    /// The least title component with which a listing can reach `threshold`, by how many of the user's skills
-    /// it names.
-    fn least_titles(&self, threshold: Score, career: MatchScore) -> [u16; MOST_SKILLS + 1] {
-        std::array::from_fn(|found| {
-            let skills = skills_component(found as u32 * u32::from(FULL), self.skills.len()).unwrap_or(0);
-            let (mut low, mut high) = (0, FULL + 1);
-            while low < high {
-                let middle = (low + high) / 2;
-                if self.bound(middle, skills, career) >= threshold { high = middle } else { low = middle + 1 }
-            }
-            low
-        })
-    }
-
-    fn bound(&self, title: u16, skills: u16, career: MatchScore) -> Score {
-        let skills = (!self.skills.is_empty()).then_some(skills);
-        upper_bound(title, skills, career, self.years.is_some(), !self.interests.is_empty())
-    }
-
-    fn recommendation(&self, hit: &Hit) -> Recommendation {
-        let scope = Scope::new(self, hit.part);
+    fn recommendation(&self, scopes: &[Scope<'_>], hit: &Hit) -> Recommendation {
+        let scope = &scopes[hit.part];
         let components = scope.components(&hit.candidate);
-        let (reason, mut data) = explain(self, &scope, hit, &components);
+        let (reason, mut data) = explain(self, scope, hit, &components);
         data.insert("breakdown".to_owned(), components.breakdown(hit.score).into());
         Recommendation { listing_id: ListingId(hit.id), score: hit.score, reason, data }
     }
 }
 
-/// More skills found than this make no difference.
-const MOST_SKILLS: usize = 4;
+/// The least title components with which listings can reach a threshold for a career.
+struct Needed {
+    career: MatchScore,
+    /// By how many of the user's skills the listing names.
+    titles: [u16; MOST_SKILLS + 1],
+    /// The most that the skills component can be with so many.
+    skills: [Option<u16>; MOST_SKILLS + 1],
+}
+
+impl Needed {
+    fn new(query: &Query<'_>, career: MatchScore, threshold: Score) -> Self {
+        let skills =
+            std::array::from_fn(|found| skills_component(found as u32 * u32::from(FULL), query.skills.len()));
+        // Components that lack data cannot lift a listing: each is counted as full, and a full component never
+        // lowers a mean.
+        let titles = skills.map(|skills| {
+            let others = Components {
+                title: 0,
+                skills,
+                experience: query.years.map(|_| FULL),
+                interests: (!query.interests.is_empty()).then_some(FULL),
+                freshness: Some(FULL),
+            };
+            others.least_title(threshold, career)
+        });
+        Self { career, titles, skills }
+    }
+}
 
 /// The query narrowed to one part of the catalogue.
 pub(super) struct Scope<'q> {
     pub query: &'q Query<'q>,
     pub part: &'q Part,
+    number: usize,
     pub skills: Vec<&'q TermHits>,
     pub interests: Vec<&'q TermHits>,
+    skill_counts: TermCounts,
+    interest_counts: TermCounts,
 }
 
 impl<'q> Scope<'q> {
-    fn new(query: &'q Query<'_>, part: usize) -> Self {
-        let hits = |terms: &'q [Term]| terms.iter().map(|term| term.index.parts[part].1.as_ref()).collect();
-        let skills = hits(&query.skills);
-        Self { query, part: &query.catalogue.parts()[part], skills, interests: hits(&query.interests) }
+    fn new(query: &'q Query<'_>, number: usize) -> Self {
+        let hits = |terms: &'q [Term]| terms.iter().map(|term| term.index.parts[number].1.as_ref()).collect();
+        let (skills, interests): (Vec<&TermHits>, Vec<&TermHits>) =
+            (hits(&query.skills), hits(&query.interests));
+        let part = &query.catalogue.parts()[number];
+        let skill_counts = TermCounts::new(part.segment.len(), &skills);
+        let interest_counts = TermCounts::new(part.segment.len(), &interests);
+        Self { query, part, number, skills, interests, skill_counts, interest_counts }
     }
 
-    fn is_live(&self, listing: u16) -> bool {
-        self.part.is_live(listing)
-    }
-
-    pub fn facts(&self, listing: u16) -> &Facts {
+    fn facts(&self, listing: u16) -> &Facts {
         &self.part.segment.facts()[usize::from(listing)]
     }
 
-    fn skills_found(&self, listing: u16) -> usize {
-        self.skills.iter().filter(|hits| hits.any.contains(listing)).count().min(MOST_SKILLS)
+    fn components(&self, candidate: &Candidate) -> Components {
+        Components { skills: self.skills(candidate.listing), ..self.components_but_skills(candidate) }
     }
 
-    fn components(&self, candidate: &Candidate) -> Components {
-        let listing = candidate.listing;
-        let facts = self.facts(listing);
-        let skills = self.skills.iter().map(|hits| hits.value(listing)).sum();
-        let interests = self.interests.iter().filter(|hits| hits.any.contains(listing)).count();
-        let age = u32::from(self.query.catalogue.newest_day() - candidate.day);
+    fn skills(&self, listing: u16) -> Option<u16> {
+        let hits = self.skills.iter().map(|hits| hits.value(listing)).sum();
+        skills_component(hits, self.skills.len())
+    }
+
+    fn components_but_skills(&self, candidate: &Candidate) -> Components {
+        // A dead listing may be newer than the catalogue.
+        let age = u32::from(self.query.catalogue.newest_day().saturating_sub(candidate.day));
+        let interests = self.interest_counts.count(candidate.listing) as u32;
         Components {
             title: candidate.title,
-            skills: skills_component(skills, self.skills.len()),
-            experience: self.query.years.zip(facts.years).map(|(years, asked)| experience_component(years, asked)),
-            interests: interests_component(interests as u32, self.interests.len()),
+            skills: None,
+            experience: self
+                .query
+                .years
+                .zip(candidate.years)
+                .map(|(years, asked)| experience_component(years, asked)),
+            interests: interests_component(interests, self.interests.len()),
             freshness: (candidate.day > 0).then(|| freshness_component(age)),
         }
     }

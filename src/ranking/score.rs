@@ -30,7 +30,7 @@ pub struct Components {
 }
 
 /// Weights of title, skills, experience, interests and freshness, in points.
-const WEIGHTS: [u32; 5] = [70, 18, 5, 4, 3];
+const WEIGHTS: [u32; 5] = [63, 27, 5, 3, 2];
 const NAMES: [&str; 5] = ["title", "skills", "experience", "interests", "freshness"];
 
 impl Components {
@@ -53,6 +53,20 @@ impl Components {
         let scaled = u64::from(career.basis_points()) * u64::from(sum);
         let unit = u64::from(weight) * u64::from(FULL);
         Score(((scaled + unit / 2) / unit) as u16)
+    }
+
+    /// The least title component with which these components reach `threshold`; more than [`FULL`] when none does.
+    pub fn least_title(&self, threshold: Score, career: MatchScore) -> u16 {
+        let (others, weight) = Self { title: 0, ..*self }.weighted();
+        let unit = u64::from(weight) * u64::from(FULL);
+        let scaled = (u64::from(threshold.0) * unit).saturating_sub(unit / 2);
+        let sum = match u64::from(career.basis_points()) {
+            0 if scaled > 0 => return FULL + 1,
+            0 => 0,
+            m => scaled.div_ceil(m),
+        };
+        let title = sum.saturating_sub(u64::from(others)).div_ceil(u64::from(WEIGHTS[0]));
+        title.min(u64::from(FULL) + 1) as u16
     }
 
     /// Each component's share of `score`, in points with two decimals; the shares sum to it exactly
@@ -86,30 +100,19 @@ fn points(hundredths: u32) -> Value {
     Number::from_f64(f64::from(hundredths) / 100.0).map_or(Value::Null, Value::Number)
 }
 
-/// The most a listing can reach whose title component is `title`, when no more than `skills` of the skills
-/// component is possible. Components that lack data cannot lift it: each of them is counted as full here,
-/// and a full component never lowers a mean.
-pub fn upper_bound(title: u16, skills: Option<u16>, career: MatchScore, has_years: bool, has_interests: bool) -> Score {
-    Components {
-        title,
-        skills,
-        experience: has_years.then_some(FULL),
-        interests: has_interests.then_some(FULL),
-        freshness: Some(FULL),
-    }
-    .score(career)
-}
+/// As many skills found as this, or all that the user has, are the full value.
+const SKILLS_ASKED: usize = 3;
 
-/// `hits` in 1/10,000 of a skill, against four skills or as many as the user has. The first skill found says
-/// more than the fourth: what is missing counts with its cube (1 of 4 found is 0.58, 2 are 0.88).
+/// `hits` in 1/10,000 of a skill. The first skill found says far more than the next: what is missing counts
+/// with its fourth power (of three skills 1 found is 0.80, 2 are 0.99).
 pub fn skills_component(hits: u32, known: usize) -> Option<u16> {
-    let asked = known.min(4) as u32;
+    let asked = known.min(SKILLS_ASKED) as u64;
     if asked == 0 {
         return None;
     }
     let full = u64::from(FULL);
-    let missing = u64::from(asked * u32::from(FULL) - hits.min(asked * u32::from(FULL))) / u64::from(asked);
-    Some((full - missing.pow(3) / full.pow(2)) as u16)
+    let missing = (asked * full).saturating_sub(u64::from(hits)) / asked;
+    Some((full - missing.pow(4) / full.pow(3)) as u16)
 }
 
 /// Two interests found are enough for the full value.
@@ -147,9 +150,15 @@ mod tests {
 
     fn components() -> impl Strategy<Value = Components> {
         let part = || proptest::option::of(0..=FULL);
-        (0..=FULL, part(), part(), part(), part()).prop_map(|(title, skills, experience, interests, freshness)| {
-            Components { title, skills, experience, interests, freshness }
-        })
+        (0..=FULL, part(), part(), part(), part()).prop_map(
+            |(title, skills, experience, interests, freshness)| Components {
+                title,
+                skills,
+                experience,
+                interests,
+                freshness,
+            },
+        )
     }
 
     fn career() -> impl Strategy<Value = MatchScore> {
@@ -188,23 +197,45 @@ mod tests {
         }
 
         #[test]
-        fn the_bound_holds(c in components(), m in career()) {
-            let bound = upper_bound(c.title, c.skills, m, c.experience.is_some(), c.interests.is_some());
-            prop_assert!(c.score(m) <= bound);
+        fn the_least_title_is_where_the_score_reaches_the_threshold(
+            c in components(),
+            m in career(),
+            threshold in (0..=10_000_u16).prop_map(Score),
+        ) {
+            let least = c.least_title(threshold, m);
+            let score = |title| Components { title, ..c }.score(m);
+            prop_assert!(least > FULL || score(least) >= threshold);
+            prop_assert!(least == 0 || score(least - 1) < threshold);
+        }
+
+        /// What the early stop relies on: a component that is absent cannot do better than a full one.
+        #[test]
+        fn a_full_component_is_no_worse_than_none(c in components(), m in career()) {
+            let full = |value: Option<u16>| value.or(Some(FULL));
+            let filled = [
+                Components { experience: full(c.experience), ..c },
+                Components { interests: full(c.interests), ..c },
+                Components { freshness: full(c.freshness), ..c },
+            ];
+            for filled in filled {
+                prop_assert!(filled.score(m) >= c.score(m));
+            }
         }
     }
 
     #[test]
     fn all_components_full_give_the_career_match_itself() {
         let full = Some(FULL);
-        let all = Components { title: FULL, skills: full, experience: full, interests: full, freshness: full };
+        let all =
+            Components { title: FULL, skills: full, experience: full, interests: full, freshness: full };
         assert_eq!(all.score(MatchScore::from_fraction(0.95)), Score(9_500));
     }
 
     #[test]
     fn every_skill_found_helps_and_the_first_most() {
-        let found: Vec<_> = (0..=5).map(|hits| skills_component(hits * u32::from(FULL), 6).unwrap()).collect();
-        assert_eq!(found, [0, 5_782, 8_750, 9_844, FULL, FULL]);
+        let found: Vec<_> =
+            (0..=5).map(|hits| skills_component(hits * u32::from(FULL), 6).unwrap()).collect();
+        assert_eq!(found, [0, 8_026, 9_877, FULL, FULL, FULL]);
         assert_eq!(skills_component(0, 0), None);
         assert_eq!(skills_component(u32::from(FULL), 1), Some(FULL));
     }

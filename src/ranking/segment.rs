@@ -79,28 +79,25 @@ impl Segment {
 
     /// The listings that contain a token, by the field they have it in; ascending.
     pub fn postings(&self, token: Token) -> [&[u16]; FIELDS] {
-        match self.tokens.binary_search(&token) {
-            Ok(index) => self.postings_at(index),
-            Err(_) => [&[]; FIELDS],
-        }
+        self.place(token).map_or([&[]; FIELDS], |place| self.postings_at(place))
+    }
+
+    /// The position of a token in [`Segment::tokens`].
+    pub fn place(&self, token: Token) -> Option<usize> {
+        self.tokens.binary_search(&token).ok()
     }
 
     /// The postings of the token at a position of [`Segment::tokens`].
-    pub fn postings_at(&self, index: usize) -> [&[u16]; FIELDS] {
-        let starts = &self.starts[index * FIELDS..=(index + 1) * FIELDS];
+    pub fn postings_at(&self, place: usize) -> [&[u16]; FIELDS] {
+        let starts = &self.starts[place * FIELDS..=(place + 1) * FIELDS];
         std::array::from_fn(|field| &self.postings[starts[field] as usize..starts[field + 1] as usize])
     }
 
-    /// The best field in which a listing has a token.
-    pub fn field_of(&self, token: Token, listing: u16) -> Option<Field> {
-        let [title, skills, text] = self.postings(token);
-        let has = |list: &[u16]| list.binary_search(&listing).is_ok();
-        match () {
-            () if has(title) => Some(Field::Title),
-            () if has(skills) => Some(Field::Skills),
-            () if has(text) => Some(Field::Text),
-            () => None,
-        }
+    /// The best field in which a listing has the token at a position of [`Segment::tokens`].
+    pub fn field_of(&self, place: usize, listing: u16) -> Option<Field> {
+        let postings = self.postings_at(place);
+        let fields = [Field::Title, Field::Skills, Field::Text];
+        fields.into_iter().find(|&field| postings[field as usize].binary_search(&listing).is_ok())
     }
 
     /// The number of the listing with an id.
@@ -117,14 +114,17 @@ impl Segment {
     }
 }
 
-/// A set of listing numbers of one segment.
+/// Words of a [`ListingSet`] that are worked on at once.
+pub const SET_BLOCK: usize = 8;
+
+/// A set of listing numbers of one segment, one bit each, in whole blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListingSet(Box<[u64]>);
 
 impl ListingSet {
     /// The empty set for a segment of `listings` listings.
     pub fn empty(listings: usize) -> Self {
-        Self(vec![0; listings.div_ceil(64)].into())
+        Self(vec![0; listings.div_ceil(64).next_multiple_of(SET_BLOCK)].into())
     }
 
     pub fn insert(&mut self, listing: u16) {
@@ -146,7 +146,12 @@ impl ListingSet {
         self.0.iter().map(|word| word.count_ones() as usize).sum()
     }
 
-    pub fn words(&self) -> &[u64] {
-        &self.0
+    /// The bits of 512 listings each.
+    pub fn blocks(&self) -> &[[u64; SET_BLOCK]] {
+        self.0.as_chunks().0
+    }
+
+    pub fn memory_bytes(&self) -> usize {
+        size_of_val(&*self.0)
     }
 }

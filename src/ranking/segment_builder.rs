@@ -5,7 +5,9 @@ use rustc_hash::FxHashMap;
 use super::experience::asked_years;
 use super::segment::{FIELDS, Facts, Field, Segment};
 use super::skills::listed_skills;
-use super::text::{Lexeme, Token, hangul_tokens, hash_parts, is_hangul, is_stop_word, lexemes, normalise, plain_name, stem};
+use super::text::{
+    Lexeme, Token, hangul_tokens, hash_parts, is_hangul, is_stop_word, lexemes, normalise, plain_name, stem,
+};
 use super::title::{company_key, title_key, title_parts};
 use crate::domain::JobListing;
 
@@ -47,7 +49,7 @@ impl SegmentBuilder {
         self.add_skills(listing_number, &listing.required_skills);
         self.add_text(listing_number, Field::Text, &normalise(&listing.description));
         self.ends.push(self.occurrences.len());
-        let asked = asked_years(&listing.experience).or_else(|| asked_years(&listing.title));
+        let asked = asked_years(&normalise(&listing.experience)).or_else(|| asked_years(&title));
         let crawled_at = listing.crawled_at.map_or(i64::MIN, |at| at.timestamp());
         self.facts.push(Facts {
             id: listing.id.0,
@@ -88,7 +90,9 @@ impl SegmentBuilder {
             (before, Lexeme::Hangul(run)) => {
                 let Some(first) = run.chars().next() else { return };
                 self.add_token(listing, Field::Title, Token::single(first));
-                if let Some(last) = before.and_then(|before| before.as_str().chars().next_back()).filter(|&c| is_hangul(c)) {
+                if let Some(last) =
+                    before.and_then(|before| before.as_str().chars().next_back()).filter(|&c| is_hangul(c))
+                {
                     self.add_token(listing, Field::Title, Token::pair(last, first));
                 }
             }

@@ -1,6 +1,6 @@
 //! Skills: those that listings list, and which listings name a given one.
 
-use super::segment::{Field, ListingSet, Segment};
+use super::segment::{Field, ListingSet, SET_BLOCK, Segment};
 use super::text::{Lexeme, Token, compact, hangul_tokens, lexemes, normalise};
 
 /// A longer entry is a sentence, not a skill.
@@ -77,12 +77,59 @@ impl TermHits {
     }
 
     pub fn memory_bytes(&self) -> usize {
-        size_of_val(self.strong.words()) + size_of_val(self.any.words())
+        self.strong.memory_bytes() + self.any.memory_bytes()
     }
 }
 
 const STRONG_HIT: u32 = 10_000;
 const TEXT_HIT: u32 = 8_000;
+
+/// More skills found than this make no difference.
+pub const MOST_SKILLS: usize = 4;
+
+/// How many of a user's terms each listing of a segment names, up to [`MOST_SKILLS`].
+pub struct TermCounts(Box<[CountPlanes]>);
+
+/// Counts of 512 listings, one bit a listing: the ones, the twos, and everything from four on. Adding a term
+/// to so many at once takes a few wide instructions, which is what lets a user be answered at once.
+#[derive(Clone, Default)]
+struct CountPlanes {
+    ones: [u64; SET_BLOCK],
+    twos: [u64; SET_BLOCK],
+    fours: [u64; SET_BLOCK],
+}
+
+impl TermCounts {
+    /// Counts over a segment of `listings` listings.
+    pub fn new(listings: usize, terms: &[&TermHits]) -> Self {
+        let mut planes = vec![CountPlanes::default(); listings.div_ceil(64 * SET_BLOCK)];
+        for term in terms {
+            for (planes, found) in planes.iter_mut().zip(term.any.blocks()) {
+                planes.add(found);
+            }
+        }
+        Self(planes.into())
+    }
+
+    /// The number of terms that a listing names.
+    pub fn count(&self, listing: u16) -> usize {
+        let word = usize::from(listing >> 6);
+        let planes = &self.0[word / SET_BLOCK];
+        let bit = |plane: &[u64; SET_BLOCK]| (plane[word % SET_BLOCK] >> (listing & 63) & 1) as usize;
+        if bit(&planes.fours) == 1 { MOST_SKILLS } else { 2 * bit(&planes.twos) + bit(&planes.ones) }
+    }
+}
+
+impl CountPlanes {
+    fn add(&mut self, found: &[u64; SET_BLOCK]) {
+        for (word, found) in found.iter().enumerate() {
+            let carry = self.ones[word] & found;
+            self.ones[word] ^= found;
+            self.fours[word] |= self.twos[word] & carry;
+            self.twos[word] ^= carry;
+        }
+    }
+}
 
 /// Whether a listing of the segment that is not in `dead` lists this very term as a skill.
 pub fn is_listed(segment: &Segment, dead: Option<&ListingSet>, term: &str) -> bool {
@@ -93,6 +140,21 @@ pub fn is_listed(segment: &Segment, dead: Option<&ListingSet>, term: &str) -> bo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_up_to_four_skills() {
+        // Listing n names the first n of seven skills.
+        let hits: Vec<TermHits> = (0..7)
+            .map(|skill| {
+                let mut any = ListingSet::empty(70);
+                (skill + 1..70).for_each(|listing| any.insert(listing));
+                TermHits { strong: ListingSet::empty(70), any }
+            })
+            .collect();
+        let counts = TermCounts::new(70, &hits.iter().collect::<Vec<_>>());
+        let counted: Vec<_> = (0..8).chain([69]).map(|listing| counts.count(listing)).collect();
+        assert_eq!(counted, [0, 1, 2, 3, 4, 4, 4, 4, 4]);
+    }
 
     #[test]
     fn reads_lists_and_json() {

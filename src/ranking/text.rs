@@ -13,7 +13,8 @@ use unicode_normalization::UnicodeNormalization;
 
 /// HTML entities decoded, NFKC, lower case.
 pub fn normalise(text: &str) -> Cow<'_, str> {
-    let decoded = if text.contains('&') { html_escape::decode_html_entities(text) } else { Cow::Borrowed(text) };
+    let decoded =
+        if text.contains('&') { html_escape::decode_html_entities(text) } else { Cow::Borrowed(text) };
     if decoded.chars().all(is_plain) {
         return if decoded.bytes().any(|b| b.is_ascii_uppercase()) {
             Cow::Owned(decoded.to_ascii_lowercase())
@@ -187,10 +188,24 @@ pub fn plain_name(word: &str) -> Option<&str> {
 
 /// English words that say nothing about a job.
 pub fn is_stop_word(word: &str) -> bool {
-    matches!(
-        word,
-        "a" | "an" | "and" | "at" | "by" | "for" | "from" | "in" | "of" | "on" | "or" | "the" | "to" | "with"
-    )
+    const LONGEST: usize = 4;
+    word.len() <= LONGEST
+        && matches!(
+            word,
+            "a" | "an"
+                | "and"
+                | "at"
+                | "by"
+                | "for"
+                | "from"
+                | "in"
+                | "of"
+                | "on"
+                | "or"
+                | "the"
+                | "to"
+                | "with"
+        )
 }
 
 #[cfg(test)]
@@ -207,7 +222,10 @@ mod tests {
             words("C++/C#, .NET·Node.js ASP.NET C 언어"),
             ["c++", "c#", ".net", "node.js", "asp.net", "c", "언어"]
         );
-        assert_eq!(words("React.js개발자 3.5년 a.network"), ["react.js", "개발자", "3", "5", "년", "a", "network"]);
+        assert_eq!(
+            words("React.js개발자 3.5년 a.network"),
+            ["react.js", "개발자", "3", "5", "년", "a", "network"]
+        );
     }
 
     #[test]

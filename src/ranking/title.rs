@@ -1,16 +1,79 @@
 //! What of a posting's title names the job: without bracket prefixes (`[회사명]`), years and words such as
 //! 채용 that every posting could carry.
 
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashSet;
+
 use super::text::{Lexeme, is_hangul, lexemes};
 
 /// Words that say that a job is open, for whom or on which contract, not which job it is.
 const BOILERPLATE: &[&str] = &[
-    "채용", "모집", "구인", "공고", "신입", "경력", "경력직", "신입직", "정규직", "계약직", "파견직", "무관",
-    "경력무관", "인턴", "채용공고", "수시채용", "상시채용", "공개채용", "경력채용", "신입채용", "각", "부문",
-    "분야", "급구", "가능", "가능자", "우대", "이상", "이하", "년", "년차", "및", "등", "주니어", "시니어",
-    "담당", "담당자", "팀원", "직원", "인재", "hiring", "urgent", "urgently", "wanted", "needed", "required", "junior", "senior",
-    "sr", "jr", "full", "time", "part", "fulltime", "parttime", "permanent", "contract", "remote",
-    "trainee", "intern", "internship", "experienced", "entry", "level", "ref",
+    "채용",
+    "모집",
+    "구인",
+    "공고",
+    "신입",
+    "경력",
+    "경력직",
+    "신입직",
+    "정규직",
+    "계약직",
+    "파견직",
+    "무관",
+    "경력무관",
+    "인턴",
+    "채용공고",
+    "수시채용",
+    "상시채용",
+    "공개채용",
+    "경력채용",
+    "신입채용",
+    "각",
+    "부문",
+    "분야",
+    "급구",
+    "가능",
+    "가능자",
+    "우대",
+    "이상",
+    "이하",
+    "년",
+    "년차",
+    "및",
+    "등",
+    "주니어",
+    "시니어",
+    "담당",
+    "담당자",
+    "팀원",
+    "직원",
+    "인재",
+    "hiring",
+    "urgent",
+    "urgently",
+    "wanted",
+    "needed",
+    "required",
+    "junior",
+    "senior",
+    "sr",
+    "jr",
+    "full",
+    "time",
+    "part",
+    "fulltime",
+    "parttime",
+    "permanent",
+    "contract",
+    "remote",
+    "trainee",
+    "intern",
+    "internship",
+    "experienced",
+    "entry",
+    "level",
+    "ref",
 ];
 
 /// Endings that are cut from a longer Hangul word (`개발자채용`).
@@ -70,7 +133,8 @@ fn without_ending(lexeme: Lexeme<'_>) -> Lexeme<'_> {
 
 fn is_boilerplate(lexeme: Lexeme<'_>) -> bool {
     let word = lexeme.as_str();
-    word.bytes().all(|b| b.is_ascii_digit()) || BOILERPLATE.contains(&word)
+    static WORDS: LazyLock<FxHashSet<&str>> = LazyLock::new(|| BOILERPLATE.iter().copied().collect());
+    word.bytes().all(|b| b.is_ascii_digit()) || WORDS.contains(word)
 }
 
 /// A title or company name reduced to what two copies of one posting share.
@@ -108,7 +172,10 @@ mod tests {
     #[test]
     fn the_core_is_the_name_of_the_job() {
         assert_eq!(core("[캐시워크] 백엔드/서버 개발자"), ["백엔드", "서버", "개발자"]);
-        assert_eq!(core("(주)그림 소프트웨어 개발자(C++/MFC) 채용"), ["그림", "소프트웨어", "개발자", "c++", "mfc"]);
+        assert_eq!(
+            core("(주)그림 소프트웨어 개발자(C++/MFC) 채용"),
+            ["그림", "소프트웨어", "개발자", "c++", "mfc"]
+        );
         assert_eq!(core("변호사 (3년 이상) 모집"), ["변호사"]);
         assert_eq!(core("웹개발자채용"), ["웹개발자"]);
         assert_eq!(core("[채용]"), Vec::<String>::new());

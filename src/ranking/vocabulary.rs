@@ -138,9 +138,20 @@ mod tests {
     fn any_name_of_a_career_finds_it_whatever_its_spelling() {
         let vocabulary = Vocabulary::parse(FIXTURE).unwrap();
         assert_eq!(vocabulary.revision(), 7);
-        for phrase in ["백엔드 개발자", "백엔드개발자", "서버개발자", "BACKEND developer", "ｂａｃｋｅｎｄ Developer"] {
+        for phrase in
+            ["백엔드 개발자", "백엔드개발자", "서버개발자", "BACKEND developer", "ｂａｃｋｅｎｄ Developer"]
+        {
             assert_eq!(name(&vocabulary, phrase), Some("백엔드 개발자"), "{phrase}");
         }
+    }
+
+    #[test]
+    fn the_built_in_table_is_large_and_clean() {
+        let vocabulary = Vocabulary::builtin();
+        assert_eq!(vocabulary.lint(), Vec::<String>::new());
+        assert!(vocabulary.careers.len() >= 300, "{}", vocabulary.careers.len());
+        let phrases: usize = vocabulary.careers.iter().map(|career| career.phrases.len()).sum();
+        assert!(phrases >= 1_000, "{phrases}");
     }
 
     #[test]

@@ -48,11 +48,7 @@ impl<'a> Difference<'a> {
     }
 
     pub(super) fn changes(&self) -> RowChanges {
-        RowChanges {
-            inserted: self.insert.len(),
-            updated: self.update.len(),
-            deleted: self.delete.len(),
-        }
+        RowChanges { inserted: self.insert.len(), updated: self.update.len(), deleted: self.delete.len() }
     }
 
     /// The newest `updated_at` of all rows once the difference is written with `stamp`.
@@ -117,7 +113,7 @@ mod tests {
             for row in &difference.update {
                 prop_assert!(rows.insert(row.listing_id, (*row).clone()).is_some_and(|old| old != **row));
             }
-            prop_assert_eq!(rows.into_values().collect::<Vec<_>>(), new);
+            prop_assert_eq!(rows.into_values().collect::<Vec<_>>(), new.clone());
             prop_assert!(difference.delete.is_sorted());
             prop_assert!(difference.insert.is_sorted_by_key(|row| row.listing_id));
             prop_assert!(difference.update.is_sorted_by_key(|row| row.listing_id));

@@ -23,11 +23,9 @@ pub(super) async fn read(
 
     let mut reader = pool.acquire().await?;
     query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
-    let mut snapshot = sqlx::Connection::begin_with(
-        &mut *reader,
-        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-    )
-    .await?;
+    let mut snapshot =
+        sqlx::Connection::begin_with(&mut *reader, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            .await?;
     let fingerprint = fingerprint(&mut snapshot).await?;
     let version = match newest {
         Some(newest) if newest.fingerprint == fingerprint => newest.version,

@@ -14,7 +14,8 @@ use async_trait::async_trait;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool};
 
 use super::{
-    Confirmation, ListingRecord, Replacement, Store, StoreError, StoredAnalysis, StoredList, UserState, Written,
+    Confirmation, ListingRecord, Replacement, Store, StoreError, StoredAnalysis, StoredList, UserState,
+    Written,
 };
 use crate::domain::{JobListing, UserId};
 use crate::lock::UserGuard;
@@ -40,7 +41,7 @@ impl MysqlStore {
 #[async_trait]
 impl Store for MysqlStore {
     async fn migrate(&self) -> Result<(), StoreError> {
-        Ok(sqlx::migrate!("migrations/mysql").run(&self.pool).await?)
+        session::migrate(&self.pool).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

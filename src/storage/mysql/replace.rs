@@ -75,7 +75,10 @@ async fn compare_and_bump(
     Ok(updated.rows_affected() == 1)
 }
 
-async fn existing_rows(connection: &mut MySqlConnection, user: UserId) -> Result<Vec<ExistingRow>, StoreError> {
+async fn existing_rows(
+    connection: &mut MySqlConnection,
+    user: UserId,
+) -> Result<Vec<ExistingRow>, StoreError> {
     let rows: Vec<RecommendationRow> = query_as(
         "SELECT job_listing_id, CAST(ROUND(match_score * 100) AS SIGNED) AS hundredths, match_reason, \
                 CAST(recommendation_data AS CHAR) AS recommendation_data, updated_at \

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
-use sqlx::{Connection, Executor};
+use sqlx::{Connection, Executor, query};
+
+use super::super::StoreError;
 
 /// A pool whose connections are READ COMMITTED (neighbouring users' replacements deadlock under MySQL's
 /// default), give up on a row lock after 3 s, and are ended by the server after 20 s of silence: a process
@@ -38,4 +40,14 @@ pub(super) fn pool(options: MySqlConnectOptions, max_connections: u32) -> MySqlP
             })
         })
         .connect_lazy_with(options)
+}
+
+/// Applies the migrations, one instance at a time. The lock that the migrator takes itself waits for ever,
+/// which MariaDB takes for "not at all".
+pub(super) async fn migrate(pool: &MySqlPool) -> Result<(), StoreError> {
+    let mut connection = pool.acquire().await?;
+    query("DO GET_LOCK(CONCAT('job-agent-', LEFT(DATABASE(), 50)), 60)").execute(&mut *connection).await?;
+    let migrated = sqlx::migrate!("migrations/mysql").run_direct(None, &mut *connection, false).await;
+    query("DO RELEASE_LOCK(CONCAT('job-agent-', LEFT(DATABASE(), 50)))").execute(&mut *connection).await?;
+    Ok(migrated?)
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::mysql::MySqlPool;
 use sqlx::Row;
+use sqlx::mysql::MySqlPool;
 
 use super::super::rows::StateRow;
 use super::super::{Confirmation, RowChanges, StoreError, UserState, Written};

@@ -13,10 +13,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
 
 use super::{
-    Confirmation, ListingRecord, Replacement, Store, StoreError, StoredAnalysis, StoredList, UserState, Written,
+    Confirmation, ListingRecord, Replacement, Store, StoreError, StoredAnalysis, StoredList, UserState,
+    Written,
 };
 use crate::domain::{JobListing, UserId};
 use crate::lock::UserGuard;

@@ -65,7 +65,10 @@ async fn compare_and_bump(
     Ok(updated.rows_affected() == 1)
 }
 
-async fn existing_rows(connection: &mut SqliteConnection, user: UserId) -> Result<Vec<ExistingRow>, StoreError> {
+async fn existing_rows(
+    connection: &mut SqliteConnection,
+    user: UserId,
+) -> Result<Vec<ExistingRow>, StoreError> {
     let rows: Vec<RecommendationRow> = query_as(
         "SELECT job_listing_id, match_score AS hundredths, match_reason, recommendation_data, updated_at \
          FROM user_job_recommendations WHERE user_id = ?",

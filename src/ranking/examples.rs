@@ -1,0 +1,144 @@
+//! What users see, by example.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::{Catalogue, CatalogueBuilder, Vocabulary};
+use crate::domain::{Career, CareerProfile, JobListing, ListingId, MatchScore, Score};
+
+const VOCABULARY: &str = r#"
+    revision = 1
+    job_nouns = ["개발자", "디자이너", "Developer"]
+    known_titles = []
+    [fields."IT·개발"]
+    "백엔드 개발자" = ["서버 개발자", "Backend Developer"]
+    "UI 디자이너" = []
+"#;
+
+fn day(day: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(1_760_000_000 + day * 86_400, 0)
+}
+
+fn listing(id: i64, title: &str) -> JobListing {
+    JobListing {
+        id: ListingId(id),
+        title: title.to_owned(),
+        company: format!("회사 {id}"),
+        description: String::new(),
+        experience: String::new(),
+        tech_stack: String::new(),
+        required_skills: String::new(),
+        crawled_at: day(0),
+    }
+}
+
+fn catalogue(listings: &[JobListing]) -> Catalogue {
+    let mut builder = CatalogueBuilder::new(Arc::new(Vocabulary::parse(VOCABULARY).unwrap()));
+    listings.iter().for_each(|listing| builder.push(listing));
+    builder.finish(7)
+}
+
+fn user(career: &str) -> CareerProfile {
+    let match_score = MatchScore::from_fraction(0.95);
+    let careers = vec![Career { name: career.to_owned(), category: None, match_score }];
+    CareerProfile { careers, ..CareerProfile::default() }
+}
+
+fn ids(catalogue: &Catalogue, profile: &CareerProfile) -> Vec<i64> {
+    catalogue.recommend(profile, 50).iter().map(|recommendation| recommendation.listing_id.0).collect()
+}
+
+#[test]
+fn everything_that_fits_gives_the_career_match_itself() {
+    let mut perfect = listing(1, "[하늘] 백엔드 개발자 채용");
+    perfect.description = "백엔드 개발자를 찾습니다. 성장, 협업".to_owned();
+    perfect.tech_stack = "Java, Spring Boot\nAWS".to_owned();
+    perfect.experience = "경력 3~5년".to_owned();
+    let mut profile = user("백엔드 개발자");
+    profile.skills = vec!["Java".to_owned(), "AWS".to_owned()];
+    profile.interests = vec!["Spring Boot".to_owned(), "성장".to_owned(), "협업".to_owned()];
+    profile.experience_years = Some(4);
+    let found = catalogue(&[perfect, listing(2, "영업 사원")]).recommend(&profile, 50);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].score, Score(9_500));
+    assert_eq!(
+        found[0].reason,
+        "공고 제목이 추천 직업 '백엔드 개발자'와 일치합니다. 보유 기술 Java, AWS, Spring Boot가 공고에 있습니다. \
+         요구 경력이 내 경력과 맞습니다."
+    );
+    let expected = json!({
+        "matchedCareer": "백엔드 개발자",
+        "careerCategory": "IT·개발",
+        "matchedPhrase": "백엔드 개발자",
+        "matchedIn": "title",
+        "matchedWords": ["백엔드", "개발자"],
+        // An interest that listings ask for as a skill is one.
+        "matchedSkills": ["Java", "AWS", "Spring Boot"],
+        "matchedInterests": ["성장", "협업"],
+        "breakdown": {"title": 59.85, "skills": 25.65, "experience": 4.75, "interests": 2.85, "freshness": 1.9},
+    });
+    assert_eq!(serde_json::Value::Object(found[0].data.clone()), expected);
+}
+
+#[test]
+fn a_career_is_found_by_any_of_its_names() {
+    let listings = [listing(1, "서버개발자"), listing(2, "Back-end Developer"), listing(3, "백엔드 개발자"), listing(4, "간호사")];
+    let catalogue = catalogue(&listings);
+    assert_eq!(ids(&catalogue, &user("백엔드 개발자")), [3, 1, 2]);
+    assert_eq!(ids(&catalogue, &user("서버 개발자"))[0], 1);
+    let by_synonym = catalogue.recommend(&user("서버 개발자"), 50);
+    assert!(by_synonym.iter().any(|found| found.listing_id.0 == 3));
+    assert_eq!(by_synonym[1].reason, "공고 제목의 '백엔드 개발자'는 추천 직업 '서버 개발자'와 같은 계열입니다.");
+}
+
+#[test]
+fn words_are_not_found_inside_others() {
+    let mut javascript = listing(1, "백엔드 개발자");
+    javascript.tech_stack = "JavaScript".to_owned();
+    let mut java = listing(2, "백엔드 개발자");
+    java.tech_stack = "java".to_owned();
+    let listings = [javascript, java, listing(3, "Building Manager")];
+    let mut profile = user("백엔드 개발자");
+    profile.skills = vec!["Java".to_owned()];
+    let catalogue = catalogue(&listings);
+    let found = catalogue.recommend(&profile, 50);
+    assert_eq!(found[0].listing_id.0, 2);
+    assert_eq!(found[1].data["matchedSkills"], json!([]));
+    assert_eq!(ids(&catalogue, &user("UI")), Vec::<i64>::new());
+    assert_eq!(ids(&catalogue, &user("%")), Vec::<i64>::new());
+}
+
+#[test]
+fn copies_count_once_and_the_newest_stays() {
+    let copy = |id, title: &str, company: &str, crawled_at| JobListing {
+        company: company.to_owned(),
+        crawled_at,
+        ..listing(id, title)
+    };
+    let listings = [
+        copy(1, "백엔드 개발자", "(주)하늘", day(0)),
+        copy(2, "[하늘] 백엔드 개발자 (3년 이상) 채용", "하늘", day(2)),
+        copy(3, "백엔드 개발자", "바다", day(1)),
+        copy(4, "백엔드 개발자", "산", day(1)),
+    ];
+    assert_eq!(ids(&catalogue(&listings), &user("백엔드 개발자")), [2, 3, 4]);
+}
+
+#[test]
+fn skills_alone_are_no_reason() {
+    let mut other = listing(1, "간호사");
+    other.tech_stack = "Java, AWS, Spring".to_owned();
+    let mut profile = user("백엔드 개발자");
+    profile.skills = vec!["Java".to_owned(), "AWS".to_owned(), "Spring".to_owned()];
+    assert_eq!(ids(&catalogue(&[other]), &profile), Vec::<i64>::new());
+}
+
+#[test]
+fn an_empty_catalogue_recommends_nothing() {
+    let empty = catalogue(&[]);
+    assert!(empty.is_empty() && empty.version() == 7);
+    assert_eq!(ids(&empty, &user("백엔드 개발자")), Vec::<i64>::new());
+    assert_eq!(ids(&catalogue(&[listing(1, "백엔드 개발자")]), &CareerProfile::default()), Vec::<i64>::new());
+}

@@ -1,0 +1,78 @@
+//! Background triggers are never lost.
+
+use crate::support::{RedisServer, TestApp, TestDatabase, TestProcess, USER, eventually, on_every_database};
+
+on_every_database!(
+    triggers_acknowledged_before_a_kill_are_done_after_the_restart,
+    a_trigger_that_comes_in_during_a_run_is_done_with_its_own_inputs,
+    a_failing_user_is_tried_again_and_does_not_stop_the_others;
+    servers:
+        a_trigger_recorded_by_another_instance_is_found,
+);
+
+async fn triggers_acknowledged_before_a_kill_are_done_after_the_restart(database: TestDatabase) {
+    const USERS: i64 = 20;
+    for user in USER..USER + USERS {
+        database.set_career(user, "간호사").await;
+    }
+    let process = TestProcess::start(&database, &[]).await;
+    let client = reqwest::Client::new();
+    let mut acknowledged = 0;
+    for user in USER..USER + USERS {
+        let url =
+            format!("{}/api/job-agent/recommendations/calculate/{user}?background=true", process.address);
+        let answer = client.post(url).send().await.unwrap();
+        assert_eq!(answer.status(), 202);
+        acknowledged += 1;
+    }
+    process.kill();
+    let requested = "SELECT CAST(COALESCE(SUM(requested_seq), 0) AS CHAR) FROM recommendation_state";
+    assert_eq!(database.texts(requested).await, [acknowledged.to_string()], "202 means durable");
+    let _restarted = TestProcess::start(&database, &[]).await;
+    let pending = "SELECT COUNT(*) FROM recommendation_state WHERE completed_seq < requested_seq";
+    eventually("everything acknowledged is done", || async { database.number(pending).await == 0 }).await;
+    for user in USER..USER + USERS {
+        assert!(database.row_count(user).await > 0);
+    }
+}
+
+async fn a_trigger_that_comes_in_during_a_run_is_done_with_its_own_inputs(database: TestDatabase) {
+    let careers = ["간호사", "백엔드 개발자"];
+    let app = TestApp::start(&database, &[]).await;
+    for round in 0..20 {
+        database.set_career(USER, careers[round % 2]).await;
+        assert_eq!(app.calculate_in_background(USER).await.status, 202);
+    }
+    eventually("the last trigger is done", || async {
+        database.state(USER, "requested_seq - completed_seq").await == 0
+    })
+    .await;
+    assert_eq!(database.stored_careers(USER).await, [careers[19 % 2]]);
+}
+
+async fn a_failing_user_is_tried_again_and_does_not_stop_the_others(database: TestDatabase) {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let app = TestApp::start(&database, &[("REDIS_URL", &url), ("LOCK_WAIT_SECS", "0")]).await;
+    database.set_career(USER, "간호사").await;
+    database.set_career(USER + 1, "간호사").await;
+    redis.command(&["SET", &format!("job_recommendation_lock:user:{USER}"), "somebody else"]).await;
+    assert_eq!(app.calculate_in_background(USER).await.status, 202);
+    assert_eq!(app.calculate_in_background(USER + 1).await.status, 202);
+    eventually("the other user is done", || async { database.state(USER + 1, "completed_seq").await == 1 })
+        .await;
+    assert_eq!(database.state(USER, "completed_seq").await, 0);
+    redis.command(&["DEL", &format!("job_recommendation_lock:user:{USER}")]).await;
+    eventually("the first user is done", || async {
+        database.state(USER, "requested_seq - completed_seq").await == 0
+    })
+    .await;
+}
+
+async fn a_trigger_recorded_by_another_instance_is_found(database: TestDatabase) {
+    let _app = TestApp::start(&database, &[]).await;
+    database.set_career(USER, "간호사").await;
+    database.store().request_run(USER.try_into().unwrap()).await.unwrap();
+    eventually("the trigger is done", || async { database.state(USER, "completed_seq").await == 1 }).await;
+    assert!(database.row_count(USER).await > 0);
+}

@@ -1,0 +1,100 @@
+//! The commands of the binary.
+
+use std::fs;
+use std::path::Path;
+use std::process::Output;
+
+use crate::support::{Kind, RedisServer, TestDatabase, TestProcess, USER, command, on_every_database};
+
+on_every_database!(importing_a_file_and_recalculating_from_the_command_line);
+
+fn run(folder: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command(folder, settings).args(arguments).output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+async fn importing_a_file_and_recalculating_from_the_command_line(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("DATABASE_URL", database.url.as_str())];
+    let long = "가".repeat(400_000);
+    let lines = [
+        r#"{"id":"1","title":"도선사 모집","company":"항구","description":"배를 이끕니다","tech_stack":"해도,레이더"}"#,
+        "not json",
+        r#"{"id":"2","company":"제목이 없음"}"#,
+        r#"{"id":"3","title":"1급 도선사","crawled_at":"2026-11-01T00:00:00Z","required_skills":["항해"]}"#,
+        &format!(r#"{{"id":"4","title":"도선사","description":"{long}"}}"#),
+    ];
+    let file = folder.path().join("listings.jsonl");
+    fs::write(&file, lines.join("\n")).unwrap();
+    let import = ["import", file.to_str().unwrap(), "--site-name", "port"];
+    let (code, out, log) = run(folder.path(), &settings, &import);
+    assert_eq!((code, out.as_str()), (Some(2), "2 listings imported, 3 lines skipped\n"), "{log}");
+    for line in [2, 3, 5] {
+        assert!(log.contains(&format!("\"line\":{line}")), "{log}");
+    }
+    fs::write(&file, [lines[0], lines[3]].join("\n")).unwrap();
+    assert_eq!(run(folder.path(), &settings, &import).0, Some(0));
+    assert_eq!(database.number("SELECT COUNT(*) FROM job_listings WHERE site_name = 'port'").await, 2);
+
+    database.set_career(USER, "도선사").await;
+    let user = USER.to_string();
+    let (code, out, _) = run(folder.path(), &settings, &["recalculate", &user]);
+    assert_eq!((code, out.as_str()), (Some(0), "user 1001: computed: 2 stored\n"));
+    let (code, out, _) = run(folder.path(), &settings, &["recalculate", &user]);
+    assert_eq!((code, out.as_str()), (Some(0), "user 1001: up to date: 2 stored\n"));
+    let (code, out, _) = run(folder.path(), &settings, &["recalculate", &user, "--force"]);
+    assert_eq!((code, out.as_str()), (Some(0), "user 1001: computed: 2 stored\n"));
+    let (code, out, _) = run(folder.path(), &settings, &["recalculate", "424242"]);
+    assert_eq!((code, out.as_str()), (Some(2), "user 424242: the user has no analysis\n"));
+    assert_eq!(run(folder.path(), &settings, &["recalculate", "0"]).0, Some(2));
+    assert_eq!(run(folder.path(), &settings, &["migrate"]).0, Some(0));
+}
+
+#[test]
+fn a_wrong_setting_stops_the_start_with_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, value) in
+        [("PORT", "http"), ("LOCK_WAIT_SECS", "-1"), ("REDIS_URL", "http://x"), ("DATABASE_URL", "x")]
+    {
+        let (code, out, error) = run(folder.path(), &[(name, value)], &[]);
+        assert_eq!((code, out.as_str()), (Some(1), ""));
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(error.contains(name), "{error}");
+    }
+}
+
+#[test]
+fn settings_are_read_from_a_dot_env_file_and_the_environment_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(".env"), "PORT=from_file\n").unwrap();
+    assert!(run(folder.path(), &[], &["migrate"]).2.contains("from_file"));
+    assert_eq!(run(folder.path(), &[("PORT", "8000")], &["migrate"]).0, Some(0));
+    assert!(folder.path().join("data/job-agent.db").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn healthcheck_tells_a_healthy_service_from_none() {
+    let database = TestDatabase::create(Kind::Sqlite).await.unwrap();
+    let process = TestProcess::start(&database, &[]).await;
+    let port = process.address.rsplit(':').next().unwrap().to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("PORT", port.as_str()), ("HOST", "0.0.0.0")];
+    assert_eq!(run(folder.path(), &settings, &["healthcheck"]).0, Some(0));
+    process.kill();
+    assert_eq!(run(folder.path(), &settings, &["healthcheck"]).0, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unlock_shows_the_holder_and_removes_the_lock() {
+    let redis = RedisServer::start().await;
+    redis.command(&["SET", &format!("job_recommendation_lock:user:{USER}"), "seoul-1:42"]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = redis.url();
+    let settings = [("REDIS_URL", url.as_str())];
+    let (code, out, _) = run(folder.path(), &settings, &["unlock", "1001"]);
+    assert_eq!((code, out.as_str()), (Some(0), "user 1001: removed the lock of seoul-1:42\n"));
+    assert_eq!(redis.lock_of(USER).await, None);
+    let (_, out, _) = run(folder.path(), &settings, &["unlock", "1001"]);
+    assert_eq!(out, "user 1001 is not locked\n");
+    assert_eq!(run(folder.path(), &[], &["unlock", "1001"]).0, Some(1));
+}

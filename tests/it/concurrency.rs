@@ -1,0 +1,160 @@
+//! Many triggers at once, on one and on several instances, with and without Redis.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures::future::join_all;
+
+use crate::support::{
+    RedisServer, TestApp, TestDatabase, USER, a_transaction_waits, eventually, on_every_database,
+};
+
+on_every_database!(
+    simultaneous_requests_share_runs_and_one_writes,
+    the_last_committed_inputs_win_under_fire,
+    health_answers_while_many_users_are_calculated;
+    servers:
+        two_instances_with_redis_do_at_most_four_runs_for_100_requests,
+        two_instances_without_redis_store_one_consistent_set,
+        two_background_triggers_at_once_make_one_run_that_writes,
+        a_request_that_comes_in_during_a_run_sees_its_own_inputs,
+);
+
+/// Every committed run, whether it wrote rows or found them current, bumps the version by one.
+async fn runs(database: &TestDatabase) -> i64 {
+    database.state(USER, "version").await
+}
+
+async fn simultaneous_requests_share_runs_and_one_writes(database: TestDatabase) {
+    database.set_career(USER, "백엔드 개발자").await;
+    let app = TestApp::start(&database, &[]).await;
+    let answers = join_all((0..40).map(|_| app.calculate(USER))).await;
+    assert!(answers.iter().all(|answer| answer.body["success"] == true), "{answers:?}");
+    let computed = answers.iter().filter(|answer| answer.outcome() == "computed").count();
+    // Requests come in one after the other: some start while the first run waits, most during it.
+    assert!((1..40).contains(&computed), "{computed}");
+    assert!(runs(&database).await <= 4, "{}", runs(&database).await);
+    assert_eq!(
+        database.number("SELECT COUNT(DISTINCT calculated_at) FROM user_job_recommendations").await,
+        1
+    );
+}
+
+async fn two_instances_with_redis_do_at_most_four_runs_for_100_requests(database: TestDatabase) {
+    database.set_career(USER, "백엔드 개발자").await;
+    let redis = RedisServer::start().await;
+    let settings = [("REDIS_URL", redis.url())];
+    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let apps = [TestApp::start(&database, &settings).await, TestApp::start(&database, &settings).await];
+    let answers = join_all((0..100).map(|n| apps[n % 2].calculate(USER))).await;
+    assert!(answers.iter().all(|answer| answer.body["success"] == true), "{answers:?}");
+    assert!(runs(&database).await <= 4, "{} runs", runs(&database).await);
+    assert_eq!(database.row_count(USER).await, answers[0].body["savedCount"].as_i64().unwrap());
+    assert_eq!(database.stored_careers(USER).await, ["백엔드 개발자"]);
+    assert_eq!(redis.lock_of(USER).await, None);
+}
+
+async fn two_instances_without_redis_store_one_consistent_set(database: TestDatabase) {
+    database.set_career(USER, "백엔드 개발자").await;
+    let apps = [TestApp::start(&database, &[]).await, TestApp::start(&database, &[]).await];
+    let answers = join_all((0..100).map(|n| apps[n % 2].calculate(USER))).await;
+    assert!(answers.iter().all(|answer| answer.body["success"] == true), "{answers:?}");
+    assert_eq!(database.row_count(USER).await, answers[0].body["savedCount"].as_i64().unwrap());
+    assert_eq!(database.stored_careers(USER).await, ["백엔드 개발자"]);
+}
+
+/// Careers change while requests pour in on two instances without Redis. Every snapshot that a reader sees
+/// holds one career's rows, and in the end those of the last one.
+async fn the_last_committed_inputs_win_under_fire(database: TestDatabase) {
+    let careers = ["백엔드 개발자", "간호사", "회계 담당자"];
+    database.set_career(USER, careers[0]).await;
+    let apps = [TestApp::start(&database, &[]).await, TestApp::start(&database, &[]).await];
+    let apps = Arc::new(apps);
+    let done = Arc::new(AtomicBool::new(false));
+    let fire = (0..6).map(|n: usize| {
+        let (apps, done) = (apps.clone(), done.clone());
+        tokio::spawn(async move {
+            while !done.load(Ordering::Relaxed) {
+                let answer = apps[n % 2].calculate(USER).await;
+                // SQLite has one writer: a request may find the file locked, and says so.
+                assert!(answer.status == 200 || answer.status == 503, "{answer:?}");
+            }
+        })
+    });
+    let fire: Vec<_> = fire.collect();
+    for round in 1..=30 {
+        database.set_career(USER, careers[round % 3]).await;
+        let stored = database.stored_careers(USER).await;
+        assert!(stored.len() <= 1, "a mixed set: {stored:?}");
+    }
+    let last = careers[30 % 3];
+    let answer = apps[0].calculate(USER).await;
+    assert_eq!(answer.body["success"], true, "{answer:?}");
+    assert_eq!(
+        database.stored_careers(USER).await,
+        [last],
+        "success means that the rows are the newest inputs'"
+    );
+    done.store(true, Ordering::Relaxed);
+    join_all(fire).await;
+    assert_eq!(database.stored_careers(USER).await, [last], "and no older run came after it");
+}
+
+async fn health_answers_while_many_users_are_calculated(database: TestDatabase) {
+    for user in USER..USER + 30 {
+        database.set_career(user, "백엔드 개발자").await;
+    }
+    let app = TestApp::start(&database, &[]).await;
+    let calculations = join_all((USER..USER + 30).map(|user| app.calculate(user)));
+    let health = async {
+        let mut slowest = Duration::ZERO;
+        for _ in 0..50 {
+            slowest = slowest.max(app.get("/health").await.took);
+        }
+        slowest
+    };
+    let (answers, slowest) = tokio::join!(calculations, health);
+    assert!(answers.iter().all(|answer| answer.outcome() == "computed"));
+    // The old service froze for up to 18.4 s; a bound that only a blocked process misses.
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+}
+
+async fn two_background_triggers_at_once_make_one_run_that_writes(database: TestDatabase) {
+    database.set_career(USER, "백엔드 개발자").await;
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let app = TestApp::start(&database, &[("REDIS_URL", &url)]).await;
+    let (one, other) = tokio::join!(app.calculate_in_background(USER), app.calculate_in_background(USER));
+    assert_eq!((one.status.as_u16(), other.status.as_u16()), (202, 202));
+    eventually("both are done", || async { database.state(USER, "completed_seq").await == 2 }).await;
+    assert!(runs(&database).await <= 2);
+    assert_eq!(
+        database.number("SELECT COUNT(DISTINCT calculated_at) FROM user_job_recommendations").await,
+        1
+    );
+}
+
+/// The first run has read its inputs and waits for the user's row; what comes in now must not share it.
+async fn a_request_that_comes_in_during_a_run_sees_its_own_inputs(database: TestDatabase) {
+    database.set_career(USER, "백엔드 개발자").await;
+    let app = Arc::new(TestApp::start(&database, &[]).await);
+    app.calculate(USER).await;
+    database.set_career(USER, "간호사").await;
+    let mut holder = database.server_pool().begin().await.unwrap();
+    sqlx::query("SELECT * FROM recommendation_state FOR UPDATE").fetch_all(&mut *holder).await.unwrap();
+    let request = || {
+        let app = app.clone();
+        tokio::spawn(async move { app.calculate(USER).await })
+    };
+    let first = request();
+    a_transaction_waits(&database).await;
+    database.set_career(USER, "회계 담당자").await;
+    let late = [request(), request(), request()];
+    holder.rollback().await.unwrap();
+    assert_eq!(first.await.unwrap().body["success"], true);
+    for late in late {
+        assert_eq!(late.await.unwrap().body["success"], true);
+    }
+    assert_eq!(database.stored_careers(USER).await, ["회계 담당자"]);
+}

@@ -1,0 +1,121 @@
+//! The process: its start, its stop, and a database that goes away.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::support::{
+    Kind, TestApp, TestDatabase, TestProcess, USER, command, config, eventually, on_servers,
+};
+
+on_servers!(a_database_that_goes_away_is_a_503_and_recovers);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminated_process_finishes_and_exits_with_success() {
+    let database = TestDatabase::create(Kind::Sqlite).await.unwrap();
+    let mut process = TestProcess::start(&database, &[]).await;
+    process.signal("TERM");
+    assert_eq!(process.exit_code().await, Some(0), "{}", process.log());
+}
+
+#[tokio::test]
+async fn an_unreachable_database_stops_the_start_after_a_bounded_time_with_one_clear_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("mysql://root:hunter2@127.0.0.1:{port}/dreampath");
+    let settings =
+        [("DATABASE_URL", url.as_str()), ("DATABASE_START_TIMEOUT_SECS", "1"), ("RUST_LOG", "off")];
+    let started = Instant::now();
+    let output = command(folder.path(), &settings).output().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(15));
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(error.lines().count(), 1, "{error}");
+    assert!(error.contains(&format!("mysql://root@127.0.0.1:{port}/dreampath")), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+}
+
+/// A TCP proxy that can cut all connections and refuse new ones.
+struct Proxy {
+    port: u16,
+    open: Arc<AtomicBool>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Proxy {
+    async fn start(target: String) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let open = Arc::new(AtomicBool::new(true));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let (is_open, count) = (open.clone(), connections.clone());
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let (target, is_open, count) = (target.clone(), is_open.clone(), count.clone());
+                count.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(async move {
+                    let closed = async {
+                        while is_open.load(Ordering::Relaxed) {
+                            tokio::time::sleep(Duration::from_millis(5)).await;
+                        }
+                    };
+                    let mut server = TcpStream::connect(&target).await.unwrap();
+                    tokio::select! {
+                        () = closed => {}
+                        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                    }
+                    drop((client, server));
+                    count.fetch_sub(1, Ordering::SeqCst);
+                });
+            }
+        });
+        Self { port, open, connections }
+    }
+
+    /// Ends all connections and every new one.
+    async fn cut(&self) {
+        self.open.store(false, Ordering::Relaxed);
+        eventually("all connections are cut", || async { self.connections.load(Ordering::SeqCst) == 0 })
+            .await;
+    }
+}
+
+async fn a_database_that_goes_away_is_a_503_and_recovers(database: TestDatabase) {
+    database.set_career(USER, "간호사").await;
+    let (server, name) = database.url.trim_start_matches("mysql://").split_once('/').unwrap();
+    let (login, target) = server.split_once('@').unwrap();
+    let proxy = Proxy::start(target.to_owned()).await;
+    let url = format!("mysql://{login}@127.0.0.1:{}/{name}?ssl-mode=disabled", proxy.port);
+    let app = TestApp::start_with(config(&database, &[("DATABASE_URL", &url)])).await;
+    assert_eq!(app.calculate(USER).await.outcome(), "computed");
+
+    proxy.cut().await;
+    for answer in
+        [app.calculate(USER).await, app.calculate_in_background(USER).await, app.fast(USER, "").await]
+    {
+        assert_eq!(answer.status, 503, "{answer:?}");
+        assert_eq!(answer.body["code"], "unavailable");
+        assert!(answer.headers.contains_key("retry-after"));
+        assert!(answer.took < Duration::from_secs(15), "{:?}", answer.took);
+    }
+    assert_eq!(app.get("/health").await.status, 200);
+
+    proxy.open.store(true, Ordering::Relaxed);
+    assert_eq!(app.calculate(USER).await.outcome(), "up_to_date");
+    assert_eq!(app.fast(USER, "").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_account_of_mysql_is_accepted_with_and_without_tls() {
+    let Some(database) = TestDatabase::create(Kind::Mysql).await else { return };
+    database.set_career(USER, "간호사").await;
+    let server = std::env::var("TEST_MYSQL_PASSWORD_URL").expect("set by scripts/test");
+    let name = database.url.rsplit('/').next().unwrap();
+    for mode in ["required", "disabled"] {
+        let url = format!("{}/{name}?ssl-mode={mode}", server.trim_end_matches('/'));
+        let app = TestApp::start_with(config(&database, &[("DATABASE_URL", &url)])).await;
+        assert_eq!(app.calculate(USER).await.body["success"], true, "{mode}");
+    }
+}

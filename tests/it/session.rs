@@ -1,0 +1,82 @@
+//! Connections: nothing that a client or a cancelled future does leaves one in a state that loses writes.
+
+use std::time::Duration;
+
+use job_agent::storage::Store;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::support::{RedisServer, TestApp, TestDatabase, USER, eventually, on_servers};
+
+on_servers!(
+    a_cancelled_begin_loses_no_later_write,
+    a_client_that_disconnects_leaves_no_transaction_and_no_lock,
+    sessions_are_set_up_for_the_protocol,
+);
+
+/// `begin` cancelled at every moment, then a write that must be there for others to see.
+async fn a_cancelled_begin_loses_no_later_write(database: TestDatabase) {
+    let store = database.mysql_store();
+    store.request_run(USER.try_into().unwrap()).await.unwrap();
+    for round in 1..=300 {
+        let begin = store.pool().begin();
+        drop(tokio::time::timeout(Duration::from_micros(round * 3 % 600), begin).await);
+        // All connections of the pool are in the same danger: let every one of them write.
+        let writes = (0..4).map(|_| {
+            sqlx::query("UPDATE recommendation_state SET saved_count = saved_count + 1").execute(store.pool())
+        });
+        for written in futures::future::join_all(writes).await {
+            assert_eq!(written.unwrap().rows_affected(), 1);
+        }
+        assert_eq!(database.state(USER, "saved_count").await, round as i64 * 4, "a write was lost");
+    }
+}
+
+async fn a_client_that_disconnects_leaves_no_transaction_and_no_lock(database: TestDatabase) {
+    const USERS: i64 = 50;
+    for user in USER..USER + USERS {
+        database.set_career(user, "간호사").await;
+    }
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let app = TestApp::start(&database, &[("REDIS_URL", &url)]).await;
+    let address = app.address.trim_start_matches("http://").to_owned();
+    for user in USER..USER + USERS {
+        let mut client = TcpStream::connect(&address).await.unwrap();
+        let request = format!(
+            "POST /api/job-agent/recommendations/calculate/{user} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+        );
+        client.write_all(request.as_bytes()).await.unwrap();
+        tokio::time::sleep(Duration::from_micros(user as u64 * 97 % 5_000)).await;
+        drop(client);
+    }
+    app.stop().await;
+    // What was begun was finished: each user has a whole list or, if the request never got in, none.
+    let begun = database.numbers("SELECT user_id FROM recommendation_state ORDER BY user_id").await;
+    assert!(begun.len() > 25, "most requests got in: {}", begun.len());
+    for user in begun {
+        assert_eq!(database.state(user, "saved_count").await, database.row_count(user).await);
+        assert_eq!(redis.lock_of(user).await, None);
+    }
+    let open = "SELECT COUNT(*) FROM information_schema.innodb_trx AS t \
+                JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id WHERE p.db = DATABASE()";
+    eventually("no transaction is open", || async { database.number(open).await == 0 }).await;
+}
+
+async fn sessions_are_set_up_for_the_protocol(database: TestDatabase) {
+    let store = database.mysql_store();
+    let (wait, row_wait): (i64, i64) =
+        sqlx::query_as("SELECT CAST(@@wait_timeout AS SIGNED), CAST(@@innodb_lock_wait_timeout AS SIGNED)")
+            .fetch_one(store.pool())
+            .await
+            .unwrap();
+    assert_eq!((wait, row_wait), (20, 3));
+    let isolation: Option<(String,)> =
+        sqlx::query_as("SELECT CAST(@@transaction_isolation AS CHAR)").fetch_one(store.pool()).await.ok();
+    let isolation = match isolation {
+        Some(isolation) => isolation,
+        // MariaDB before 11.1.
+        None => sqlx::query_as("SELECT CAST(@@tx_isolation AS CHAR)").fetch_one(store.pool()).await.unwrap(),
+    };
+    assert_eq!(isolation.0, "READ-COMMITTED");
+}

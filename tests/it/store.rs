@@ -1,0 +1,395 @@
+//! The conformance suite of the `Store` boundary: the same behaviour on every backend.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use job_agent::domain::{ListingId, Recommendation, Score, UserId};
+use job_agent::lock::{UserGuard, UserLocks};
+use job_agent::storage::{
+    Confirmation, ListingRecord, Replacement, RowChanges, Store, StoreError, UserState, Written,
+};
+use serde_json::{Map, json};
+
+use crate::support::{Kind, TestDatabase, USER, on_every_database};
+
+on_every_database!(
+    migrating_twice_and_at_the_same_time_is_harmless,
+    a_new_user_has_no_state,
+    a_replacement_writes_only_the_difference,
+    a_replacement_of_an_older_version_is_lost_and_writes_nothing,
+    a_confirmation_makes_older_runs_lose,
+    a_replacement_serves_only_the_triggers_it_has_read,
+    of_many_replacements_at_once_exactly_one_wins,
+    a_hand_made_change_of_a_row_shows_in_the_state,
+    triggers_are_due_until_they_are_served,
+    users_of_a_newer_scoring_are_not_due_here,
+    the_catalogue_version_moves_with_the_listings_and_never_back,
+    importing_again_updates,
+    rows_keep_every_text_that_ranking_can_write,
+    a_listing_that_is_gone_is_not_listed;
+    servers:
+        a_statement_that_waits_too_long_for_a_row_is_a_conflict,
+        neighbouring_users_do_not_deadlock,
+        tables_of_the_old_service_are_used_as_they_are,
+);
+
+fn user(id: i64) -> UserId {
+    id.try_into().unwrap()
+}
+
+async fn guard(id: i64) -> UserGuard {
+    UserLocks::new(None, Duration::from_secs(1)).acquire(user(id)).await.unwrap()
+}
+
+fn rows(scores: &[(i64, u16)]) -> Vec<Recommendation> {
+    let row = |&(id, score): &(i64, u16)| Recommendation {
+        listing_id: ListingId(id),
+        score: Score(score),
+        reason: format!("이유 {score}"),
+        data: Map::from_iter([("matchedCareer".to_owned(), json!("간호사"))]),
+    };
+    scores.iter().map(row).collect()
+}
+
+async fn replace(
+    store: &Arc<dyn Store>,
+    id: i64,
+    state: &UserState,
+    rows: &[Recommendation],
+) -> Result<Written, StoreError> {
+    let replacement = Replacement {
+        user: user(id),
+        expected_version: state.version(),
+        serves_seq: state.requested_seq(),
+        recommendations: rows,
+        result_digest: "digest",
+        catalogue_version: 7,
+        scoring_revision: 3,
+        now: state.now,
+    };
+    store.replace(&guard(id).await, &replacement).await
+}
+
+async fn confirm(store: &Arc<dyn Store>, id: i64, state: &UserState) -> Written {
+    let confirmation = Confirmation {
+        user: user(id),
+        expected_version: state.version(),
+        serves_seq: state.requested_seq(),
+        catalogue_version: 8,
+        scoring_revision: 3,
+        now: state.now,
+    };
+    store.confirm(&guard(id).await, &confirmation).await.unwrap()
+}
+
+async fn migrating_twice_and_at_the_same_time_is_harmless(database: TestDatabase) {
+    let bare = TestDatabase::create_bare(database.kind).await.unwrap();
+    let (one, other) = (bare.store(), bare.store());
+    if bare.kind == Kind::Sqlite {
+        // An embedded file belongs to one process.
+        one.migrate().await.unwrap();
+    } else {
+        let (one, other) = tokio::join!(one.migrate(), other.migrate());
+        one.and(other).unwrap();
+    }
+    bare.store().migrate().await.unwrap();
+}
+
+async fn a_new_user_has_no_state(database: TestDatabase) {
+    let state = database.store().user_state(user(USER)).await.unwrap();
+    assert_eq!((state.recorded, state.row_count, state.rows_updated_at), (None, 0, None));
+    assert!((chrono::Utc::now() - state.now).num_seconds().abs() < 60, "the database's clock is UTC");
+}
+
+async fn a_replacement_writes_only_the_difference(database: TestDatabase) {
+    let store = database.store();
+    let state = store.user_state(user(USER)).await.unwrap();
+    let written = replace(&store, USER, &state, &rows(&[(1, 50), (2, 60), (3, 70)])).await.unwrap();
+    assert_eq!(written, Written::Committed(RowChanges { inserted: 3, updated: 0, deleted: 0 }));
+
+    let state = store.user_state(user(USER)).await.unwrap();
+    let recorded = state.recorded.clone().unwrap();
+    assert_eq!((recorded.version, recorded.saved_count, state.row_count), (1, 3, 3));
+    assert_eq!((recorded.catalogue_version, recorded.scoring_revision), (7, 3));
+    assert_eq!(recorded.result_digest.as_deref(), Some("digest"));
+    assert_eq!(recorded.rows_updated_at, state.rows_updated_at, "the rows are those that were written");
+    assert!(recorded.calculated_at.is_some() && recorded.verified_at.is_some());
+
+    let written = replace(&store, USER, &state, &rows(&[(2, 60), (3, 71), (4, 80)])).await.unwrap();
+    assert_eq!(written, Written::Committed(RowChanges { inserted: 1, updated: 1, deleted: 1 }));
+    let stored = "SELECT job_listing_id FROM user_job_recommendations WHERE user_id = 1001 ORDER BY 1";
+    assert_eq!(database.numbers(stored).await, [2, 3, 4]);
+
+    // Deleting alone leaves the newest change to a row that stays.
+    let state = store.user_state(user(USER)).await.unwrap();
+    let written = replace(&store, USER, &state, &rows(&[(2, 60)])).await.unwrap();
+    assert_eq!(written, Written::Committed(RowChanges { inserted: 0, updated: 0, deleted: 2 }));
+    let state = store.user_state(user(USER)).await.unwrap();
+    assert_eq!(state.recorded.unwrap().rows_updated_at, state.rows_updated_at);
+
+    let state = store.user_state(user(USER)).await.unwrap();
+    let written = replace(&store, USER, &state, &[]).await.unwrap();
+    assert_eq!(written, Written::Committed(RowChanges { inserted: 0, updated: 0, deleted: 1 }));
+    let state = store.user_state(user(USER)).await.unwrap();
+    assert_eq!(
+        (state.row_count, state.rows_updated_at, state.recorded.unwrap().rows_updated_at),
+        (0, None, None)
+    );
+}
+
+async fn a_replacement_of_an_older_version_is_lost_and_writes_nothing(database: TestDatabase) {
+    let store = database.store();
+    let old = store.user_state(user(USER)).await.unwrap();
+    let written = replace(&store, USER, &old, &rows(&[(1, 50)])).await.unwrap();
+    assert!(matches!(written, Written::Committed(_)));
+    assert_eq!(replace(&store, USER, &old, &rows(&[(2, 60)])).await.unwrap(), Written::Lost);
+    assert_eq!(database.numbers("SELECT job_listing_id FROM user_job_recommendations").await, [1]);
+    assert_eq!(database.state(USER, "version").await, 1);
+}
+
+async fn a_confirmation_makes_older_runs_lose(database: TestDatabase) {
+    let store = database.store();
+    let state = store.user_state(user(USER)).await.unwrap();
+    assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
+    let seen_by_both = store.user_state(user(USER)).await.unwrap();
+    assert!(matches!(confirm(&store, USER, &seen_by_both).await, Written::Committed(_)));
+    assert_eq!(replace(&store, USER, &seen_by_both, &rows(&[(2, 60)])).await.unwrap(), Written::Lost);
+    assert_eq!(confirm(&store, USER, &seen_by_both).await, Written::Lost);
+    assert_eq!(database.state(USER, "catalogue_version").await, 8);
+    assert_eq!(database.numbers("SELECT job_listing_id FROM user_job_recommendations").await, [1]);
+}
+
+async fn a_replacement_serves_only_the_triggers_it_has_read(database: TestDatabase) {
+    let store = database.store();
+    assert_eq!(store.request_run(user(USER)).await.unwrap(), 1);
+    let state = store.user_state(user(USER)).await.unwrap();
+    // A trigger that comes in while the run calculates.
+    assert_eq!(store.request_run(user(USER)).await.unwrap(), 2);
+    assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
+    assert_eq!(
+        (database.state(USER, "completed_seq").await, database.state(USER, "requested_seq").await),
+        (1, 2)
+    );
+    assert_eq!(store.due_users(99, 10).await.unwrap(), [user(USER)]);
+    let state = store.user_state(user(USER)).await.unwrap();
+    assert!(matches!(confirm(&store, USER, &state).await, Written::Committed(_)));
+    assert_eq!(database.state(USER, "completed_seq").await, 2);
+    assert!(store.due_users(99, 10).await.unwrap().is_empty());
+}
+
+async fn of_many_replacements_at_once_exactly_one_wins(database: TestDatabase) {
+    let store = database.store();
+    let state = store.user_state(user(USER)).await.unwrap();
+    let attempts = (0..8).map(|n| {
+        let (store, state) = (store.clone(), state.clone());
+        tokio::spawn(async move { replace(&store, USER, &state, &rows(&[(n, 50), (n + 100, 60)])).await })
+    });
+    let mut won = 0;
+    for attempt in attempts.collect::<Vec<_>>() {
+        match attempt.await.unwrap() {
+            Ok(Written::Committed(changes)) => {
+                assert_eq!(changes.inserted, 2);
+                won += 1;
+            }
+            Ok(Written::Lost) | Err(StoreError::Conflict(_)) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!((won, database.row_count(USER).await, database.state(USER, "version").await), (1, 2, 1));
+}
+
+async fn a_hand_made_change_of_a_row_shows_in_the_state(database: TestDatabase) {
+    let store = database.store();
+    let state = store.user_state(user(USER)).await.unwrap();
+    assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
+    database.execute("UPDATE user_job_recommendations SET match_score = 1").await;
+    let state = store.user_state(user(USER)).await.unwrap();
+    assert_ne!(state.recorded.clone().unwrap().rows_updated_at, state.rows_updated_at);
+    let written = replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap();
+    assert_eq!(written, Written::Committed(RowChanges { inserted: 0, updated: 1, deleted: 0 }));
+}
+
+async fn triggers_are_due_until_they_are_served(database: TestDatabase) {
+    let store = database.store();
+    for id in [USER, USER + 1] {
+        store.request_run(user(id)).await.unwrap();
+    }
+    assert_eq!(store.due_users(99, 10).await.unwrap(), [user(USER), user(USER + 1)], "longest due first");
+    assert_eq!(store.due_users(99, 1).await.unwrap(), [user(USER)]);
+    store.postpone(user(USER), Duration::from_secs(60)).await.unwrap();
+    assert_eq!(store.due_users(99, 10).await.unwrap(), [user(USER + 1)]);
+    store.request_run(user(USER)).await.unwrap();
+    assert_eq!(store.due_users(99, 10).await.unwrap().len(), 2, "a new trigger ends the wait");
+}
+
+async fn users_of_a_newer_scoring_are_not_due_here(database: TestDatabase) {
+    let store = database.store();
+    let state = store.user_state(user(USER)).await.unwrap();
+    assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
+    store.request_run(user(USER)).await.unwrap();
+    assert!(store.due_users(2, 10).await.unwrap().is_empty());
+    assert_eq!(store.due_users(3, 10).await.unwrap(), [user(USER)]);
+}
+
+async fn version(store: &Arc<dyn Store>, known: Option<i64>) -> (Option<i64>, usize) {
+    let mut listings = 0;
+    let version = store.read_catalogue(known, &mut |_| listings += 1).await.unwrap();
+    (version, listings)
+}
+
+async fn the_catalogue_version_moves_with_the_listings_and_never_back(database: TestDatabase) {
+    let store = database.store();
+    let (first, listings) = version(&store, None).await;
+    let first = first.unwrap();
+    assert_eq!(listings, 240);
+    assert_eq!(version(&store, Some(first)).await, (None, 0));
+    assert_eq!(
+        version(&database.store(), None).await,
+        (Some(first), 240),
+        "another instance, the same version"
+    );
+    let mut last = first;
+    for change in [
+        "UPDATE job_listings SET title = 'x' WHERE id = 1",
+        "UPDATE job_listings SET company = NULL WHERE id = 2",
+        "DELETE FROM job_listings WHERE id = 3",
+        "INSERT INTO job_listings (site_name, job_id, title) VALUES ('s', 'j', 't')",
+    ] {
+        database.execute(change).await;
+        let (next, _) = version(&store, Some(last)).await;
+        assert!(next.unwrap() > last, "{change}");
+        last = next.unwrap();
+    }
+    if database.kind != Kind::Sqlite {
+        // The numbers are lost, the users' states are not.
+        let state = store.user_state(user(USER)).await.unwrap();
+        assert!(matches!(
+            replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(),
+            Written::Committed(_)
+        ));
+        database.execute("UPDATE recommendation_state SET catalogue_version = 900").await;
+        database.execute("DELETE FROM catalogue_state").await;
+        assert_eq!(version(&store, None).await.0, Some(901));
+    }
+}
+
+async fn importing_again_updates(database: TestDatabase) {
+    let store = database.store();
+    let listing = |title: &str, company: Option<&str>| ListingRecord {
+        site_name: "site".into(),
+        job_id: "1".into(),
+        title: title.into(),
+        company: company.map(Into::into),
+        crawled_at: chrono::DateTime::from_timestamp(1_790_000_000, 0),
+        ..ListingRecord::default()
+    };
+    store.import_listings(&[listing("처음 😀", Some("회사"))]).await.unwrap();
+    let id = database.number("SELECT id FROM job_listings WHERE site_name = 'site'").await;
+    store.import_listings(&[listing("다음 \\ ' \" 😀", None)]).await.unwrap();
+    assert_eq!(database.number("SELECT id FROM job_listings WHERE site_name = 'site'").await, id);
+    let titles =
+        database.texts("SELECT title FROM job_listings WHERE site_name = 'site' AND company IS NULL").await;
+    assert_eq!(titles, ["다음 \\ ' \" 😀"]);
+    let mut crawled_at = None;
+    let read = &mut |listing: job_agent::domain::JobListing| {
+        if listing.id == ListingId(id) {
+            crawled_at = listing.crawled_at;
+        }
+    };
+    store.read_catalogue(None, read).await.unwrap();
+    assert_eq!(crawled_at.unwrap().timestamp(), 1_790_000_000);
+}
+
+async fn rows_keep_every_text_that_ranking_can_write(database: TestDatabase) {
+    let store = database.store();
+    let mut wanted = rows(&[(1, 9_999), (2, 0), (3, 10_000), (4, 1_501)]);
+    wanted[0].reason = "따옴표 ' \" 역슬래시 \\ 줄\n바꿈 😀 과/와".into();
+    wanted[0].data.insert("breakdown".into(), json!({"title": 65.12, "skills": 0.0, "n": 18, "q": 17.28}));
+    wanted[0].data.insert("matchedWords".into(), json!(["a\\b", "\"", "😀", "한글", ""]));
+    let state = store.user_state(user(USER)).await.unwrap();
+    assert!(matches!(replace(&store, USER, &state, &wanted).await.unwrap(), Written::Committed(_)));
+    // What is read back is what was written, or the next difference would not be empty.
+    let state = store.user_state(user(USER)).await.unwrap();
+    let again = replace(&store, USER, &state, &wanted).await.unwrap();
+    assert_eq!(again, Written::Committed(RowChanges::default()));
+    let list = store.stored_list(user(USER), 100, 0).await.unwrap();
+    let scores: Vec<f64> = list.rows.iter().map(|row| row.match_score).collect();
+    assert_eq!(scores, [100.0, 99.99, 15.01, 0.0]);
+    assert_eq!(list.rows[1].match_reason, wanted[0].reason);
+    assert_eq!(list.rows[1].data, wanted[0].data);
+}
+
+async fn a_listing_that_is_gone_is_not_listed(database: TestDatabase) {
+    let store = database.store();
+    let state = store.user_state(user(USER)).await.unwrap();
+    assert!(matches!(
+        replace(&store, USER, &state, &rows(&[(1, 50), (2, 60)])).await.unwrap(),
+        Written::Committed(_)
+    ));
+    database.execute("DELETE FROM job_listings WHERE id = 2").await;
+    let list = store.stored_list(user(USER), 100, 0).await.unwrap();
+    assert_eq!((list.total_count, list.rows[0].listing_id), (1, ListingId(1)));
+}
+
+async fn a_statement_that_waits_too_long_for_a_row_is_a_conflict(database: TestDatabase) {
+    let store = database.store();
+    let state = store.user_state(user(USER)).await.unwrap();
+    assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
+    let state = store.user_state(user(USER)).await.unwrap();
+    let mut holder = database.server_pool().begin().await.unwrap();
+    sqlx::query("SELECT * FROM recommendation_state FOR UPDATE").fetch_all(&mut *holder).await.unwrap();
+    let started = std::time::Instant::now();
+    let lost = replace(&store, USER, &state, &rows(&[(2, 50)])).await;
+    assert!(matches!(lost, Err(StoreError::Conflict(_))), "{lost:?}");
+    assert!(started.elapsed() < Duration::from_secs(10));
+    holder.rollback().await.unwrap();
+    assert_eq!(database.numbers("SELECT job_listing_id FROM user_job_recommendations").await, [1]);
+    assert!(matches!(replace(&store, USER, &state, &rows(&[(2, 50)])).await.unwrap(), Written::Committed(_)));
+}
+
+async fn neighbouring_users_do_not_deadlock(database: TestDatabase) {
+    let store = database.store();
+    let tasks = (0..20i64).map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for round in 0..10 {
+                let id = USER + n;
+                let state = store.user_state(user(id)).await.unwrap();
+                let new: Vec<_> = (0..20).map(|k| (k * 7 % 40 + round, 1_500 + k as u16)).collect();
+                let written = replace(&store, id, &state, &rows(&new)).await.unwrap();
+                assert!(matches!(written, Written::Committed(_)));
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+}
+
+async fn tables_of_the_old_service_are_used_as_they_are(database: TestDatabase) {
+    let old = TestDatabase::create_bare(database.kind).await.unwrap();
+    // As the old service's ORM created it: a surrogate key, seconds, no defaults.
+    old.execute(
+        "CREATE TABLE user_job_recommendations (id BIGINT AUTO_INCREMENT PRIMARY KEY, user_id BIGINT NOT NULL, \
+         job_listing_id BIGINT NOT NULL, match_score DECIMAL(5,2) NOT NULL, match_reason TEXT, \
+         recommendation_data JSON, calculated_at TIMESTAMP NULL, created_at DATETIME NOT NULL, \
+         updated_at DATETIME NOT NULL, UNIQUE KEY uq_user_job (user_id, job_listing_id))",
+    )
+    .await;
+    old.execute(
+        "INSERT INTO user_job_recommendations (user_id, job_listing_id, match_score, match_reason, \
+         recommendation_data, calculated_at, created_at, updated_at) VALUES \
+         (1001, 1, 95.5, 'old', '{}', NOW(), NOW(), NOW()), (1001, 9, 90, NULL, NULL, NULL, NOW(), NOW())",
+    )
+    .await;
+    let store = old.store();
+    store.migrate().await.unwrap();
+    let state = store.user_state(user(USER)).await.unwrap();
+    assert_eq!((state.recorded.is_none(), state.row_count), (true, 2));
+    let written = replace(&store, USER, &state, &rows(&[(1, 50), (2, 60)])).await.unwrap();
+    assert_eq!(written, Written::Committed(RowChanges { inserted: 1, updated: 1, deleted: 1 }));
+    let state = store.user_state(user(USER)).await.unwrap();
+    assert_eq!(state.recorded.clone().unwrap().rows_updated_at, state.rows_updated_at);
+    let again = replace(&store, USER, &state, &rows(&[(1, 50), (2, 60)])).await.unwrap();
+    assert_eq!(again, Written::Committed(RowChanges::default()));
+}

@@ -1,0 +1,111 @@
+use std::time::{Duration, Instant};
+
+use job_agent::app::App;
+use job_agent::config::Config;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::TestDatabase;
+
+/// The service, built as `main` builds it, on a free port.
+pub struct TestApp {
+    pub address: String,
+    client: Client,
+    stop: CancellationToken,
+    served: Option<tokio::task::JoinHandle<()>>,
+}
+
+/// An answer of the service.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub body: Value,
+    pub took: Duration,
+}
+
+impl TestApp {
+    /// With the settings that the environment variables `settings` make.
+    pub async fn start(database: &TestDatabase, settings: &[(&str, &str)]) -> Self {
+        Self::start_with(config(database, settings)).await
+    }
+
+    pub async fn start_with(config: Config) -> Self {
+        let app = App::build(&config).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let serve = app.serve(listener, stop.clone());
+        let served = Some(tokio::spawn(async move { serve.await.unwrap() }));
+        Self { address, client: Client::new(), stop, served }
+    }
+
+    /// Stops as on a first signal, and waits until everything that had begun is done.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        self.served.take().unwrap().await.unwrap();
+    }
+
+    pub async fn calculate(&self, user: i64) -> Answer {
+        self.post(&format!("/api/job-agent/recommendations/calculate/{user}")).await
+    }
+
+    pub async fn calculate_in_background(&self, user: i64) -> Answer {
+        self.post(&format!("/api/job-agent/recommendations/calculate/{user}?background=true")).await
+    }
+
+    pub async fn fast(&self, user: i64, query: &str) -> Answer {
+        self.get(&format!("/api/job-agent/recommendations/fast/{user}{query}")).await
+    }
+
+    pub async fn post(&self, path: &str) -> Answer {
+        self.send(Method::POST, path, |request| request).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, |request| request).await
+    }
+
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        with: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Answer {
+        let request = with(self.client.request(method, format!("{}{path}", self.address)));
+        let started = Instant::now();
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Answer { status, headers, body, took: started.elapsed() }
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Answer {
+    /// The answer's `code`, or `computed`.
+    pub fn outcome(&self) -> &str {
+        match &self.body["code"] {
+            Value::String(code) => code,
+            _ if self.body["success"] == true => "computed",
+            _ => panic!("neither a code nor success: {self:?}"),
+        }
+    }
+}
+
+/// The configuration that the environment variables `settings` make, on `database`.
+pub fn config(database: &TestDatabase, settings: &[(&str, &str)]) -> Config {
+    Config::from_lookup(&|name| {
+        let set = settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        set.or_else(|| (name == "DATABASE_URL").then(|| database.url.clone()))
+    })
+    .unwrap()
+}

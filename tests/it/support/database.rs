@@ -1,0 +1,193 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use job_agent::sample;
+use job_agent::storage::{MysqlStore, SqliteStore, Store};
+use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
+use sqlx::sqlite::SqlitePool;
+use sqlx::{AssertSqlSafe, Executor, Row};
+use tempfile::TempDir;
+
+use super::server_variable;
+
+/// Which database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Mysql,
+    Mariadb,
+    Sqlite,
+}
+
+/// A fresh database with the schema and the sample listings.
+pub struct TestDatabase {
+    pub kind: Kind,
+    pub url: String,
+    pool: Pool,
+    /// Holds the SQLite file.
+    folder: TempDir,
+}
+
+enum Pool {
+    Mysql(MySqlPool),
+    Sqlite(SqlitePool),
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+impl TestDatabase {
+    /// `None` on a day when no MySQL can be had, which `scripts/with-servers` has said loudly.
+    pub async fn create(kind: Kind) -> Option<Self> {
+        let database = Self::create_empty(kind).await?;
+        database.store().import_listings(&sample::listings().unwrap()).await.unwrap();
+        Some(database)
+    }
+
+    /// With the schema only.
+    pub async fn create_empty(kind: Kind) -> Option<Self> {
+        let database = Self::create_bare(kind).await?;
+        database.store().migrate().await.unwrap();
+        Some(database)
+    }
+
+    /// Without any table.
+    pub async fn create_bare(kind: Kind) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        if kind == Kind::Sqlite {
+            let path = folder.path().join("test.db");
+            let store = SqliteStore::new(&path);
+            let pool = Pool::Sqlite(store.pool().clone());
+            return Some(Self { kind, url: format!("sqlite://{}", path.display()), pool, folder });
+        }
+        let variable = if kind == Kind::Mysql { "TEST_MYSQL_URL" } else { "TEST_MARIADB_URL" };
+        if kind == Kind::Mysql && std::env::var_os("TEST_MYSQL_UNAVAILABLE").is_some() {
+            return None;
+        }
+        let server: MySqlConnectOptions = server_variable(variable).parse().unwrap();
+        let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let admin = MySqlPoolOptions::new().max_connections(1).connect_with(server.clone()).await.unwrap();
+        let create = format!("CREATE DATABASE {name} CHARACTER SET utf8mb4");
+        admin.execute(AssertSqlSafe(create)).await.unwrap();
+        admin.close().await;
+        let options = server.database(&name);
+        let url = format!("{}/{name}", server_variable(variable).trim_end_matches('/'));
+        let pool = Pool::Mysql(MySqlPoolOptions::new().max_connections(8).connect_lazy_with(options));
+        Some(Self { kind, url, pool, folder })
+    }
+
+    /// A store with connections of its own.
+    pub fn store(&self) -> Arc<dyn Store> {
+        match self.kind {
+            Kind::Sqlite => Arc::new(SqliteStore::new(&self.folder.path().join("test.db"))),
+            _ => Arc::new(self.mysql_store()),
+        }
+    }
+
+    /// A store with connections of its own, to look at them.
+    pub fn mysql_store(&self) -> MysqlStore {
+        MysqlStore::new(self.url.parse().unwrap(), 10)
+    }
+
+    /// The pool of a server, to hold locks with.
+    pub fn server_pool(&self) -> &MySqlPool {
+        match &self.pool {
+            Pool::Mysql(pool) => pool,
+            Pool::Sqlite(_) => panic!("not a server"),
+        }
+    }
+
+    /// Executes one statement.
+    pub async fn execute(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match &self.pool {
+            Pool::Mysql(pool) => drop(pool.execute(sql).await.unwrap()),
+            Pool::Sqlite(pool) => drop(pool.execute(sql).await.unwrap()),
+        }
+    }
+
+    /// The first column of all rows, as numbers.
+    pub async fn numbers(&self, sql: &str) -> Vec<i64> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match &self.pool {
+            Pool::Mysql(pool) => pool.fetch_all(sql).await.unwrap().iter().map(|row| row.get(0)).collect(),
+            Pool::Sqlite(pool) => pool.fetch_all(sql).await.unwrap().iter().map(|row| row.get(0)).collect(),
+        }
+    }
+
+    /// The first column of the first row, as a number.
+    pub async fn number(&self, sql: &str) -> i64 {
+        self.numbers(sql).await[0]
+    }
+
+    /// The first column of all rows, as text.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match &self.pool {
+            Pool::Mysql(pool) => pool.fetch_all(sql).await.unwrap().iter().map(|row| row.get(0)).collect(),
+            Pool::Sqlite(pool) => pool.fetch_all(sql).await.unwrap().iter().map(|row| row.get(0)).collect(),
+        }
+    }
+
+    /// Makes `careers` the user's recommended careers, in one statement, so that no run sees half of them.
+    pub async fn set_career(&self, user: i64, career: &str) {
+        let verb = if self.kind == Kind::Sqlite { "INSERT OR REPLACE" } else { "REPLACE" };
+        // One row per user: the name is part of the key, so the old one is changed, not replaced.
+        if self.number(&format!("SELECT COUNT(*) FROM job_recommendations WHERE user_id = {user}")).await == 1
+        {
+            self.execute(&format!(
+                "UPDATE job_recommendations SET job_name = '{career}' WHERE user_id = {user}"
+            ))
+            .await;
+        } else {
+            self.execute(&format!(
+                "{verb} INTO job_recommendations (user_id, job_name, match_score, category) \
+                 VALUES ({user}, '{career}', 90, '테스트')"
+            ))
+            .await;
+        }
+    }
+
+    /// A session with one analysis; a later `day` of October 2026 is newer.
+    pub async fn add_analysis(&self, user: i64, careers: &str, interests: &str, day: u8) {
+        let id = user * 100 + i64::from(day);
+        self.execute(&format!(
+            "INSERT INTO career_sessions (id, session_id, user_id) VALUES ({id}, 's{id}', '{user}')"
+        ))
+        .await;
+        let quote = |text: &str| format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"));
+        let quote = |text: &str| {
+            if self.kind == Kind::Sqlite { format!("'{}'", text.replace('\'', "''")) } else { quote(text) }
+        };
+        let (careers, interests) = (quote(careers), quote(interests));
+        self.execute(&format!(
+            "INSERT INTO career_analyses (session_id, recommended_careers, interest_areas, analyzed_at) \
+             VALUES ({id}, {careers}, {interests}, '2026-10-{day:02} 00:00:00')"
+        ))
+        .await;
+    }
+
+    pub async fn row_count(&self, user: i64) -> i64 {
+        self.number(&format!("SELECT COUNT(*) FROM user_job_recommendations WHERE user_id = {user}")).await
+    }
+
+    /// The careers that the user's stored rows were found for: one, unless runs were mixed.
+    pub async fn stored_careers(&self, user: i64) -> Vec<String> {
+        let data = self
+            .texts(&format!(
+                "SELECT CAST(recommendation_data AS CHAR) FROM user_job_recommendations WHERE user_id = {user}"
+            ))
+            .await;
+        let mut careers: Vec<String> = data
+            .iter()
+            .map(|json| serde_json::from_str::<serde_json::Value>(json).unwrap())
+            .map(|data| data["matchedCareer"].as_str().unwrap().to_owned())
+            .collect();
+        careers.sort();
+        careers.dedup();
+        careers
+    }
+
+    /// A column of the user's state row.
+    pub async fn state(&self, user: i64, column: &str) -> i64 {
+        self.number(&format!("SELECT {column} FROM recommendation_state WHERE user_id = {user}")).await
+    }
+}

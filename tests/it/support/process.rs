@@ -1,0 +1,99 @@
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{TestDatabase, eventually};
+
+/// The real binary in a process of its own, to be killed and to have its log read.
+pub struct TestProcess {
+    pub address: String,
+    child: Child,
+    folder: TempDir,
+}
+
+/// The binary, in an empty folder, with nothing set but `settings`.
+pub fn command(folder: &std::path::Path, settings: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_job-agent"));
+    command.current_dir(folder).env_clear().env("LOG_FORMAT", "json").envs(settings.iter().copied());
+    command.stdin(Stdio::null());
+    command
+}
+
+impl TestProcess {
+    pub async fn start(database: &TestDatabase, settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let log = fs::File::create(folder.path().join("log")).unwrap();
+        let child = command(folder.path(), settings)
+            .env("DATABASE_URL", &database.url)
+            .env("PORT", "0")
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut process = Self { address: String::new(), child, folder };
+        eventually("the process listens", || {
+            let listening = process.events("listening").pop();
+            process.address = listening
+                .map(|event| format!("http://{}", event["address"].as_str().unwrap()))
+                .unwrap_or_default();
+            let done = !process.address.is_empty();
+            assert!(process.child.try_wait().unwrap().is_none(), "ended: {}", process.log());
+            async move { done }
+        })
+        .await;
+        process
+    }
+
+    /// Everything that was logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap()
+    }
+
+    /// Log events with this message.
+    pub fn events(&self, message: &str) -> Vec<Value> {
+        let log = self.log();
+        let events = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events
+            .filter(|event| event["message"].as_str().is_some_and(|text| text.starts_with(message)))
+            .collect()
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Any signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits for the end and returns the exit status.
+    pub async fn exit_code(&mut self) -> Option<i32> {
+        let child = &mut self.child;
+        let mut code = None;
+        eventually("the process ends", || {
+            let status = child.try_wait().unwrap();
+            code = status.and_then(|status| status.code());
+            async move { status.is_some() }
+        })
+        .await;
+        code
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+impl Drop for TestProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,83 @@
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use super::{eventually, server_variable};
+
+/// A private Redis that a test may stop and start again.
+pub struct RedisServer {
+    port: u16,
+    child: Option<Child>,
+}
+
+impl RedisServer {
+    pub async fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut server = Self { port, child: None };
+        server.start_again().await;
+        server
+    }
+
+    /// On the same port as before, empty.
+    pub async fn start_again(&mut self) {
+        let mut command = Command::new(server_variable("TEST_REDIS_SERVER"));
+        command.args([
+            "--port",
+            &self.port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]);
+        self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+        eventually("Redis answers", || async {
+            match self.client().get_multiplexed_async_connection().await {
+                Ok(mut connection) => redis::cmd("PING").query_async::<()>(&mut connection).await.is_ok(),
+                Err(_) => false,
+            }
+        })
+        .await;
+    }
+
+    /// SIGKILL.
+    pub fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub fn client(&self) -> redis::Client {
+        redis::Client::open(self.url()).unwrap()
+    }
+
+    /// One command with a text or nothing as its answer.
+    pub async fn command(&self, words: &[&str]) -> Option<String> {
+        // Patient: tests make Redis pause.
+        let config = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(Duration::from_secs(10)))
+            .set_response_timeout(Some(Duration::from_secs(10)));
+        let connection = self.client().get_multiplexed_async_connection_with_config(&config).await;
+        let mut connection = connection.unwrap();
+        let mut command = redis::Cmd::new();
+        command.arg(words);
+        command.query_async(&mut connection).await.unwrap()
+    }
+
+    /// The value of a user's lock.
+    pub async fn lock_of(&self, user: i64) -> Option<String> {
+        self.command(&["GET", &format!("job_recommendation_lock:user:{user}")]).await
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
