@@ -120,7 +120,7 @@ fn tantivy_beside(criterion: &mut Criterion, size: i64) {
     parser.set_field_boost(fields[1], 2.0);
     let search = |user: &CareerProfile| {
         for career in &user.careers {
-            let (query, _) = parser.parse_query_lenient(&career.name);
+            let (query, _) = parser.parse_query_lenient(&bigrams(&career.name));
             let best = TopDocs::with_limit(TANTIVY_LIMIT).order_by_score();
             black_box(reader.searcher().search(&query, &best).expect("an index in memory can be searched"));
         }

@@ -64,7 +64,9 @@ impl App {
         let store = open_store(config).await?;
         let redis = connect_redis(config).await?;
         let locks = UserLocks::new(redis, config.lock_wait);
-        let catalogue = Arc::new(CurrentCatalogue::load(store.clone(), vocabulary(config)?).await?);
+        let vocabulary = vocabulary(config)?;
+        let catalogue = CurrentCatalogue::load(store.clone(), vocabulary, config.catalogue_reload).await?;
+        let catalogue = Arc::new(catalogue);
         let tasks = TaskTracker::new();
         let limits = CalculatorConfig {
             run_timeout: config.run_timeout,
@@ -94,6 +96,11 @@ impl App {
             tasks: self.tasks.clone(),
         };
         http::router(state, &self.cors_origins)
+    }
+
+    /// Requests and runs that have begun and not ended.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.tasks
     }
 
     /// Serves HTTP and background triggers until `stop`, then finishes what has begun, for a bounded time.

@@ -5,27 +5,50 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::ranking::{Catalogue, CatalogueBuilder, SCORING_CODE_REVISION, Vocabulary};
-use crate::storage::{Store, StoreError};
+use crate::storage::{CatalogueChanges, CatalogueContents, Store, StoreError};
 
-/// Holds the current snapshot and swaps it whole.
+/// How often listings are read again that change while they are read, in a way that no `updated_at` shows.
+const MAX_RELOADS: u32 = 5;
+
+/// Holds the current snapshot and swaps it whole: requests never wait for a refresh.
 pub struct CurrentCatalogue {
     store: Arc<dyn Store>,
     vocabulary: Arc<Vocabulary>,
     current: ArcSwap<Catalogue>,
     /// One refresh at a time; whoever waited for it finds the work done.
-    refreshing: Mutex<()>,
+    base: Mutex<Base>,
+    reload_after: Duration,
+}
+
+/// What the next refresh starts from.
+struct Base {
+    contents: CatalogueContents,
+    /// When all listings were read last.
+    loaded: Instant,
 }
 
 impl CurrentCatalogue {
-    /// Reads the first snapshot.
-    pub async fn load(store: Arc<dyn Store>, vocabulary: Arc<Vocabulary>) -> Result<Self, StoreError> {
+    /// Reads the first snapshot. Refreshes read changes only; all listings are read again after
+    /// `reload_after`, for changes that nothing gives away.
+    pub async fn load(
+        store: Arc<dyn Store>,
+        vocabulary: Arc<Vocabulary>,
+        reload_after: Duration,
+    ) -> Result<Self, StoreError> {
         let empty = CatalogueBuilder::new(vocabulary.clone()).finish(0);
-        let catalogue =
-            Self { store, vocabulary, current: ArcSwap::from_pointee(empty), refreshing: Mutex::new(()) };
-        catalogue.refresh().await?;
+        let base = Base { contents: CatalogueContents::default(), loaded: Instant::now() };
+        let catalogue = Self {
+            store,
+            vocabulary,
+            current: ArcSwap::from_pointee(empty),
+            base: Mutex::new(base),
+            reload_after,
+        };
+        catalogue.reload(&mut *catalogue.base.lock().await).await?;
         Ok(catalogue)
     }
 
@@ -40,17 +63,11 @@ impl CurrentCatalogue {
         i64::from(SCORING_CODE_REVISION) << 32 | i64::from(self.vocabulary.revision())
     }
 
-    /// Reads the listings again if they have changed.
+    /// Reads what has changed.
     pub async fn refresh(&self) -> Result<(), StoreError> {
-        let _one_at_a_time = self.refreshing.lock().await;
-        let known = self.current.load().version();
-        let mut builder = CatalogueBuilder::new(self.vocabulary.clone());
-        let read = self.store.read_catalogue(Some(known), &mut |listing| builder.push(&listing)).await?;
-        if let Some(version) = read {
-            let built = tokio::task::spawn_blocking(move || builder.finish(version)).await;
-            let catalogue = built.expect("building a catalogue does not panic");
-            tracing::info!(listings = catalogue.len(), catalogue_version = version, "catalogue read");
-            self.current.store(Arc::new(catalogue));
+        let mut base = self.base.lock().await;
+        if base.loaded.elapsed() >= self.reload_after || !self.apply_changes(&mut base.contents).await? {
+            self.reload(&mut base).await?;
         }
         Ok(())
     }
@@ -64,4 +81,56 @@ impl CurrentCatalogue {
             }
         }
     }
+
+    /// Takes in what has changed; `false` if all listings must be read again.
+    async fn apply_changes(&self, contents: &mut CatalogueContents) -> Result<bool, StoreError> {
+        let Some(changes) = self.store.read_catalogue_changes(contents).await? else { return Ok(false) };
+        let current = self.current();
+        if changes.version != current.version() {
+            let (changed, deleted) = (changes.changed.len(), changes.deleted.len());
+            let next =
+                build(move || current.with_changes(changes.version, &changes.changed, &changes.deleted));
+            let next = next.await;
+            tracing::info!(
+                catalogue_version = next.version(),
+                listings = next.len(),
+                changed,
+                deleted,
+                "catalogue refreshed"
+            );
+            self.current.store(Arc::new(next));
+        }
+        Ok(true)
+    }
+
+    /// Reads all listings, then, as their version is unknown, what has changed while they were read.
+    async fn reload(&self, base: &mut Base) -> Result<(), StoreError> {
+        for _ in 0..MAX_RELOADS {
+            let mut contents = CatalogueContents::default();
+            let mut builder = CatalogueBuilder::new(self.vocabulary.clone());
+            self.store.read_catalogue(&mut contents, &mut |listing| builder.push(&listing)).await?;
+            let Some(changes) = self.store.read_catalogue_changes(&mut contents).await? else {
+                tracing::warn!("listings came in while they were read: reading them again");
+                continue;
+            };
+            let CatalogueChanges { version, changed, deleted } = changes;
+            let read = build(move || builder.finish(version).with_changes(version, &changed, &deleted)).await;
+            let memory_bytes = read.memory_bytes();
+            tracing::info!(
+                catalogue_version = version,
+                listings = read.len(),
+                memory_bytes,
+                "catalogue read"
+            );
+            self.current.store(Arc::new(read));
+            *base = Base { contents, loaded: Instant::now() };
+            return Ok(());
+        }
+        Err(StoreError::unstable_catalogue())
+    }
+}
+
+/// Off the threads that answer requests: building is all processor.
+async fn build(build: impl FnOnce() -> Catalogue + Send + 'static) -> Catalogue {
+    tokio::task::spawn_blocking(build).await.expect("building a catalogue does not panic")
 }

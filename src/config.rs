@@ -25,6 +25,8 @@ pub struct Config {
     pub run_timeout: Duration,
     pub max_recommendations: usize,
     pub catalogue_refresh: Duration,
+    /// How often all listings are read again, for changes that no `updated_at` gives away.
+    pub catalogue_reload: Duration,
     /// How long the start waits for a database that is not reachable yet.
     pub database_start_timeout: Duration,
     /// Replaces the built-in career vocabulary.
@@ -82,6 +84,7 @@ impl Config {
             run_timeout: env.seconds("RUN_TIMEOUT_SECS", 60, 1, 3_600)?,
             max_recommendations: env.integer("MAX_RECOMMENDATIONS", 50, 1, 100)? as usize,
             catalogue_refresh: env.seconds("CATALOGUE_REFRESH_SECS", 60, 1, 86_400)?,
+            catalogue_reload: env.seconds("CATALOGUE_RELOAD_SECS", 21_600, 60, 604_800)?,
             database_start_timeout: env.seconds("DATABASE_START_TIMEOUT_SECS", 60, 0, 3_600)?,
             vocabulary_file: env.get("VOCABULARY_FILE").map(PathBuf::from),
             cors_allowed_origins: origins(&env)?,

@@ -8,11 +8,14 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Deserialize;
 
-use crate::domain::{Career, CareerProfile, JobListing, ListingId, MatchScore};
+use crate::domain::{Career, CareerProfile, JobListing, ListingId, MatchScore, Score};
 use crate::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 
 /// Results per query; sets that judge only some sources need more than they count.
 pub const RESULTS_PER_QUERY: usize = 1_000;
+
+/// Graders expect at least so many; where fewer listings show anything of a career, others follow with score 0.
+const LEAST_RESULTS: usize = 100;
 
 /// Why a file of a graded set cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +108,12 @@ impl Corpus {
         };
         let profile =
             CareerProfile { careers: vec![career], skills: query.skills.clone(), ..Default::default() };
-        let ranked = self.catalogue.rank(&profile, RESULTS_PER_QUERY);
+        let mut ranked = self.catalogue.rank(&profile, RESULTS_PER_QUERY);
+        if ranked.len() < LEAST_RESULTS {
+            let found: HashSet<ListingId> = ranked.iter().map(|(id, _)| *id).collect();
+            let others = (0..self.ids.len() as i64).map(ListingId).filter(|id| !found.contains(id));
+            ranked.extend(others.take(LEAST_RESULTS - found.len()).map(|id| (id, Score(0))));
+        }
         ranked.into_iter().map(|(id, score)| (self.ids[id.0 as usize].as_str(), score.points())).collect()
     }
 }
@@ -268,6 +276,7 @@ mod tests {
         let queries = read_queries(r#"{"qid":"q","career":"백엔드 개발자"}"#.as_bytes()).unwrap();
         let ranked = corpus.rank(&queries[0]);
         assert_eq!(ranked[0].0, "a");
+        assert_eq!(ranked[2], ("c", 0.0));
         let mut run = Vec::new();
         write_run(&mut run, "q", &ranked).unwrap();
         assert!(String::from_utf8(run).unwrap().starts_with("q\ta\nq\tb\n"));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::BufRead;
 use std::path::Path;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use serde_json::Value;
 
 use crate::storage::ListingRecord;
@@ -141,21 +141,24 @@ fn check_lengths(record: &ListingRecord) -> Result<(), ImportError> {
     long("required_skills", record.required_skills.as_ref())
 }
 
-/// A UTC time: RFC 3339, `2026-10-01 02:03:04`, or a date.
+/// A UTC time: RFC 3339, `2026-10-01 02:03[:04]`, or a date.
 fn time(column: &'static str, text: String) -> Result<DateTime<Utc>, ImportError> {
-    let text_form = text.trim();
-    DateTime::parse_from_rfc3339(text_form)
+    const FORMS: [&str; 4] =
+        ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"];
+    let trimmed = text.trim();
+    let date =
+        || Some(NaiveDate::parse_from_str(trimmed, "%Y-%m-%d").ok()?.and_time(NaiveTime::MIN).and_utc());
+    DateTime::parse_from_rfc3339(trimmed)
+        .ok()
         .map(|time| time.to_utc())
-        .or_else(|_| {
-            NaiveDateTime::parse_from_str(text_form, "%Y-%m-%d %H:%M:%S%.f")
-                .or_else(|_| NaiveDateTime::parse_from_str(text_form, "%Y-%m-%dT%H:%M:%S%.f"))
+        .or_else(|| {
+            FORMS
+                .iter()
+                .find_map(|form| NaiveDateTime::parse_from_str(trimmed, form).ok())
                 .map(|time| time.and_utc())
         })
-        .or_else(|_| {
-            NaiveDate::parse_from_str(text_form, "%Y-%m-%d")
-                .map(|date| date.and_time(chrono::NaiveTime::MIN).and_utc())
-        })
-        .map_err(|_| ImportError::Time(column, text))
+        .or_else(date)
+        .ok_or(ImportError::Time(column, text))
 }
 
 #[cfg(test)]
@@ -184,6 +187,17 @@ mod tests {
         let bytes: &[u8] = b"{\"id\":1,\"title\":\"\xff\"}\n{\"id\":2,\"title\":\"b\"}";
         let lines: Vec<_> = read_file(Path::new("x"), bytes, Some("s")).collect();
         assert!(lines[0].1.is_err() && lines[1].1.is_ok());
+    }
+
+    #[test]
+    fn times_are_read_in_every_usual_form() {
+        let expected = "2026-10-01T02:03:00Z";
+        for text in [expected, "2026-10-01T11:03:00+09:00", "2026-10-01 02:03:00.000", "2026-10-01 02:03"] {
+            let time = time("crawled_at", text.to_owned()).unwrap();
+            assert_eq!(time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true), expected);
+        }
+        assert!(time("crawled_at", "2026-10-01".to_owned()).is_ok());
+        assert!(time("crawled_at", "어제".to_owned()).is_err());
     }
 
     #[test]

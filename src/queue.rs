@@ -84,10 +84,10 @@ impl Queue {
     async fn serve(&self, user: UserId) {
         let served = self.calculator.calculate(user, false).await;
         // A run that ended otherwise has cleared due_at, unless a newer trigger has come in.
-        if matches!(served, Err(_) | Ok(Outcome::Queued)) {
-            if let Err(error) = self.store.postpone(user, RETRY_AFTER).await {
-                tracing::warn!(user_id = %user, %error, "a failed user could not be postponed");
-            }
+        if matches!(served, Err(_) | Ok(Outcome::Queued))
+            && let Err(error) = self.store.postpone(user, RETRY_AFTER).await
+        {
+            tracing::warn!(user_id = %user, %error, "a failed user could not be postponed");
         }
     }
 }

@@ -72,7 +72,8 @@ CREATE TABLE IF NOT EXISTS job_listings (
     updated_at      DATETIME(6)   NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
     tech_stack      TEXT          NULL,
     required_skills TEXT          NULL,
-    UNIQUE KEY uq_job_listings_site_job (site_name, job_id)
+    UNIQUE KEY uq_job_listings_site_job (site_name, job_id),
+    KEY ix_job_listings_updated (updated_at)
 ) DEFAULT CHARSET = utf8mb4;
 
 -- Ours. A database that the old service created keeps its own shape (a surrogate id and a unique key on
@@ -91,8 +92,10 @@ CREATE TABLE IF NOT EXISTS user_job_recommendations (
 
 CREATE TABLE recommendation_state (
     user_id           BIGINT      NOT NULL PRIMARY KEY,
-    -- Bumped by every committed replacement and confirmation: the compare-and-set token.
+    -- The compare-and-set token: bumped by every committed replacement, …
     version           BIGINT      NOT NULL DEFAULT 0,
+    -- … and by every run that found the rows current.
+    confirmations     BIGINT      NOT NULL DEFAULT 0,
     -- Of the stored rows as we wrote them.
     result_digest     CHAR(64)    CHARACTER SET ascii NULL,
     catalogue_version BIGINT      NOT NULL DEFAULT 0,

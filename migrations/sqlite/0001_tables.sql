@@ -90,6 +90,7 @@ END;
 CREATE TABLE recommendation_state (
     user_id           INTEGER NOT NULL PRIMARY KEY,
     version           INTEGER NOT NULL DEFAULT 0,
+    confirmations     INTEGER NOT NULL DEFAULT 0,
     result_digest     TEXT,
     catalogue_version INTEGER NOT NULL DEFAULT 0,
     scoring_revision  INTEGER NOT NULL DEFAULT 0,
@@ -103,22 +104,36 @@ CREATE TABLE recommendation_state (
 );
 CREATE INDEX ix_recommendation_state_due ON recommendation_state (due_at) WHERE due_at IS NOT NULL;
 
--- One row: counts the changes of job_listings.
+-- One row: counts the changes of job_listings; listing_changes has the number of each listing's latest.
 CREATE TABLE catalogue_state (
     id      INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     version INTEGER NOT NULL
 );
 INSERT INTO catalogue_state (id, version) VALUES (1, 1);
 
+CREATE TABLE listing_changes (
+    listing_id INTEGER NOT NULL PRIMARY KEY,
+    version    INTEGER NOT NULL
+);
+CREATE INDEX ix_listing_changes_version ON listing_changes (version);
+
 CREATE TRIGGER job_listings_inserted AFTER INSERT ON job_listings
 BEGIN
     UPDATE catalogue_state SET version = version + 1;
+    INSERT INTO listing_changes SELECT NEW.id, version FROM catalogue_state WHERE true
+        ON CONFLICT (listing_id) DO UPDATE SET version = excluded.version;
 END;
 CREATE TRIGGER job_listings_updated AFTER UPDATE ON job_listings
 BEGIN
     UPDATE catalogue_state SET version = version + 1;
+    INSERT INTO listing_changes SELECT OLD.id, version FROM catalogue_state WHERE true
+        ON CONFLICT (listing_id) DO UPDATE SET version = excluded.version;
+    INSERT INTO listing_changes SELECT NEW.id, version FROM catalogue_state WHERE true
+        ON CONFLICT (listing_id) DO UPDATE SET version = excluded.version;
 END;
 CREATE TRIGGER job_listings_deleted AFTER DELETE ON job_listings
 BEGIN
     UPDATE catalogue_state SET version = version + 1;
+    INSERT INTO listing_changes SELECT OLD.id, version FROM catalogue_state WHERE true
+        ON CONFLICT (listing_id) DO UPDATE SET version = excluded.version;
 END;

@@ -94,7 +94,6 @@ mod tests {
     fn state() -> UserState {
         UserState {
             recorded: Some(RecordedState {
-                version: 3,
                 result_digest: Some("d".into()),
                 catalogue_version: 5,
                 scoring_revision: 2,

@@ -150,7 +150,7 @@ impl Parts {
         tracing::info!(user_id = %user, "calculation started");
         for attempt in 1..=decision::MAX_ATTEMPTS {
             // The state first, then the inputs. The other way round, a run could hold older inputs and a
-            // newer version, and its comparison would let older results through.
+            // newer token, and its comparison would let older results through.
             let state = self.store.user_state(user).await?;
             let catalogue = self.catalogue.current();
             let scoring_revision = self.catalogue.scoring_revision();
@@ -174,7 +174,7 @@ impl Parts {
                 Action::Confirm => {
                     let confirmation = Confirmation {
                         user,
-                        expected_version: state.version(),
+                        expected: state.token(),
                         serves_seq: state.requested_seq(),
                         catalogue_version: catalogue.version(),
                         scoring_revision,
@@ -185,7 +185,7 @@ impl Parts {
                 Action::Replace => {
                     let replacement = Replacement {
                         user,
-                        expected_version: state.version(),
+                        expected: state.token(),
                         serves_seq: state.requested_seq(),
                         recommendations: &recommendations,
                         result_digest: &digest,

@@ -17,7 +17,7 @@ const ADJACENCY_SHARE: f64 = 0.12;
 const ROLE_ALONE: u32 = 80;
 
 /// Share of the title component that depends on how much of the phrase the rest of the listing confirms.
-const SUPPORT_SHARE: f64 = 0.16;
+const SUPPORT_SHARE: f64 = 0.14;
 
 /// Which tokens of a group a listing has, one mask per field.
 pub type Masks = [u64; FIELDS];

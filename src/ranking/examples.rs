@@ -84,13 +84,21 @@ fn everything_that_fits_gives_the_career_match_itself() {
 
 #[test]
 fn a_career_is_found_by_any_of_its_names() {
-    let listings = [listing(1, "서버개발자"), listing(2, "Back-end Developer"), listing(3, "백엔드 개발자"), listing(4, "간호사")];
+    let listings = [
+        listing(1, "서버개발자"),
+        listing(2, "Back-end Developer"),
+        listing(3, "백엔드 개발자"),
+        listing(4, "간호사"),
+    ];
     let catalogue = catalogue(&listings);
     assert_eq!(ids(&catalogue, &user("백엔드 개발자")), [3, 1, 2]);
     assert_eq!(ids(&catalogue, &user("서버 개발자"))[0], 1);
     let by_synonym = catalogue.recommend(&user("서버 개발자"), 50);
     assert!(by_synonym.iter().any(|found| found.listing_id.0 == 3));
-    assert_eq!(by_synonym[1].reason, "공고 제목의 '백엔드 개발자'는 추천 직업 '서버 개발자'와 같은 계열입니다.");
+    assert_eq!(
+        by_synonym[1].reason,
+        "공고 제목의 '백엔드 개발자'는 추천 직업 '서버 개발자'와 같은 계열입니다."
+    );
 }
 
 #[test]
@@ -124,6 +132,21 @@ fn copies_count_once_and_the_newest_stays() {
         copy(4, "백엔드 개발자", "산", day(1)),
     ];
     assert_eq!(ids(&catalogue(&listings), &user("백엔드 개발자")), [2, 3, 4]);
+}
+
+#[test]
+fn of_two_listings_with_one_id_the_later_counts() {
+    let twice = catalogue(&[
+        listing(1, "백엔드 개발자"),
+        listing(2, "간호사"),
+        listing(1, "영업 사원"),
+        listing(2, "서버 개발자"),
+    ]);
+    assert_eq!(twice.len(), 2);
+    assert_eq!(ids(&twice, &user("백엔드 개발자")), [2]);
+    let refreshed = twice.with_changes(8, &[listing(2, "백엔드"), listing(2, "간호사")], &[ListingId(1)]);
+    assert_eq!((refreshed.len(), refreshed.version()), (1, 8));
+    assert_eq!(ids(&refreshed, &user("백엔드 개발자")), Vec::<i64>::new());
 }
 
 #[test]

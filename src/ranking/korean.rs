@@ -49,6 +49,8 @@ fn latin_ends_in_consonant(word: &str) -> bool {
     match lower.as_slice() {
         ['l' | 'm' | 'n', ..] | ['g', 'n', ..] => true,
         ['e', 'l' | 'm' | 'n', ..] => true,
+        // A long vowel takes the consonant into a syllable of its own: 부트, not 붙.
+        ['t', second, first, ..] if is_vowel(second) && is_vowel(first) => false,
         ['k', 'c', vowel, ..] | ['p' | 't' | 'k' | 'b', vowel, ..] => is_vowel(vowel),
         _ => false,
     }
@@ -66,9 +68,19 @@ mod tests {
             assert_eq!(with_subject(word), format!("{word}이"));
             assert_eq!(quoted_and(word), format!("'{word}'과"));
         }
-        for word in
-            ["개발자", "Java", "Docker", "AWS", "Swift", "C++", "Node.js", "HTML5", "React", "기획자(PO)"]
-        {
+        for word in [
+            "개발자",
+            "Java",
+            "Docker",
+            "AWS",
+            "Swift",
+            "C++",
+            "Node.js",
+            "HTML5",
+            "React",
+            "Spring Boot",
+            "기획자(PO)",
+        ] {
             assert_eq!(with_subject(word), format!("{word}가"));
             assert_eq!(quoted_and(word), format!("'{word}'와"));
         }

@@ -1,9 +1,10 @@
 //! Which listings fit a user, how well, and why: pure and synchronous.
 //!
 //! A [`Catalogue`] is an immutable snapshot of all listings. Its [`CatalogueBuilder`] cuts titles, skills and
-//! texts into tokens (`text`, `title`) and inverts them (`segment`). A career becomes weighted phrases
-//! (`vocabulary`, `plan`), its candidates are found once per catalogue (`candidates`, `cache`), and a user's
-//! careers are merged (`recommend`, `select`) by a score with its breakdown (`score`) and reasons (`explain`).
+//! texts into tokens (`text`, `title`) and inverts them (`segment`, `segment_builder`; `merge` joins the small
+//! segments that refreshes leave). A career becomes weighted phrases (`vocabulary`, `phrase`, `plan`), its
+//! candidates are found once per catalogue (`candidates`, `coverage`, `cache`), and a user's careers are merged
+//! (`recommend`, `select`) by a score with its breakdown (`score`) and reasons (`explain`, `korean`).
 
 mod cache;
 mod candidates;

@@ -8,7 +8,7 @@ use super::vocabulary::Vocabulary;
 const GROUP_TOKENS: usize = 64;
 
 /// What a synonym is worth beside the career's own name, in 1/100.
-const SYNONYM: u16 = 88;
+const SYNONYM: u16 = 85;
 const OWN_NAME: u16 = 100;
 
 /// What a token's weight is multiplied by, endings such as `발자` in `개발자` and all others.

@@ -168,34 +168,17 @@ impl SegmentBuilder {
         [stem, plain]
     }
 
-    /// Inverts what was pushed. Listings are numbered by id, tokens sorted: the order of pushing is gone.
+    /// Inverts what was pushed. Listings are numbered by id, tokens sorted: the order of pushing is gone, except
+    /// that of two listings with one id the later counts.
     pub fn finish(self) -> Segment {
+        let order = self.order();
         let mut by_token: Vec<u32> = (0..self.tokens.len() as u32).collect();
         by_token.sort_unstable_by_key(|&number| self.tokens[number as usize].token);
-        let mut counts = vec![0_u32; self.tokens.len() * FIELDS];
-        for &occurrence in &self.occurrences {
-            counts[occurrence as usize] += 1;
-        }
-        let mut starts = Vec::with_capacity(counts.len() + 1);
-        let mut total = 0;
-        starts.push(0);
-        for &number in &by_token {
-            for field in 0..FIELDS {
-                let slot = number as usize * FIELDS + field;
-                let count = counts[slot];
-                // From here on the slot says where its next posting goes.
-                counts[slot] = total;
-                total += count;
-                starts.push(total);
-            }
-        }
-        let mut order: Vec<u32> = (0..self.facts.len() as u32).collect();
-        order.sort_by_key(|&at| self.facts[at as usize].id);
-        let mut postings = vec![0_u16; total as usize];
+        let (starts, mut next) = self.starts(&order, &by_token);
+        let mut postings = vec![0_u16; starts.last().map_or(0, |&total| total as usize)];
         for (listing, &at) in order.iter().enumerate() {
-            let start = if at == 0 { 0 } else { self.ends[at as usize - 1] };
-            for &occurrence in &self.occurrences[start..self.ends[at as usize]] {
-                let next = &mut counts[occurrence as usize];
+            for &occurrence in self.occurrences_of(at) {
+                let next = &mut next[occurrence as usize];
                 postings[*next as usize] = listing as u16;
                 *next += 1;
             }
@@ -203,6 +186,41 @@ impl SegmentBuilder {
         let facts = order.iter().map(|&at| self.facts[at as usize]).collect();
         let tokens = by_token.iter().map(|&number| self.tokens[number as usize].token).collect();
         Segment::new(facts, tokens, starts, postings)
+    }
+
+    /// The positions of the listings that count, by id.
+    fn order(&self) -> Vec<u32> {
+        let id = |at: &mut u32| self.facts[*at as usize].id;
+        let mut order: Vec<u32> = (0..self.facts.len() as u32).collect();
+        order.sort_by_key(|&at| (self.facts[at as usize].id, std::cmp::Reverse(at)));
+        order.dedup_by_key(id);
+        order
+    }
+
+    fn occurrences_of(&self, at: u32) -> &[u32] {
+        let at = at as usize;
+        let start = if at == 0 { 0 } else { self.ends[at - 1] };
+        &self.occurrences[start..self.ends[at]]
+    }
+
+    /// Where each token's postings start, in the order of `by_token`, and where the first posting of each
+    /// occurrence number goes.
+    fn starts(&self, order: &[u32], by_token: &[u32]) -> (Vec<u32>, Vec<u32>) {
+        let mut slots = vec![0_u32; self.tokens.len() * FIELDS];
+        for &occurrence in order.iter().flat_map(|&at| self.occurrences_of(at)) {
+            slots[occurrence as usize] += 1;
+        }
+        let mut starts = Vec::with_capacity(slots.len() + 1);
+        let mut total = 0;
+        starts.push(0);
+        for &number in by_token {
+            for slot in &mut slots[number as usize * FIELDS..][..FIELDS] {
+                let count = std::mem::replace(slot, total);
+                total += count;
+                starts.push(total);
+            }
+        }
+        (starts, slots)
     }
 }
 

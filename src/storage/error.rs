@@ -32,6 +32,13 @@ const SQLITE_CONFLICTS: [u32; 2] = [5, 6];
 /// SQLite primary result codes: 10 IOERR, 13 FULL, 14 CANTOPEN, 8 READONLY.
 const SQLITE_UNAVAILABLE: [u32; 4] = [8, 10, 13, 14];
 
+impl StoreError {
+    /// The listings changed each time they were read.
+    pub(crate) fn unstable_catalogue() -> Self {
+        Self::Conflict(Error::InvalidArgument("the listings changed each time they were read".to_owned()))
+    }
+}
+
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         match &error {

@@ -1,6 +1,7 @@
 //! The database, as whole operations: each method of [`Store`] is one statement or one transaction, and
 //! no transaction ever leaves this module. All SQL lives in [`mysql`] and [`sqlite`].
 
+mod contents;
 mod diff;
 mod error;
 pub mod mysql;
@@ -16,6 +17,7 @@ use serde_json::{Map, Value};
 use crate::domain::{JobListing, ListingId, Recommendation, UserId};
 use crate::lock::UserGuard;
 
+pub use contents::{CatalogueChanges, CatalogueContents};
 pub use error::StoreError;
 pub use mysql::MysqlStore;
 pub use sqlite::SqliteStore;
@@ -36,13 +38,13 @@ pub trait Store: Send + Sync + 'static {
     async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError>;
 
     /// Replaces the user's rows by the difference to `replacement`, in one transaction that first compares
-    /// and bumps the state's version. Takes the user's guard as proof that the caller holds the lock (or
+    /// the state's token and bumps its version. Takes the user's guard as proof that the caller holds the lock (or
     /// knows that there is none to be had).
     async fn replace(&self, guard: &UserGuard, replacement: &Replacement<'_>) -> Result<Written, StoreError>;
 
-    /// Records that the stored rows were found to be what the newest inputs give. Bumps the version like a
-    /// replacement: a run that read older inputs at the same time must lose its compare-and-set, or it
-    /// would overwrite rows that have just been reported as current.
+    /// Records that the stored rows were found to be what the newest inputs give, unless they have been
+    /// replaced since. Runs that want to replace rows and read their inputs before this lose: they would
+    /// overwrite, with older results, rows that have just been reported as current.
     async fn confirm(&self, guard: &UserGuard, confirmation: &Confirmation) -> Result<Written, StoreError>;
 
     /// Records a durable trigger: the user is due now. Returns its sequence number.
@@ -59,13 +61,22 @@ pub trait Store: Send + Sync + 'static {
     /// points and whose listing still exists.
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError>;
 
-    /// Reads all listings into `sink`, in one consistent snapshot, unless the newest version is `known`.
-    /// Versions are ordered: a higher one was read later from the same database.
+    /// Reads all listings into `sink` and into `contents`, which must be new. The contents have no version
+    /// before [`Store::read_catalogue_changes`] has been called with them.
     async fn read_catalogue(
         &self,
-        known: Option<i64>,
+        contents: &mut CatalogueContents,
         sink: &mut (dyn FnMut(JobListing) + Send),
-    ) -> Result<Option<i64>, StoreError>;
+    ) -> Result<(), StoreError>;
+
+    /// Reads what has changed since `contents` were read, into them, and the version of the result.
+    /// Versions are ordered: a higher one stands for contents that were read later from the same database,
+    /// and equal contents have one version on all instances. `None`: the changes cannot be told, the
+    /// listings must be read anew.
+    async fn read_catalogue_changes(
+        &self,
+        contents: &mut CatalogueContents,
+    ) -> Result<Option<CatalogueChanges>, StoreError>;
 
     /// Inserts listings, or updates those whose site and job id exist, in one transaction.
     async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError>;
@@ -90,7 +101,7 @@ pub struct UserState {
 /// The user's row of `recommendation_state`, as far as a run looks at it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecordedState {
-    pub version: i64,
+    pub token: StateToken,
     /// Of the rows as we wrote them; `None` before the first replacement.
     pub result_digest: Option<String>,
     pub catalogue_version: i64,
@@ -103,10 +114,19 @@ pub struct RecordedState {
     pub verified_at: Option<DateTime<Utc>>,
 }
 
+/// What runs compare and bump; all zero for a user without a state row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateToken {
+    /// Committed replacements.
+    pub version: i64,
+    /// Committed confirmations. They do not disturb each other: any number of runs may find rows current.
+    pub confirmations: i64,
+}
+
 impl UserState {
-    /// The version that a compare-and-set must find; a user without a state row is at version 0.
-    pub fn version(&self) -> i64 {
-        self.recorded.as_ref().map_or(0, |recorded| recorded.version)
+    /// What a compare-and-set must find.
+    pub fn token(&self) -> StateToken {
+        self.recorded.as_ref().map_or_else(StateToken::default, |recorded| recorded.token)
     }
 
     /// The newest durable trigger that a run starting now will have served.
@@ -156,8 +176,8 @@ pub struct ProfileAnalysis {
 #[derive(Debug)]
 pub struct Replacement<'a> {
     pub user: UserId,
-    /// The version read before the inputs.
-    pub expected_version: i64,
+    /// Read before the inputs.
+    pub expected: StateToken,
     /// The trigger served by this run: `requested_seq` as read before the inputs.
     pub serves_seq: i64,
     pub recommendations: &'a [Recommendation],
@@ -173,7 +193,8 @@ pub struct Replacement<'a> {
 #[derive(Debug)]
 pub struct Confirmation {
     pub user: UserId,
-    pub expected_version: i64,
+    /// Read before the inputs.
+    pub expected: StateToken,
     pub serves_seq: i64,
     pub catalogue_version: i64,
     pub scoring_revision: i64,
@@ -186,7 +207,7 @@ pub struct Confirmation {
 pub enum Written {
     /// Committed.
     Committed(RowChanges),
-    /// The version had moved: nothing was written.
+    /// Another run was faster: nothing was written.
     Lost,
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sqlx::FromRow;
 
 use super::diff::ExistingRow;
-use super::{RecordedState, StoredRecommendation, UserState};
+use super::{RecordedState, StateToken, StoredRecommendation, UserState};
 use crate::domain::{JobListing, ListingId, Score};
 
 /// The columns of `recommendation_state` beside a fingerprint of the user's rows.
@@ -17,6 +17,7 @@ pub(super) struct StateRow {
     now: DateTime<Utc>,
     /// This and all that follows is NULL for a user without a state row.
     version: Option<i64>,
+    confirmations: Option<i64>,
     result_digest: Option<String>,
     catalogue_version: Option<i64>,
     scoring_revision: Option<i64>,
@@ -31,7 +32,7 @@ pub(super) struct StateRow {
 impl From<StateRow> for UserState {
     fn from(row: StateRow) -> Self {
         let recorded = row.version.map(|version| RecordedState {
-            version,
+            token: StateToken { version, confirmations: row.confirmations.unwrap_or_default() },
             result_digest: row.result_digest,
             catalogue_version: row.catalogue_version.unwrap_or_default(),
             scoring_revision: row.scoring_revision.unwrap_or_default(),
@@ -120,20 +121,23 @@ pub(super) struct ListingRow {
     required_skills: Option<String>,
     /// As text: crawlers leave `0000-00-00` and the like, which is no reason to fail.
     crawled_at: Option<String>,
+    updated_at: Option<String>,
 }
 
-impl From<ListingRow> for JobListing {
-    fn from(row: ListingRow) -> Self {
-        Self {
-            id: ListingId(row.id),
-            title: row.title.unwrap_or_default(),
-            company: row.company.unwrap_or_default(),
-            description: row.description.unwrap_or_default(),
-            experience: row.experience.unwrap_or_default(),
-            tech_stack: row.tech_stack.unwrap_or_default(),
-            required_skills: row.required_skills.unwrap_or_default(),
-            crawled_at: row.crawled_at.as_deref().and_then(time),
-        }
+impl ListingRow {
+    /// The listing, and when it was changed last.
+    pub(super) fn into_listing(self) -> (JobListing, Option<DateTime<Utc>>) {
+        let listing = JobListing {
+            id: ListingId(self.id),
+            title: self.title.unwrap_or_default(),
+            company: self.company.unwrap_or_default(),
+            description: self.description.unwrap_or_default(),
+            experience: self.experience.unwrap_or_default(),
+            tech_stack: self.tech_stack.unwrap_or_default(),
+            required_skills: self.required_skills.unwrap_or_default(),
+            crawled_at: self.crawled_at.as_deref().and_then(time),
+        };
+        (listing, self.updated_at.as_deref().and_then(time))
     }
 }
 

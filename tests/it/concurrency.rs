@@ -21,9 +21,9 @@ on_every_database!(
         a_request_that_comes_in_during_a_run_sees_its_own_inputs,
 );
 
-/// Every committed run, whether it wrote rows or found them current, bumps the version by one.
+/// Every run that commits either replaces rows or confirms them.
 async fn runs(database: &TestDatabase) -> i64 {
-    database.state(USER, "version").await
+    database.state(USER, "version + confirmations").await
 }
 
 async fn simultaneous_requests_share_runs_and_one_writes(database: TestDatabase) {
@@ -44,12 +44,25 @@ async fn simultaneous_requests_share_runs_and_one_writes(database: TestDatabase)
 async fn two_instances_with_redis_do_at_most_four_runs_for_100_requests(database: TestDatabase) {
     database.set_career(USER, "백엔드 개발자").await;
     let redis = RedisServer::start().await;
-    let settings = [("REDIS_URL", redis.url())];
-    let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let apps = [TestApp::start(&database, &settings).await, TestApp::start(&database, &settings).await];
-    let answers = join_all((0..100).map(|n| apps[n % 2].calculate(USER))).await;
+    let url = redis.url();
+    let apps = [
+        TestApp::start(&database, &[("REDIS_URL", &url)]).await,
+        TestApp::start(&database, &[("REDIS_URL", &url)]).await,
+    ];
+    // All of them come in while nobody can start.
+    let key = format!("job_recommendation_lock:user:{USER}");
+    redis.command(&["SET", &key, "the test"]).await;
+    let requests = join_all((0..100).map(|n| apps[n % 2].calculate(USER)));
+    let release = async {
+        // 50 requests and the run that they share.
+        let waiting = |app: &TestApp| app.in_flight() >= 51;
+        eventually("all requests are in", || async { apps.iter().all(waiting) }).await;
+        redis.command(&["DEL", &key]).await;
+    };
+    let (answers, ()) = tokio::join!(requests, release);
     assert!(answers.iter().all(|answer| answer.body["success"] == true), "{answers:?}");
     assert!(runs(&database).await <= 4, "{} runs", runs(&database).await);
+    assert_eq!(database.state(USER, "version").await, 1, "one run writes");
     assert_eq!(database.row_count(USER).await, answers[0].body["savedCount"].as_i64().unwrap());
     assert_eq!(database.stored_careers(USER).await, ["백엔드 개발자"]);
     assert_eq!(redis.lock_of(USER).await, None);

@@ -119,3 +119,40 @@ async fn a_password_account_of_mysql_is_accepted_with_and_without_tls() {
         assert_eq!(app.calculate(USER).await.body["success"], true, "{mode}");
     }
 }
+
+/// What a newcomer does: start it with nothing set, and paste what it prints. The README says the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_commands_work_when_pasted() {
+    let folder = tempfile::tempdir().unwrap();
+    let printed = folder.path().join("printed");
+    let mut process = command(folder.path(), &[("PORT", "0")])
+        .stdout(std::fs::File::create(&printed).unwrap())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let commands = || {
+        let printed = std::fs::read_to_string(&printed).unwrap();
+        printed.lines().filter(|line| line.starts_with("  curl ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    eventually("the commands are printed", || async { commands().len() == 2 }).await;
+    let paste = |line: &str| {
+        let output = std::process::Command::new("sh").args(["-c", line]).output().unwrap();
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).expect("an answer; is curl installed?")
+    };
+    let commands = commands();
+    let first = paste(&commands[0]);
+    assert!(first["savedCount"].as_u64().unwrap() > 0, "{first}");
+    let again = paste(&commands[0]);
+    assert_eq!((&again["skipped"], &again["code"]), (&true.into(), &"up_to_date".into()));
+    let list = paste(&commands[1]);
+    assert_eq!(list["recommendations"].as_array().unwrap().len(), 3);
+    process.kill().unwrap();
+    process.wait().unwrap();
+
+    let readme = include_str!("../../README.md");
+    let port = commands[0].split("127.0.0.1:").nth(1).unwrap().split('/').next().unwrap();
+    for line in &commands {
+        let line = line.trim().replace(&format!("127.0.0.1:{port}"), "127.0.0.1:8000");
+        assert!(readme.lines().any(|readme| readme == line), "{line}");
+    }
+}

@@ -1,55 +1,93 @@
-//! Reading `job_listings` as versioned snapshots.
+//! Reading `job_listings`, and numbering what was read.
 //!
-//! The table belongs to the crawler and carries no version, so ours is made here: whoever finds that the
-//! content differs from what the newest version stood for, gives it the next number. The row of
-//! `catalogue_state` is locked while the snapshot is opened; snapshots are therefore opened in the order
-//! of their versions, and a higher version never stands for older content.
+//! The table belongs to the crawler and carries no version, so ours is made here: `catalogue_state` holds
+//! the fingerprint of the newest known contents and their number. Whoever finds other contents gives them
+//! the next number, while holding that row and reading a snapshot that was opened under it. Snapshots are
+//! therefore opened in the order of their numbers, and a higher number never stands for older contents.
 
+use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
+use rustc_hash::FxHashSet;
 use sqlx::mysql::{MySqlConnection, MySqlPool};
-use sqlx::{FromRow, query, query_as};
+use sqlx::{Connection, FromRow, query, query_as};
 
 use super::super::StoreError;
+use super::super::contents::{CatalogueChanges, CatalogueContents, Delta};
 use super::super::rows::ListingRow;
-use crate::domain::JobListing;
+use crate::domain::{JobListing, ListingId};
 
-pub(super) async fn read(
+/// All listings. One statement, hence one snapshot.
+pub(super) async fn read_all(
     pool: &MySqlPool,
-    known: Option<i64>,
+    contents: &mut CatalogueContents,
     sink: &mut (dyn FnMut(JobListing) + Send),
-) -> Result<Option<i64>, StoreError> {
+) -> Result<(), StoreError> {
+    let mut connection = pool.acquire().await?;
+    let mut rows = query_as::<_, ListingRow>(
+        "SELECT id, title, company, description, experience, tech_stack, \
+                CAST(required_skills AS CHAR) AS required_skills, CAST(crawled_at AS CHAR) AS crawled_at, \
+                CAST(updated_at AS CHAR) AS updated_at \
+         FROM job_listings",
+    )
+    .fetch(&mut *connection);
+    while let Some(row) = rows.try_next().await? {
+        let (listing, updated_at) = row.into_listing();
+        contents.insert(&listing, updated_at);
+        sink(listing);
+    }
+    Ok(())
+}
+
+/// What has changed since, numbered; `None` if the contents must be read anew.
+pub(super) async fn read_changes(
+    pool: &MySqlPool,
+    contents: &mut CatalogueContents,
+) -> Result<Option<CatalogueChanges>, StoreError> {
     let mut versions = pool.begin().await?;
     let newest = lock_newest_version(&mut versions).await?;
-
-    let mut reader = pool.acquire().await?;
-    query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
-    let mut snapshot =
-        sqlx::Connection::begin_with(&mut *reader, "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
-            .await?;
-    let fingerprint = fingerprint(&mut snapshot).await?;
+    let Some(delta) = read_delta(pool, contents).await? else { return Ok(None) };
+    let fingerprint = delta.fingerprint();
     let version = match newest {
         Some(newest) if newest.fingerprint == fingerprint => newest.version,
-        newest => register(&mut versions, newest, &fingerprint).await?,
+        // Another instance knows contents that cannot be seen as changes here: a writer that does not
+        // maintain updated_at. Giving ours a number now would send the two instances back and forth.
+        Some(_) if delta.is_empty() && contents.version.is_some() => return Ok(None),
+        newest => register(&mut versions, newest.map(|newest| newest.version), &fingerprint).await?,
     };
     versions.commit().await?;
+    Ok(Some(contents.apply(delta, version)))
+}
 
-    if known == Some(version) {
-        snapshot.rollback().await?;
-        return Ok(None);
-    }
-    {
-        let mut rows = query_as::<_, ListingRow>(
-            "SELECT id, title, company, description, experience, tech_stack, \
-                    CAST(required_skills AS CHAR) AS required_skills, CAST(crawled_at AS CHAR) AS crawled_at \
-             FROM job_listings",
-        )
-        .fetch(&mut *snapshot);
-        while let Some(row) = rows.try_next().await? {
-            sink(row.into());
+/// `None` if rows are there that `updated_at` does not show.
+async fn read_delta(pool: &MySqlPool, contents: &CatalogueContents) -> Result<Option<Delta>, StoreError> {
+    let mut reader = pool.acquire().await?;
+    query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
+    let mut snapshot = reader.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+    let (now, count): (DateTime<Utc>, i64) =
+        query_as("SELECT UTC_TIMESTAMP(6), COUNT(*) FROM job_listings").fetch_one(&mut *snapshot).await?;
+    let rows: Vec<ListingRow> = query_as(
+        "SELECT id, title, company, description, experience, tech_stack, \
+                CAST(required_skills AS CHAR) AS required_skills, CAST(crawled_at AS CHAR) AS crawled_at, \
+                CAST(updated_at AS CHAR) AS updated_at \
+         FROM job_listings WHERE updated_at >= ?",
+    )
+    .bind(contents.changed_since(now).unwrap_or(DateTime::UNIX_EPOCH))
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let mut delta = contents.delta(rows.into_iter().map(ListingRow::into_listing));
+    let complete = |delta: &Delta| i64::try_from(delta.len()).ok() == Some(count);
+    if !complete(&delta) {
+        let mut ids = FxHashSet::default();
+        {
+            let mut rows = query_as::<_, (i64,)>("SELECT id FROM job_listings").fetch(&mut *snapshot);
+            while let Some((id,)) = rows.try_next().await? {
+                ids.insert(ListingId(id));
+            }
         }
+        contents.delete_missing(&mut delta, &ids);
     }
     snapshot.rollback().await?;
-    Ok(Some(version))
+    Ok(complete(&delta).then_some(delta))
 }
 
 #[derive(FromRow)]
@@ -64,46 +102,31 @@ async fn lock_newest_version(connection: &mut MySqlConnection) -> Result<Option<
         .await?)
 }
 
-/// The number of rows and a sum over their content: any change of a column that ranking looks at changes
-/// it, whether or not the writer maintains `updated_at`.
-async fn fingerprint(connection: &mut MySqlConnection) -> Result<String, StoreError> {
-    let (fingerprint,): (String,) = query_as(
-        "SELECT CONCAT(COUNT(*), '-', COALESCE(SUM(CRC32(CONCAT_WS('\\n', id, title, \
-                IFNULL(company, '\\0'), IFNULL(description, '\\0'), IFNULL(experience, '\\0'), \
-                IFNULL(tech_stack, '\\0'), IFNULL(required_skills, '\\0'), \
-                IFNULL(crawled_at, '\\0')))), 0)) \
-         FROM job_listings",
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(fingerprint)
-}
-
 /// The next number; at first one above all that users' states mention, in case this table was lost.
 async fn register(
     connection: &mut MySqlConnection,
-    newest: Option<NewestVersion>,
+    newest: Option<i64>,
     fingerprint: &str,
 ) -> Result<i64, StoreError> {
-    let version = match newest {
-        Some(newest) => newest.version + 1,
+    let newest = match newest {
+        Some(newest) => newest,
         None => {
             let (highest,): (i64,) =
                 query_as("SELECT COALESCE(MAX(catalogue_version), 0) FROM recommendation_state")
                     .fetch_one(&mut *connection)
                     .await?;
-            highest + 1
+            highest
         }
     };
     query(
         "INSERT INTO catalogue_state (id, version, fingerprint) VALUES (1, ?, ?) \
          ON DUPLICATE KEY UPDATE version = ?, fingerprint = ?",
     )
-    .bind(version)
+    .bind(newest + 1)
     .bind(fingerprint)
-    .bind(version)
+    .bind(newest + 1)
     .bind(fingerprint)
     .execute(connection)
     .await?;
-    Ok(version)
+    Ok(newest + 1)
 }

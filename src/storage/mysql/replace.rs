@@ -9,14 +9,14 @@ use sqlx::{query, query_as};
 
 use super::super::diff::{Difference, ExistingRow};
 use super::super::rows::RecommendationRow;
-use super::super::{Replacement, StoreError, Written};
+use super::super::{Replacement, StateToken, StoreError, Written};
 use crate::domain::{ListingId, Recommendation, UserId};
 
 /// Compare and bump the version first (this locks the user until the end), then write the difference.
 /// After any error the transaction is dropped and with it rolled back: a lock wait time-out (1205) undoes
 /// only its own statement, and committing after it would keep half.
 pub(super) async fn replace(pool: &MySqlPool, replacement: &Replacement<'_>) -> Result<Written, StoreError> {
-    if replacement.expected_version == 0 {
+    if replacement.expected == StateToken::default() {
         ensure_state_row(pool, replacement.user).await?;
     }
     let stamp = replacement.now.trunc_subsecs(0);
@@ -57,7 +57,7 @@ async fn compare_and_bump(
                 catalogue_version = ?, scoring_revision = ?, saved_count = ?, rows_updated_at = ?, \
                 due_at = CASE WHEN requested_seq <= ? THEN NULL ELSE due_at END, \
                 completed_seq = GREATEST(completed_seq, ?), calculated_at = ?, verified_at = ? \
-         WHERE user_id = ? AND version = ?",
+         WHERE user_id = ? AND version = ? AND confirmations = ?",
     )
     .bind(replacement.result_digest)
     .bind(replacement.catalogue_version)
@@ -69,7 +69,8 @@ async fn compare_and_bump(
     .bind(replacement.now)
     .bind(replacement.now)
     .bind(replacement.user.get())
-    .bind(replacement.expected_version)
+    .bind(replacement.expected.version)
+    .bind(replacement.expected.confirmations)
     .execute(connection)
     .await?;
     Ok(updated.rows_affected() == 1)

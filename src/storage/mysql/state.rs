@@ -11,7 +11,7 @@ use crate::domain::UserId;
 
 pub(super) async fn read(pool: &MySqlPool, user: UserId) -> Result<UserState, StoreError> {
     let row: StateRow = sqlx::query_as(
-        "SELECT r.row_count, r.newest, UTC_TIMESTAMP(6) AS now, s.version, s.result_digest, \
+        "SELECT r.row_count, r.newest, UTC_TIMESTAMP(6) AS now, s.version, s.confirmations, s.result_digest, \
                 s.catalogue_version, s.scoring_revision, s.saved_count, s.rows_updated_at, \
                 s.requested_seq, s.completed_seq, s.calculated_at, s.verified_at \
          FROM (SELECT COUNT(*) AS row_count, MAX(updated_at) AS newest \
@@ -28,7 +28,7 @@ pub(super) async fn read(pool: &MySqlPool, user: UserId) -> Result<UserState, St
 pub(super) async fn confirm(pool: &MySqlPool, confirmation: &Confirmation) -> Result<Written, StoreError> {
     // MySQL assigns from left to right: due_at and completed_seq depend on columns as they were.
     let updated = sqlx::query(
-        "UPDATE recommendation_state SET version = version + 1, \
+        "UPDATE recommendation_state SET confirmations = confirmations + 1, \
                 due_at = CASE WHEN requested_seq <= ? THEN NULL ELSE due_at END, \
                 completed_seq = GREATEST(completed_seq, ?), \
                 catalogue_version = GREATEST(catalogue_version, ?), \
@@ -41,7 +41,7 @@ pub(super) async fn confirm(pool: &MySqlPool, confirmation: &Confirmation) -> Re
     .bind(confirmation.scoring_revision)
     .bind(confirmation.now)
     .bind(confirmation.user.get())
-    .bind(confirmation.expected_version)
+    .bind(confirmation.expected.version)
     .execute(pool)
     .await?;
     Ok(match updated.rows_affected() {

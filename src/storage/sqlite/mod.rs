@@ -18,8 +18,8 @@ use sqlx::sqlite::{
 };
 
 use super::{
-    Confirmation, ListingRecord, Replacement, Store, StoreError, StoredAnalysis, StoredList, UserState,
-    Written,
+    CatalogueChanges, CatalogueContents, Confirmation, ListingRecord, Replacement, Store, StoreError,
+    StoredAnalysis, StoredList, UserState, Written,
 };
 use crate::domain::{JobListing, UserId};
 use crate::lock::UserGuard;
@@ -111,10 +111,17 @@ impl Store for SqliteStore {
 
     async fn read_catalogue(
         &self,
-        known: Option<i64>,
+        contents: &mut CatalogueContents,
         sink: &mut (dyn FnMut(JobListing) + Send),
-    ) -> Result<Option<i64>, StoreError> {
-        catalogue::read(&self.pool, known, sink).await
+    ) -> Result<(), StoreError> {
+        catalogue::read_all(&self.pool, contents, sink).await
+    }
+
+    async fn read_catalogue_changes(
+        &self,
+        contents: &mut CatalogueContents,
+    ) -> Result<Option<CatalogueChanges>, StoreError> {
+        catalogue::read_changes(&self.pool, contents).await
     }
 
     async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError> {

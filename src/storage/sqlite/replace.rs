@@ -49,7 +49,7 @@ async fn compare_and_bump(
                 catalogue_version = ?2, scoring_revision = ?3, saved_count = ?4, rows_updated_at = ?5, \
                 due_at = CASE WHEN requested_seq <= ?6 THEN NULL ELSE due_at END, \
                 completed_seq = MAX(completed_seq, ?6), calculated_at = ?7, verified_at = ?7 \
-         WHERE user_id = ?8 AND version = ?9",
+         WHERE user_id = ?8 AND version = ?9 AND confirmations = ?10",
     )
     .bind(replacement.result_digest)
     .bind(replacement.catalogue_version)
@@ -59,7 +59,8 @@ async fn compare_and_bump(
     .bind(replacement.serves_seq)
     .bind(time_text(replacement.now))
     .bind(replacement.user.get())
-    .bind(replacement.expected_version)
+    .bind(replacement.expected.version)
+    .bind(replacement.expected.confirmations)
     .execute(connection)
     .await?;
     Ok(updated.rows_affected() == 1)

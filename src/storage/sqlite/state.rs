@@ -11,7 +11,7 @@ use crate::domain::UserId;
 
 pub(super) async fn read(pool: &SqlitePool, user: UserId) -> Result<UserState, StoreError> {
     let row: StateRow = sqlx::query_as(
-        "SELECT r.row_count, r.newest, strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AS now, s.version, \
+        "SELECT r.row_count, r.newest, strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AS now, s.version, s.confirmations, \
                 s.result_digest, s.catalogue_version, s.scoring_revision, s.saved_count, \
                 s.rows_updated_at, s.requested_seq, s.completed_seq, s.calculated_at, s.verified_at \
          FROM (SELECT COUNT(*) AS row_count, MAX(updated_at) AS newest \
@@ -26,7 +26,7 @@ pub(super) async fn read(pool: &SqlitePool, user: UserId) -> Result<UserState, S
 
 pub(super) async fn confirm(pool: &SqlitePool, confirmation: &Confirmation) -> Result<Written, StoreError> {
     let updated = sqlx::query(
-        "UPDATE recommendation_state SET version = version + 1, \
+        "UPDATE recommendation_state SET confirmations = confirmations + 1, \
                 due_at = CASE WHEN requested_seq <= ?1 THEN NULL ELSE due_at END, \
                 completed_seq = MAX(completed_seq, ?1), \
                 catalogue_version = MAX(catalogue_version, ?2), \
@@ -38,7 +38,7 @@ pub(super) async fn confirm(pool: &SqlitePool, confirmation: &Confirmation) -> R
     .bind(confirmation.scoring_revision)
     .bind(time_text(confirmation.now))
     .bind(confirmation.user.get())
-    .bind(confirmation.expected_version)
+    .bind(confirmation.expected.version)
     .execute(pool)
     .await?;
     Ok(match updated.rows_affected() {

@@ -6,6 +6,7 @@ use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::TestDatabase;
 
@@ -13,6 +14,7 @@ use super::TestDatabase;
 pub struct TestApp {
     pub address: String,
     client: Client,
+    tasks: TaskTracker,
     stop: CancellationToken,
     served: Option<tokio::task::JoinHandle<()>>,
 }
@@ -36,16 +38,21 @@ impl TestApp {
         let app = App::build(&config).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let stop = CancellationToken::new();
+        let (stop, tasks) = (CancellationToken::new(), app.tasks().clone());
         let serve = app.serve(listener, stop.clone());
         let served = Some(tokio::spawn(async move { serve.await.unwrap() }));
-        Self { address, client: Client::new(), stop, served }
+        Self { address, client: Client::new(), tasks, stop, served }
     }
 
     /// Stops as on a first signal, and waits until everything that had begun is done.
     pub async fn stop(mut self) {
         self.stop.cancel();
         self.served.take().unwrap().await.unwrap();
+    }
+
+    /// Requests and runs that have begun and not ended.
+    pub fn in_flight(&self) -> usize {
+        self.tasks.len()
     }
 
     pub async fn calculate(&self, user: i64) -> Answer {

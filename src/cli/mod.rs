@@ -1,14 +1,15 @@
 //! The command line.
 
-use std::fs::File;
-use std::io::{BufReader, Write};
+mod evaluate;
+mod import;
+
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -16,8 +17,7 @@ use crate::app::{self, App};
 use crate::calculator::Outcome;
 use crate::config::{Config, DatabaseConfig};
 use crate::domain::UserId;
-use crate::storage::{ListingRecord, Store, StoreError};
-use crate::{import, lifecycle};
+use crate::lifecycle;
 
 type Result<T = ExitCode> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -51,6 +51,9 @@ enum Command {
         #[arg(long)]
         site_name: Option<String>,
     },
+    /// Rank listings for graded queries as in production, write the run to standard output, best first,
+    /// and, given grades, nDCG@10, MRR and P@5 to standard error. Needs no database
+    Evaluate(evaluate::Arguments),
     /// Show who holds a user's lock in Redis and remove it
     Unlock { user_id: UserId },
     /// Ask the service at HOST:PORT whether it is healthy (for containers)
@@ -67,7 +70,8 @@ impl Cli {
                 Ok(ExitCode::SUCCESS)
             }
             Command::Recalculate { user_id, force } => recalculate(&config, user_id, force).await,
-            Command::Import { file, site_name } => import(&config, &file, site_name.as_deref()).await,
+            Command::Import { file, site_name } => import::import(&config, &file, site_name.as_deref()).await,
+            Command::Evaluate(arguments) => evaluate::evaluate(&config, &arguments),
             Command::Unlock { user_id } => unlock(&config, user_id).await,
             Command::Healthcheck => healthcheck(&config).await,
         }
@@ -110,68 +114,6 @@ async fn recalculate(config: &Config, user: UserId, force: bool) -> Result {
     };
     writeln!(std::io::stdout(), "user {user}: {line}")?;
     Ok(code)
-}
-
-async fn import(config: &Config, path: &Path, site_name: Option<&str>) -> Result {
-    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let store = app::open_store(config).await?;
-    let progress = ProgressBar::new(file.metadata()?.len()).with_style(ProgressStyle::with_template(
-        "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}",
-    )?);
-    let reader = BufReader::new(progress.wrap_read(file));
-    let mut batch = Batch { store: &*store, lines: Vec::new(), imported: 0, skipped: 0 };
-    for (line, record) in import::read_file(path, reader, site_name) {
-        match record {
-            Ok(record) => batch.push(line, record).await?,
-            Err(error) => batch.skip(line, &error),
-        }
-    }
-    batch.flush().await?;
-    progress.finish_and_clear();
-    let (imported, skipped) = (batch.imported, batch.skipped);
-    store.close().await;
-    writeln!(std::io::stdout(), "{imported} listings imported, {skipped} lines skipped")?;
-    Ok(if skipped == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) })
-}
-
-/// Listings on their way into the store.
-struct Batch<'a> {
-    store: &'a dyn Store,
-    lines: Vec<(u64, ListingRecord)>,
-    imported: usize,
-    skipped: usize,
-}
-
-impl Batch<'_> {
-    async fn push(&mut self, line: u64, record: ListingRecord) -> std::result::Result<(), StoreError> {
-        self.lines.push((line, record));
-        if self.lines.len() < import::BATCH_SIZE { Ok(()) } else { self.flush().await }
-    }
-
-    /// One transaction; if the database refuses a listing, each on its own, to find out which.
-    async fn flush(&mut self) -> std::result::Result<(), StoreError> {
-        let lines = std::mem::take(&mut self.lines);
-        let records: Vec<_> = lines.iter().map(|(_, record)| record.clone()).collect();
-        match self.store.import_listings(&records).await {
-            Ok(()) => self.imported += records.len(),
-            Err(StoreError::Refused(_)) => {
-                for (line, record) in lines {
-                    match self.store.import_listings(&[record]).await {
-                        Ok(()) => self.imported += 1,
-                        Err(error @ StoreError::Refused(_)) => self.skip(line, &error),
-                        Err(error) => return Err(error),
-                    }
-                }
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn skip(&mut self, line: u64, error: &dyn std::error::Error) {
-        tracing::warn!(line, %error, "line skipped");
-        self.skipped += 1;
-    }
 }
 
 async fn unlock(config: &Config, user: UserId) -> Result {

@@ -1,0 +1,76 @@
+//! `job-agent import`
+
+use std::fs::File;
+use std::io::{BufReader, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Result;
+use crate::app;
+use crate::config::Config;
+use crate::import;
+use crate::storage::{ListingRecord, Store, StoreError};
+
+pub(super) async fn import(config: &Config, path: &Path, site_name: Option<&str>) -> Result {
+    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let store = app::open_store(config).await?;
+    let progress = ProgressBar::new(file.metadata()?.len()).with_style(ProgressStyle::with_template(
+        "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}",
+    )?);
+    let reader = BufReader::new(progress.wrap_read(file));
+    let mut batch = Batch { store: &*store, lines: Vec::new(), imported: 0, skipped: 0 };
+    for (line, record) in import::read_file(path, reader, site_name) {
+        match record {
+            Ok(record) => batch.push(line, record).await?,
+            Err(error) => batch.skip(line, &error),
+        }
+    }
+    batch.flush().await?;
+    progress.finish_and_clear();
+    let (imported, skipped) = (batch.imported, batch.skipped);
+    store.close().await;
+    writeln!(std::io::stdout(), "{imported} listings imported, {skipped} lines skipped")?;
+    Ok(if skipped == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) })
+}
+
+/// Listings on their way into the store.
+struct Batch<'a> {
+    store: &'a dyn Store,
+    lines: Vec<(u64, ListingRecord)>,
+    imported: usize,
+    skipped: usize,
+}
+
+impl Batch<'_> {
+    async fn push(&mut self, line: u64, record: ListingRecord) -> std::result::Result<(), StoreError> {
+        self.lines.push((line, record));
+        if self.lines.len() < import::BATCH_SIZE { Ok(()) } else { self.flush().await }
+    }
+
+    /// One transaction; if the database refuses a listing, each on its own, to find out which.
+    async fn flush(&mut self) -> std::result::Result<(), StoreError> {
+        let lines = std::mem::take(&mut self.lines);
+        let records: Vec<_> = lines.iter().map(|(_, record)| record.clone()).collect();
+        match self.store.import_listings(&records).await {
+            Ok(()) => self.imported += records.len(),
+            Err(StoreError::Refused(_)) => {
+                for (line, record) in lines {
+                    match self.store.import_listings(&[record]).await {
+                        Ok(()) => self.imported += 1,
+                        Err(error @ StoreError::Refused(_)) => self.skip(line, &error),
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, line: u64, error: &dyn std::error::Error) {
+        tracing::warn!(line, %error, "line skipped");
+        self.skipped += 1;
+    }
+}

@@ -1,0 +1,191 @@
+//! What a process holds of `job_listings`, kept to find out cheaply what has changed since.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rustc_hash::{FxHashMap, FxHashSet};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::domain::{JobListing, ListingId};
+
+/// `updated_at` is set when a statement runs and visible when its transaction commits: changes are looked
+/// for this far back, and what is already known is recognised by its hash.
+const OVERLAP: TimeDelta = TimeDelta::minutes(10);
+
+/// The identity of the listings behind a catalogue: a hash for each of them.
+#[derive(Debug, Default)]
+pub struct CatalogueContents {
+    /// The version that these contents are known under; `None` after a full read.
+    pub(super) version: Option<i64>,
+    hashes: FxHashMap<ListingId, u64>,
+    /// The sum of all hashes: it depends on the contents alone, not on the way they came about.
+    sum: u64,
+    newest_update: Option<DateTime<Utc>>,
+}
+
+/// What has changed since the contents were last read.
+#[derive(Debug, Default)]
+pub struct CatalogueChanges {
+    /// The version of the contents with the changes.
+    pub version: i64,
+    pub changed: Vec<JobListing>,
+    pub deleted: Vec<ListingId>,
+}
+
+/// Changes that are not part of the contents yet.
+#[derive(Debug, Default)]
+pub(super) struct Delta {
+    changed: Vec<(JobListing, u64)>,
+    deleted: Vec<ListingId>,
+    sum: u64,
+    len: usize,
+    newest_update: Option<DateTime<Utc>>,
+}
+
+impl CatalogueContents {
+    /// Adds a listing of a full read.
+    pub(super) fn insert(&mut self, listing: &JobListing, updated_at: Option<DateTime<Utc>>) {
+        let hash = hash(listing);
+        if let Some(old) = self.hashes.insert(listing.id, hash) {
+            self.sum = self.sum.wrapping_sub(old);
+        }
+        self.sum = self.sum.wrapping_add(hash);
+        self.newest_update = self.newest_update.max(updated_at);
+    }
+
+    /// Changes before this moment are part of the contents. `None`: nothing is.
+    pub(super) fn changed_since(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        // A crawler's clock may be ahead; one row of the year 2099 must not hide all others.
+        self.newest_update.map(|newest| newest.min(now) - OVERLAP)
+    }
+
+    /// Of these rows, those that the contents do not have in this form.
+    pub(super) fn delta(&self, rows: impl IntoIterator<Item = (JobListing, Option<DateTime<Utc>>)>) -> Delta {
+        let mut delta = Delta {
+            sum: self.sum,
+            len: self.hashes.len(),
+            newest_update: self.newest_update,
+            ..Delta::default()
+        };
+        for (listing, updated_at) in rows {
+            delta.newest_update = delta.newest_update.max(updated_at);
+            let (old, new) = (self.hashes.get(&listing.id), hash(&listing));
+            if old == Some(&new) {
+                continue;
+            }
+            delta.len += usize::from(old.is_none());
+            delta.sum = delta.sum.wrapping_sub(old.copied().unwrap_or_default()).wrapping_add(new);
+            delta.changed.push((listing, new));
+        }
+        delta
+    }
+
+    /// Completes the delta with what is no longer among the ids of all listings.
+    pub(super) fn delete_missing(&self, delta: &mut Delta, ids: &FxHashSet<ListingId>) {
+        self.delete(delta, self.hashes.keys().filter(|id| !ids.contains(id)).copied());
+    }
+
+    /// Completes the delta with these deleted listings, as far as they are part of the contents.
+    pub(super) fn delete(&self, delta: &mut Delta, ids: impl IntoIterator<Item = ListingId>) {
+        for id in ids {
+            if let Some(hash) = self.hashes.get(&id) {
+                delta.sum = delta.sum.wrapping_sub(*hash);
+                delta.len -= 1;
+                delta.deleted.push(id);
+            }
+        }
+        delta.deleted.sort_unstable();
+    }
+
+    /// Takes the changes in.
+    pub(super) fn apply(&mut self, delta: Delta, version: i64) -> CatalogueChanges {
+        for id in &delta.deleted {
+            self.hashes.remove(id);
+        }
+        self.hashes.extend(delta.changed.iter().map(|(listing, hash)| (listing.id, *hash)));
+        self.sum = delta.sum;
+        self.newest_update = delta.newest_update;
+        self.version = Some(version);
+        CatalogueChanges {
+            version,
+            changed: delta.changed.into_iter().map(|(listing, _)| listing).collect(),
+            deleted: delta.deleted,
+        }
+    }
+}
+
+impl Delta {
+    pub(super) fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.deleted.is_empty()
+    }
+
+    /// How many listings there are with the changes.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Equal for equal contents, on every instance and in every release.
+    pub(super) fn fingerprint(&self) -> String {
+        format!("{}-{:016x}", self.len, self.sum)
+    }
+}
+
+/// Of everything that ranking looks at. XXH3 is specified: releases that run side by side agree on it.
+fn hash(listing: &JobListing) -> u64 {
+    let mut hash = Xxh3::new();
+    hash.update(&listing.id.0.to_le_bytes());
+    hash.update(&listing.crawled_at.map_or(i64::MIN, |time| time.timestamp_micros()).to_le_bytes());
+    let texts = [
+        &listing.title,
+        &listing.company,
+        &listing.description,
+        &listing.experience,
+        &listing.tech_stack,
+        &listing.required_skills,
+    ];
+    for text in texts {
+        // Lengths keep neighbouring texts apart.
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    }
+    hash.digest()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn listing(id: i64, title: u8) -> JobListing {
+        JobListing {
+            id: ListingId(id),
+            title: format!("title {title}"),
+            company: String::new(),
+            description: String::new(),
+            experience: String::new(),
+            tech_stack: String::new(),
+            required_skills: String::new(),
+            crawled_at: None,
+        }
+    }
+
+    proptest! {
+        /// Whichever way an instance came to its contents, it calls them by the same name.
+        #[test]
+        fn changes_lead_to_the_same_fingerprint_as_a_full_read(
+            old in proptest::collection::btree_map(0..20i64, 0..3u8, 0..15),
+            new in proptest::collection::btree_map(0..20i64, 0..3u8, 0..15),
+        ) {
+            let (mut contents, mut full) = (CatalogueContents::default(), CatalogueContents::default());
+            old.iter().for_each(|(&id, &title)| contents.insert(&listing(id, title), None));
+            new.iter().for_each(|(&id, &title)| full.insert(&listing(id, title), None));
+            let mut delta = contents.delta(new.iter().map(|(&id, &title)| (listing(id, title), None)));
+            contents.delete_missing(&mut delta, &new.keys().map(|&id| ListingId(id)).collect());
+            prop_assert_eq!(delta.len(), new.len());
+            prop_assert_eq!(delta.fingerprint(), full.delta([]).fingerprint());
+            prop_assert_eq!(delta.is_empty(), old == new);
+            let changes = contents.apply(delta, 1);
+            prop_assert!(changes.changed.iter().all(|row| old.get(&row.id.0) != new.get(&row.id.0)));
+            prop_assert_eq!(contents.delta([]).fingerprint(), full.delta([]).fingerprint());
+        }
+    }
+}
