@@ -28,3 +28,8 @@ fmt:
 # A shell with the three test servers, which go when it ends; $TEST_* say where they are
 servers:
     scripts/with-servers "${SHELL:-bash}"
+
+# The benches, at all sizes or at one: just bench 100000/
+[positional-arguments]
+bench *args:
+    cargo bench --locked --bench ranking -- "$@"

@@ -84,6 +84,7 @@ impl CurrentCatalogue {
 
     /// Takes in what has changed; `false` if all listings must be read again.
     async fn apply_changes(&self, contents: &mut CatalogueContents) -> Result<bool, StoreError> {
+        let started = Instant::now();
         let Some(changes) = self.store.read_catalogue_changes(contents).await? else { return Ok(false) };
         let current = self.current();
         if changes.version != current.version() {
@@ -96,6 +97,7 @@ impl CurrentCatalogue {
                 listings = next.len(),
                 changed,
                 deleted,
+                took = ?started.elapsed(),
                 "catalogue refreshed"
             );
             self.current.store(Arc::new(next));
@@ -106,6 +108,7 @@ impl CurrentCatalogue {
     /// Reads all listings, then, as their version is unknown, what has changed while they were read.
     async fn reload(&self, base: &mut Base) -> Result<(), StoreError> {
         for _ in 0..MAX_RELOADS {
+            let started = Instant::now();
             let mut contents = CatalogueContents::default();
             let mut builder = CatalogueBuilder::new(self.vocabulary.clone());
             self.store.read_catalogue(&mut contents, &mut |listing| builder.push(&listing)).await?;
@@ -115,11 +118,11 @@ impl CurrentCatalogue {
             };
             let CatalogueChanges { version, changed, deleted } = changes;
             let read = build(move || builder.finish(version).with_changes(version, &changed, &deleted)).await;
-            let memory_bytes = read.memory_bytes();
             tracing::info!(
                 catalogue_version = version,
                 listings = read.len(),
-                memory_bytes,
+                memory_bytes = read.memory_bytes(),
+                took = ?started.elapsed(),
                 "catalogue read"
             );
             self.current.store(Arc::new(read));

@@ -8,6 +8,7 @@ mod support;
 
 mod background;
 mod bad_input;
+mod catalogue;
 mod command_line;
 mod concurrency;
 mod contract;
