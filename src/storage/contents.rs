@@ -7,18 +7,27 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::domain::{JobListing, ListingId};
 
 /// `updated_at` is set when a statement runs and visible when its transaction commits: changes are looked
-/// for this far back, and what is already known is recognised by its hash.
+/// for this far back.
 const OVERLAP: TimeDelta = TimeDelta::minutes(10);
+/// Columns that keep whole seconds show one `updated_at` for several changes. What was as new as this when
+/// it was read may have changed again.
+const UNSETTLED: TimeDelta = TimeDelta::seconds(2);
 
 /// The identity of the listings behind a catalogue: a hash for each of them.
 #[derive(Debug, Default)]
 pub struct CatalogueContents {
     /// The version that these contents are known under; `None` after a full read.
     pub(super) version: Option<i64>,
-    hashes: FxHashMap<ListingId, u64>,
+    listings: FxHashMap<ListingId, Known>,
     /// The sum of all hashes: it depends on the contents alone, not on the way they came about.
     sum: u64,
     newest_update: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    hash: u64,
+    updated_at: Option<DateTime<Utc>>,
 }
 
 /// What has changed since the contents were last read.
@@ -33,7 +42,9 @@ pub struct CatalogueChanges {
 /// Changes that are not part of the contents yet.
 #[derive(Debug, Default)]
 pub(super) struct Delta {
-    changed: Vec<(JobListing, u64)>,
+    changed: Vec<JobListing>,
+    /// What is known of each row that was read, changed or not.
+    read: Vec<(ListingId, Known)>,
     deleted: Vec<ListingId>,
     sum: u64,
     len: usize,
@@ -44,8 +55,8 @@ impl CatalogueContents {
     /// Adds a listing of a full read.
     pub(super) fn insert(&mut self, listing: &JobListing, updated_at: Option<DateTime<Utc>>) {
         let hash = hash(listing);
-        if let Some(old) = self.hashes.insert(listing.id, hash) {
-            self.sum = self.sum.wrapping_sub(old);
+        if let Some(old) = self.listings.insert(listing.id, Known { hash, updated_at }) {
+            self.sum = self.sum.wrapping_sub(old.hash);
         }
         self.sum = self.sum.wrapping_add(hash);
         self.newest_update = self.newest_update.max(updated_at);
@@ -57,37 +68,45 @@ impl CatalogueContents {
         self.newest_update.map(|newest| newest.min(now) - OVERLAP)
     }
 
-    /// Of these rows, those that the contents do not have in this form.
-    pub(super) fn delta(&self, rows: impl IntoIterator<Item = (JobListing, Option<DateTime<Utc>>)>) -> Delta {
-        let mut delta = Delta {
+    /// Whether a listing with this `updated_at` may differ from what is known of it.
+    pub(super) fn may_have_changed(&self, id: ListingId, updated_at: DateTime<Utc>) -> bool {
+        let settled = self.newest_update.is_some_and(|newest| updated_at < newest - UNSETTLED);
+        !settled || self.listings.get(&id).is_none_or(|known| known.updated_at != Some(updated_at))
+    }
+
+    /// A delta without changes.
+    pub(super) fn delta(&self) -> Delta {
+        Delta {
             sum: self.sum,
-            len: self.hashes.len(),
+            len: self.listings.len(),
             newest_update: self.newest_update,
             ..Delta::default()
-        };
-        for (listing, updated_at) in rows {
-            delta.newest_update = delta.newest_update.max(updated_at);
-            let (old, new) = (self.hashes.get(&listing.id), hash(&listing));
-            if old == Some(&new) {
-                continue;
-            }
-            delta.len += usize::from(old.is_none());
-            delta.sum = delta.sum.wrapping_sub(old.copied().unwrap_or_default()).wrapping_add(new);
-            delta.changed.push((listing, new));
         }
-        delta
+    }
+
+    /// Takes a row into the delta, if the contents do not have it in this form.
+    pub(super) fn compare(&self, delta: &mut Delta, listing: JobListing, updated_at: Option<DateTime<Utc>>) {
+        delta.newest_update = delta.newest_update.max(updated_at);
+        let (id, hash) = (listing.id, hash(&listing));
+        let old = self.listings.get(&id).map(|known| known.hash);
+        delta.read.push((id, Known { hash, updated_at }));
+        if old != Some(hash) {
+            delta.len += usize::from(old.is_none());
+            delta.sum = delta.sum.wrapping_sub(old.unwrap_or_default()).wrapping_add(hash);
+            delta.changed.push(listing);
+        }
     }
 
     /// Completes the delta with what is no longer among the ids of all listings.
     pub(super) fn delete_missing(&self, delta: &mut Delta, ids: &FxHashSet<ListingId>) {
-        self.delete(delta, self.hashes.keys().filter(|id| !ids.contains(id)).copied());
+        self.delete(delta, self.listings.keys().filter(|id| !ids.contains(id)).copied());
     }
 
     /// Completes the delta with these deleted listings, as far as they are part of the contents.
     pub(super) fn delete(&self, delta: &mut Delta, ids: impl IntoIterator<Item = ListingId>) {
         for id in ids {
-            if let Some(hash) = self.hashes.get(&id) {
-                delta.sum = delta.sum.wrapping_sub(*hash);
+            if let Some(known) = self.listings.get(&id) {
+                delta.sum = delta.sum.wrapping_sub(known.hash);
                 delta.len -= 1;
                 delta.deleted.push(id);
             }
@@ -98,17 +117,13 @@ impl CatalogueContents {
     /// Takes the changes in.
     pub(super) fn apply(&mut self, delta: Delta, version: i64) -> CatalogueChanges {
         for id in &delta.deleted {
-            self.hashes.remove(id);
+            self.listings.remove(id);
         }
-        self.hashes.extend(delta.changed.iter().map(|(listing, hash)| (listing.id, *hash)));
+        self.listings.extend(delta.read);
         self.sum = delta.sum;
         self.newest_update = delta.newest_update;
         self.version = Some(version);
-        CatalogueChanges {
-            version,
-            changed: delta.changed.into_iter().map(|(listing, _)| listing).collect(),
-            deleted: delta.deleted,
-        }
+        CatalogueChanges { version, changed: delta.changed, deleted: delta.deleted }
     }
 }
 
@@ -178,14 +193,15 @@ mod tests {
             let (mut contents, mut full) = (CatalogueContents::default(), CatalogueContents::default());
             old.iter().for_each(|(&id, &title)| contents.insert(&listing(id, title), None));
             new.iter().for_each(|(&id, &title)| full.insert(&listing(id, title), None));
-            let mut delta = contents.delta(new.iter().map(|(&id, &title)| (listing(id, title), None)));
+            let mut delta = contents.delta();
+            new.iter().for_each(|(&id, &title)| contents.compare(&mut delta, listing(id, title), None));
             contents.delete_missing(&mut delta, &new.keys().map(|&id| ListingId(id)).collect());
             prop_assert_eq!(delta.len(), new.len());
-            prop_assert_eq!(delta.fingerprint(), full.delta([]).fingerprint());
+            prop_assert_eq!(delta.fingerprint(), full.delta().fingerprint());
             prop_assert_eq!(delta.is_empty(), old == new);
             let changes = contents.apply(delta, 1);
             prop_assert!(changes.changed.iter().all(|row| old.get(&row.id.0) != new.get(&row.id.0)));
-            prop_assert_eq!(contents.delta([]).fingerprint(), full.delta([]).fingerprint());
+            prop_assert_eq!(contents.delta().fingerprint(), full.delta().fingerprint());
         }
     }
 }

@@ -9,12 +9,16 @@ use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use rustc_hash::FxHashSet;
 use sqlx::mysql::{MySqlConnection, MySqlPool};
+use sqlx::types::Json;
 use sqlx::{Connection, FromRow, query, query_as};
 
 use super::super::StoreError;
 use super::super::contents::{CatalogueChanges, CatalogueContents, Delta};
 use super::super::rows::ListingRow;
 use crate::domain::{JobListing, ListingId};
+
+/// Changed listings read per statement: between two of them, other work gets its turn.
+const ROWS_PER_READ: usize = 1_000;
 
 /// All listings. One statement, hence one snapshot.
 pub(super) async fn read_all(
@@ -65,29 +69,66 @@ async fn read_delta(pool: &MySqlPool, contents: &CatalogueContents) -> Result<Op
     let mut snapshot = reader.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
     let (now, count): (DateTime<Utc>, i64) =
         query_as("SELECT UTC_TIMESTAMP(6), COUNT(*) FROM job_listings").fetch_one(&mut *snapshot).await?;
-    let rows: Vec<ListingRow> = query_as(
-        "SELECT id, title, company, description, experience, tech_stack, \
-                CAST(required_skills AS CHAR) AS required_skills, CAST(crawled_at AS CHAR) AS crawled_at, \
-                CAST(updated_at AS CHAR) AS updated_at \
-         FROM job_listings WHERE updated_at >= ?",
-    )
-    .bind(contents.changed_since(now).unwrap_or(DateTime::UNIX_EPOCH))
-    .fetch_all(&mut *snapshot)
-    .await?;
-    let mut delta = contents.delta(rows.into_iter().map(ListingRow::into_listing));
+    let since = contents.changed_since(now).unwrap_or(DateTime::UNIX_EPOCH);
+    let mut delta = contents.delta();
+    for ids in candidates(&mut snapshot, contents, since).await?.chunks(ROWS_PER_READ) {
+        compare(&mut snapshot, contents, &mut delta, ids).await?;
+    }
     let complete = |delta: &Delta| i64::try_from(delta.len()).ok() == Some(count);
     if !complete(&delta) {
-        let mut ids = FxHashSet::default();
-        {
-            let mut rows = query_as::<_, (i64,)>("SELECT id FROM job_listings").fetch(&mut *snapshot);
-            while let Some((id,)) = rows.try_next().await? {
-                ids.insert(ListingId(id));
-            }
-        }
-        contents.delete_missing(&mut delta, &ids);
+        contents.delete_missing(&mut delta, &all_ids(&mut snapshot).await?);
     }
     snapshot.rollback().await?;
     Ok(complete(&delta).then_some(delta))
+}
+
+/// Listings whose `updated_at` is new to us. With an index on it, this reads nothing else.
+async fn candidates(
+    snapshot: &mut MySqlConnection,
+    contents: &CatalogueContents,
+    since: DateTime<Utc>,
+) -> Result<Vec<ListingId>, StoreError> {
+    let mut candidates = Vec::new();
+    let mut rows =
+        query_as::<_, (i64, DateTime<Utc>)>("SELECT id, updated_at FROM job_listings WHERE updated_at >= ?")
+            .bind(since)
+            .fetch(snapshot);
+    while let Some((id, updated_at)) = rows.try_next().await? {
+        if contents.may_have_changed(ListingId(id), updated_at) {
+            candidates.push(ListingId(id));
+        }
+    }
+    Ok(candidates)
+}
+
+async fn compare(
+    snapshot: &mut MySqlConnection,
+    contents: &CatalogueContents,
+    delta: &mut Delta,
+    ids: &[ListingId],
+) -> Result<(), StoreError> {
+    let rows: Vec<ListingRow> = query_as(
+        "SELECT l.id, l.title, l.company, l.description, l.experience, l.tech_stack, \
+                CAST(l.required_skills AS CHAR) AS required_skills, CAST(l.crawled_at AS CHAR) AS crawled_at, \
+                CAST(l.updated_at AS CHAR) AS updated_at \
+         FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS c JOIN job_listings AS l ON l.id = c.id",
+    )
+    .bind(Json(ids))
+    .fetch_all(snapshot)
+    .await?;
+    for (listing, updated_at) in rows.into_iter().map(ListingRow::into_listing) {
+        contents.compare(delta, listing, updated_at);
+    }
+    Ok(())
+}
+
+async fn all_ids(snapshot: &mut MySqlConnection) -> Result<FxHashSet<ListingId>, StoreError> {
+    let mut ids = FxHashSet::default();
+    let mut rows = query_as::<_, (i64,)>("SELECT id FROM job_listings").fetch(snapshot);
+    while let Some((id,)) = rows.try_next().await? {
+        ids.insert(ListingId(id));
+    }
+    Ok(ids)
 }
 
 #[derive(FromRow)]

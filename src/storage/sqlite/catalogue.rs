@@ -58,7 +58,10 @@ pub(super) async fn read_changes(
     .fetch_all(&mut *snapshot)
     .await?;
     snapshot.rollback().await?;
-    let mut delta = contents.delta(changed.into_iter().map(ListingRow::into_listing));
+    let mut delta = contents.delta();
+    for (listing, updated_at) in changed.into_iter().map(ListingRow::into_listing) {
+        contents.compare(&mut delta, listing, updated_at);
+    }
     contents.delete(&mut delta, deleted.into_iter().map(|(id,)| ListingId(id)));
     Ok(Some(contents.apply(delta, version)))
 }
