@@ -11,6 +11,8 @@ use rustc_hash::FxHashSet;
 use sqlx::mysql::{MySqlConnection, MySqlPool};
 use sqlx::types::Json;
 use sqlx::{Connection, FromRow, query, query_as};
+// A million rows that are there already are read without a pause, unless one is made for other work.
+use tokio::task::coop::consume_budget;
 
 use super::super::StoreError;
 use super::super::contents::{CatalogueChanges, CatalogueContents, Delta};
@@ -35,6 +37,7 @@ pub(super) async fn read_all(
     )
     .fetch(&mut *connection);
     while let Some(row) = rows.try_next().await? {
+        consume_budget().await;
         let (listing, updated_at) = row.into_listing();
         contents.insert(&listing, updated_at);
         sink(listing);
@@ -94,6 +97,7 @@ async fn candidates(
             .bind(since)
             .fetch(snapshot);
     while let Some((id, updated_at)) = rows.try_next().await? {
+        consume_budget().await;
         if contents.may_have_changed(ListingId(id), updated_at) {
             candidates.push(ListingId(id));
         }
@@ -126,6 +130,7 @@ async fn all_ids(snapshot: &mut MySqlConnection) -> Result<FxHashSet<ListingId>,
     let mut ids = FxHashSet::default();
     let mut rows = query_as::<_, (i64,)>("SELECT id FROM job_listings").fetch(snapshot);
     while let Some((id,)) = rows.try_next().await? {
+        consume_budget().await;
         ids.insert(ListingId(id));
     }
     Ok(ids)
