@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::calculator::{Calculator, Outcome};
@@ -18,6 +19,8 @@ use crate::storage::{Store, StoreError};
 const POLL: Duration = Duration::from_secs(1);
 /// Runs of the background at the same time.
 const WORKERS: usize = 2;
+/// How long reading the queue may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a user whose run failed is left alone.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -46,8 +49,10 @@ impl Queue {
         let mut running = JoinSet::new();
         let mut users = HashSet::new();
         while !stop.is_cancelled() {
-            match self.due_users().await {
-                Ok(due) => {
+            match timeout(READ_TIMEOUT, self.due_users()).await {
+                Err(_) => tracing::warn!("the queue cannot be read: no answer within {READ_TIMEOUT:?}"),
+                Ok(Err(error)) => tracing::warn!(%error, "the queue cannot be read"),
+                Ok(Ok(due)) => {
                     for user in due {
                         if running.len() < WORKERS && users.insert(user) {
                             let queue = self.clone();
@@ -58,7 +63,6 @@ impl Queue {
                         }
                     }
                 }
-                Err(error) => tracing::warn!(%error, "the queue cannot be read"),
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -77,7 +81,7 @@ impl Queue {
     }
 
     async fn due_users(&self) -> Result<Vec<UserId>, StoreError> {
-        // One more than can run now: those that are running are still due.
+        // Those that are running are still due: look behind them, too.
         self.store.due_users(self.catalogue.scoring_revision(), 2 * WORKERS as u32).await
     }
 

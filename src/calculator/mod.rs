@@ -18,9 +18,9 @@ use self::decision::{Action, AfterWrite, BeforeInputs};
 use self::joining::{Joinable, Joining};
 use crate::catalogue::CurrentCatalogue;
 use crate::domain::{CareerProfile, Recommendation, UserId};
-use crate::lock::{UserGuard, UserLocks};
+use crate::lock::{Busy, UserGuard, UserLocks};
 use crate::profile::Reading;
-use crate::storage::{Confirmation, Replacement, Store, StoreError};
+use crate::storage::{Confirmation, Replacement, Store, StoreError, UserState};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -100,12 +100,14 @@ impl Calculator {
     /// Records a durable trigger for a worker to serve, unless there is nothing to calculate from: then
     /// the answer is known now (and stale rows are cleared), and an unknown user leaves no trace.
     pub async fn request(&self, user: UserId) -> RunResult {
-        let analysis = self.parts.store.analysis(user).await.map_err(|error| Arc::new(error.into()))?;
-        if Reading::of(&analysis).profile.careers.is_empty() {
-            return self.calculate(user, false).await;
+        match self.parts.bounded(self.parts.record_if_it_can_run(user)).await {
+            Ok(true) => Ok(Outcome::Queued),
+            Ok(false) => self.calculate(user, false).await,
+            Err(error) => {
+                tracing::error!(user_id = %user, %error, "the trigger could not be recorded");
+                Err(Arc::new(error))
+            }
         }
-        self.parts.store.request_run(user).await.map_err(|error| Arc::new(error.into()))?;
-        Ok(Outcome::Queued)
     }
 }
 
@@ -120,13 +122,14 @@ impl Parts {
         let locked = self.locks.acquire(user).await;
         // Before anything is read or recorded: whoever asks from here on has newer inputs.
         joinable.close();
-        let Ok(guard) = locked else { return self.leave_to_queue(user, "already running").await };
-
-        let limit = self.config.run_timeout;
-        let result = tokio::time::timeout(limit, self.run_locked(&guard, user, force)).await;
-        guard.release().await;
-
-        let result = result.unwrap_or(Err(CalculationError::TimedOut(limit)));
+        let result = match locked {
+            Err(Busy { .. }) => self.bounded(self.leave_to_queue(user, "already running")).await,
+            Ok(guard) => {
+                let result = self.bounded(self.run_locked(&guard, user, force)).await;
+                guard.release().await;
+                result
+            }
+        };
         match &result {
             Ok(Outcome::Computed { saved_count }) => {
                 tracing::info!(user_id = %user, saved_count, outcome = "computed", "recommendations saved");
@@ -134,6 +137,8 @@ impl Parts {
             Ok(Outcome::UpToDate { saved_count }) => {
                 tracing::info!(user_id = %user, saved_count, outcome = "up_to_date", "skipped: already current");
             }
+            // Said where the reason is known.
+            Ok(Outcome::Queued) => {}
             Ok(outcome) => tracing::info!(user_id = %user, ?outcome, "nothing to calculate"),
             Err(error) => tracing::error!(user_id = %user, %error, "calculation failed"),
         }
@@ -152,9 +157,8 @@ impl Parts {
             // The state first, then the inputs. The other way round, a run could hold older inputs and a
             // newer token, and its comparison would let older results through.
             let state = self.store.user_state(user).await?;
-            let catalogue = self.catalogue.current();
-            let scoring_revision = self.catalogue.scoring_revision();
-            match decision::before_inputs(&state, catalogue.version(), scoring_revision) {
+            let (catalogue, scoring) = (self.catalogue.current(), self.catalogue.scoring_revision());
+            match decision::before_inputs(&state, catalogue.version(), scoring) {
                 BeforeInputs::Proceed => {}
                 BeforeInputs::RefreshCatalogue => {
                     self.catalogue.refresh().await?;
@@ -163,41 +167,23 @@ impl Parts {
                 BeforeInputs::LeaveToNewerScoring => return self.leave_to_queue(user, "newer scoring").await,
             }
             let inputs = self.read_inputs(user).await?;
-            let recommendations = self.rank(&catalogue, inputs.profile.clone()).await?;
-            let digest = digest::of(&recommendations);
+            let rows = self.rank(&catalogue, inputs.profile.clone()).await?;
+            let digest = digest::of(&rows);
 
-            let result =
-                decision::Result { digest: &digest, has_careers: !inputs.profile.careers.is_empty() };
-            let action = decision::action(&state, result, force);
+            let has_careers = !inputs.profile.careers.is_empty();
+            let action = decision::action(&state, decision::Result { digest: &digest, has_careers }, force);
             let written = match action {
                 Action::LeaveNoTrace => return Ok(without_careers(&inputs)),
                 Action::Confirm => {
-                    let confirmation = Confirmation {
-                        user,
-                        expected: state.token(),
-                        serves_seq: state.requested_seq(),
-                        catalogue_version: catalogue.version(),
-                        scoring_revision,
-                        now: state.now,
-                    };
-                    self.store.confirm(guard, &confirmation).await
+                    self.store.confirm(guard, &confirmation(user, &state, catalogue.version(), scoring)).await
                 }
                 Action::Replace => {
-                    let replacement = Replacement {
-                        user,
-                        expected: state.token(),
-                        serves_seq: state.requested_seq(),
-                        recommendations: &recommendations,
-                        result_digest: &digest,
-                        catalogue_version: catalogue.version(),
-                        scoring_revision,
-                        now: state.now,
-                    };
+                    let replacement = replacement(user, &state, &rows, &digest, catalogue.version(), scoring);
                     self.store.replace(guard, &replacement).await
                 }
             };
             match decision::after_write(&written, attempt) {
-                AfterWrite::Done => return Ok(outcome(&inputs, action, recommendations.len())),
+                AfterWrite::Done => return Ok(outcome(&inputs, action, rows.len())),
                 AfterWrite::StartAgain => {
                     tracing::info!(user_id = %user, attempt, ?written, "starting again")
                 }
@@ -230,10 +216,64 @@ impl Parts {
             .map_err(|_| CalculationError::Panicked)
     }
 
+    async fn record_if_it_can_run(&self, user: UserId) -> Result<bool, CalculationError> {
+        let analysis = self.store.analysis(user).await?;
+        let can_run = !Reading::of(&analysis).profile.careers.is_empty();
+        if can_run {
+            self.store.request_run(user).await?;
+        }
+        Ok(can_run)
+    }
+
+    /// A database that takes connections and never answers must not hold anybody for ever.
+    async fn bounded<T>(
+        &self,
+        work: impl Future<Output = Result<T, CalculationError>>,
+    ) -> Result<T, CalculationError> {
+        let limit = self.config.run_timeout;
+        tokio::time::timeout(limit, work).await.unwrap_or(Err(CalculationError::TimedOut(limit)))
+    }
+
     async fn leave_to_queue(&self, user: UserId, reason: &str) -> Result<Outcome, CalculationError> {
         self.store.request_run(user).await?;
         tracing::info!(user_id = %user, outcome = "queued", reason, "skipped: the trigger is queued");
         Ok(Outcome::Queued)
+    }
+}
+
+fn confirmation(
+    user: UserId,
+    state: &UserState,
+    catalogue_version: i64,
+    scoring_revision: i64,
+) -> Confirmation {
+    Confirmation {
+        user,
+        expected: state.token(),
+        serves_seq: state.requested_seq(),
+        catalogue_version,
+        scoring_revision,
+        now: state.now,
+    }
+}
+
+fn replacement<'a>(
+    user: UserId,
+    state: &UserState,
+    recommendations: &'a [Recommendation],
+    result_digest: &'a str,
+    catalogue_version: i64,
+    scoring_revision: i64,
+) -> Replacement<'a> {
+    Replacement {
+        user,
+        expected: state.token(),
+        serves_seq: state.requested_seq(),
+        recommendations,
+        result_digest,
+        catalogue_version,
+        scoring_revision,
+        now: state.now,
     }
 }
 

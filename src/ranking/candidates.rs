@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use super::coverage::{Masks, Match, best_phrase, text_only_bound};
 use super::plan::{Group, Phrase, Plan};
 use super::score::FULL;
-use super::segment::{FIELDS, Facts, Segment};
+use super::segment::{FIELDS, Facts, Field, Segment};
 
 /// Candidates kept per career and segment; a sixteenth of the segment, as the best tier alone of a common
 /// career is more than half a per cent of all listings.
@@ -116,6 +116,9 @@ fn match_all(
     for (group, masks, first_phrase) in &texts {
         match_texts(group, masks, *first_phrase, &mut best);
     }
+    if let Some((group, masks, _)) = texts.first() {
+        match_fields(group, &masks[Field::Title as usize], &mut best);
+    }
     (best, None)
 }
 
@@ -124,7 +127,8 @@ fn match_all(
 fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut [Match]) {
     let mut known: FxHashMap<(Masks, u8), Match> = FxHashMap::default();
     let [titles, skills, texts] = masks;
-    for listing in positions(segment.len(), |at| titles[at] | skills[at] != 0) {
+    let names = !(group.field | group.any_field);
+    for listing in positions(segment.len(), |at| (titles[at] & names) | skills[at] != 0) {
         let masks = [titles[listing], skills[listing], texts[listing]];
         let title_tokens = segment.facts()[listing].title_tokens;
         let found = known.entry((masks, title_tokens));
@@ -137,12 +141,23 @@ fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phra
 
 /// Looks at the others.
 fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut [Match]) {
-    let mut known: FxHashMap<u64, Match> = FxHashMap::default();
+    let mut known: FxHashMap<(u64, u64), Match> = FxHashMap::default();
     let [titles, skills, texts] = masks;
-    for listing in positions(best.len(), |at| (titles[at] | skills[at] == 0) & (texts[at] != 0)) {
-        let masks = [0, 0, texts[listing]];
-        let found = known.entry(texts[listing]);
+    let names = !(group.field | group.any_field);
+    for listing in positions(best.len(), |at| ((titles[at] & names) | skills[at] == 0) & (texts[at] != 0)) {
+        let masks = [titles[listing], 0, texts[listing]];
+        let found = known.entry((titles[listing], texts[listing]));
         improve(&mut best[listing], *found.or_insert_with(|| best_phrase(group, masks, 0, first_phrase)));
+    }
+}
+
+/// What is left are titles of the same field of work.
+fn match_fields(group: &Group, titles: &[u64], best: &mut [Match]) {
+    let same_field = Match::same_field();
+    for (best, title) in best.iter_mut().zip(titles) {
+        if title & group.field != 0 && best.title < same_field.title {
+            *best = same_field;
+        }
     }
 }
 

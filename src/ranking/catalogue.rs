@@ -112,7 +112,8 @@ impl CatalogueBuilder {
 
     /// For tests, which have no million listings to fill large segments with.
     pub(super) fn with_sizes(vocabulary: Arc<Vocabulary>, sizes: Sizes) -> Self {
-        Self { vocabulary, sizes, parts: Vec::new(), open: SegmentBuilder::default() }
+        let open = SegmentBuilder::new(Arc::clone(&vocabulary));
+        Self { vocabulary, sizes, parts: Vec::new(), open }
     }
 
     /// Adds a listing, in any order. Of two listings with one id the later counts.
@@ -127,7 +128,8 @@ impl CatalogueBuilder {
         if self.open.len() == 0 {
             return;
         }
-        let segment = std::mem::take(&mut self.open).finish();
+        let next = SegmentBuilder::new(Arc::clone(&self.vocabulary));
+        let segment = std::mem::replace(&mut self.open, next).finish();
         let ids: Vec<i64> = segment.facts().iter().map(|facts| facts.id).collect();
         bury(&mut self.parts, &ids);
         self.parts.push(Part::new(segment));

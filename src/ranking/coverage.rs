@@ -17,7 +17,13 @@ const ADJACENCY_SHARE: f64 = 0.12;
 const ROLE_ALONE: u32 = 80;
 
 /// Share of the title component that depends on how much of the phrase the rest of the listing confirms.
-const SUPPORT_SHARE: f64 = 0.14;
+const SUPPORT_SHARE: f64 = 0.16;
+
+/// Of what is missing, the share that a title makes good by naming a job of the career's field of work.
+const SAME_FIELD_SHARE: f64 = 0.15;
+
+/// What is left of a partial match where the title names jobs of other fields only.
+const OTHER_FIELD_SHARE: f64 = 0.85;
 
 /// Which tokens of a group a listing has, one mask per field.
 pub type Masks = [u64; FIELDS];
@@ -33,41 +39,69 @@ pub struct Match {
     pub whole: bool,
 }
 
+impl Match {
+    /// Of a title that names a job of the career's field of work; nothing in the listing shows the career itself.
+    pub fn same_field() -> Self {
+        Self { title: points(SAME_FIELD_SHARE), phrase: NO_PHRASE, whole: false }
+    }
+}
+
+/// In place of a phrase's number.
+const NO_PHRASE: u16 = u16::MAX;
+
 /// The first phrase with the highest title component; numbers are counted from `first_phrase`.
 pub fn best_phrase(group: &Group, masks: Masks, title_tokens: u8, first_phrase: u16) -> Match {
     let mut best = Match::default();
-    for (index, phrase) in group.phrases.iter().enumerate() {
+    let [in_title, in_skills, in_text] = masks;
+    let shown = in_title | in_skills | in_text;
+    for (index, phrase) in group.phrases.iter().enumerate().filter(|(_, phrase)| shown & phrase.core != 0) {
         let title = title_component(group, phrase, masks, title_tokens);
         if title > best.title {
-            let whole = masks[Field::Title as usize] & phrase.mask == phrase.mask;
+            let whole = in_title & phrase.mask == phrase.mask;
             best = Match { title, phrase: first_phrase + index as u16, whole };
         }
     }
     best
 }
 
-/// The most that a listing reaches whose title and skills show nothing.
+/// The most that a listing reaches whose title and skills show nothing but the field of work.
 pub fn text_only_bound() -> u16 {
     let coverage = f64::from(FIELD_WORTH[Field::Text as usize]) / f64::from(FIELD_WORTH[0]);
-    (coverage * coverage.sqrt() * f64::from(FULL)).ceil() as u16
+    points(in_same_field(coverage * coverage.sqrt())) + 1
 }
 
-/// `p · coverage^1.5 · form`. Multiplication, division and square root are exact by IEEE 754, a library's `powf`
-/// is not: that is why the exponent is 1.5.
+/// `p · coverage^1.5 · form`, and what the title's field of work adds or takes. Multiplication, division and square
+/// root are exact by IEEE 754, a library's `powf` is not: that is why the exponent is 1.5.
 fn title_component(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> u16 {
     let coverage = coverage(group, phrase, masks);
     if coverage == 0.0 {
         return 0;
     }
-    let share = coverage * coverage.sqrt() * form(group, phrase, masks, title_tokens);
     let worth = f64::from(phrase.worth) / 100.0;
-    (worth * share * f64::from(FULL)).round() as u16
+    let shown = worth * coverage * coverage.sqrt() * form(group, phrase, masks, title_tokens);
+    let title = masks[Field::Title as usize];
+    points(match () {
+        () if title & group.field != 0 => in_same_field(shown),
+        () if title & group.any_field != 0 && title & phrase.mask != phrase.mask => shown * OTHER_FIELD_SHARE,
+        () => shown,
+    })
+}
+
+fn in_same_field(shown: f64) -> f64 {
+    shown + (1.0 - shown) * SAME_FIELD_SHARE
+}
+
+fn points(share: f64) -> u16 {
+    (share * f64::from(FULL)).round() as u16
 }
 
 /// The weighted share of the phrase that the listing shows. A role counts in full only beside a part of the
 /// subject: an electrical engineer whose text mentions quality is no quality engineer.
 fn coverage(group: &Group, phrase: &Phrase, masks: Masks) -> f64 {
-    let [title, skills, text] = split_masks(phrase, masks);
+    let [title, skills, text] = split_masks(group, phrase, masks);
+    if (title | skills | text) & phrase.core == 0 {
+        return 0.0;
+    }
     let subject = phrase.mask & !phrase.role;
     let lone_role = if subject != 0 && title & subject == 0 { title } else { 0 };
     let found = FIELD_WORTH[0] * group.weight_of(title & !lone_role)
@@ -93,10 +127,15 @@ fn form(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> f64 {
         - SUPPORT_SHARE * (1.0 - support)
 }
 
-/// The tokens of one phrase, each in its best field only.
-fn split_masks(phrase: &Phrase, masks: Masks) -> Masks {
+/// The tokens of one phrase, each in its best field only. Outside the title a single word is a homonym more often
+/// than the job (`chef` in a list of tools): there it counts only in a text below a title of the same field.
+fn split_masks(group: &Group, phrase: &Phrase, masks: Masks) -> Masks {
     let title = masks[Field::Title as usize] & phrase.mask;
     let skills = masks[Field::Skills as usize] & phrase.mask & !title;
     let text = masks[Field::Text as usize] & phrase.mask & !title & !skills;
-    [title, skills, text]
+    if !phrase.is_lone() {
+        return [title, skills, text];
+    }
+    let confirmed = masks[Field::Title as usize] & group.field != 0;
+    [title, 0, if confirmed { masks[Field::Text as usize] & phrase.mask & !title } else { 0 }]
 }

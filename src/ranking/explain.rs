@@ -75,6 +75,9 @@ pub(super) fn explain(
         data.insert("matchedPhrase".to_owned(), phrase.text.clone().into());
         data.insert("matchedIn".to_owned(), evidence.place.name().into());
         data.insert("matchedWords".to_owned(), evidence.words.into());
+    } else if let Some(field) = &index.plan.field {
+        sentences.push(field_sentence(&career.name, field));
+        data.insert("matchedIn".to_owned(), "field".into());
     }
     if !skills.is_empty() {
         let listed = skills[..skills.len().min(NAMED_SKILLS)].join(", ");
@@ -148,6 +151,10 @@ fn career_sentence(career: &str, phrase: &Phrase, evidence: &Evidence) -> String
             format!("{}에 추천 직업 '{career}'의 {} 있습니다.", place.korean(), quoted_subject(&words))
         }
     }
+}
+
+fn field_sentence(career: &str, field: &str) -> String {
+    format!("공고 제목의 직무가 추천 직업 {} 같은 분야({field})입니다.", quoted_and(career))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! How a career's phrase is read: its spellings, its words, their tokens.
 
-use super::text::{Lexeme, Token, hangul_tokens, is_stop_word, lexemes, normalise, stem};
+use super::text::{
+    Lexeme, Token, ending, hangul_tokens, is_hangul, is_stop_word, lexemes, names_a_person, normalise, stem,
+};
 
 /// A phrase, cut for searching.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,9 +31,6 @@ pub enum PhrasePart {
     /// Nothing but the ending that makes a person of an activity (`발자` in `개발자`).
     Ending,
 }
-
-/// Syllables that make a person of an activity.
-const PERSON_ENDINGS: &str = "원사공자가수";
 
 /// Roles that say nothing about the field of work.
 const ROLES: &[&str] = &[
@@ -65,6 +64,17 @@ const ROLES: &[&str] = &[
     "스페셜리스트",
     "리더",
     "기사",
+    "검사원",
+    "시험원",
+    "조립원",
+    "제조원",
+    "정비원",
+    "운전원",
+    "가공원",
+    "설치원",
+    "반장",
+    "보조원",
+    "감독자",
     "manager",
     "engineer",
     "specialist",
@@ -100,7 +110,7 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
     let phrase = normalise(phrase);
     let mut text = PhraseText::default();
     let mut before: Option<Lexeme<'_>> = None;
-    for lexeme in lexemes(&phrase) {
+    for lexeme in lexemes(&phrase).flat_map(split_role) {
         let tokens = match lexeme {
             Lexeme::Hangul(run) => hangul_phrase_tokens(run),
             Lexeme::Word(word) if is_stop_word(word) => continue,
@@ -113,7 +123,30 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
         text.joints.extend(before.and_then(|before| joint(before, lexeme)));
         before = Some(lexeme);
     }
+    if let [(word, tokens)] = text.words.as_mut_slice()
+        && let [token] = tokens.as_mut_slice()
+        && let Some(end) = ending(word).filter(|_| word.starts_with(is_hangul))
+    {
+        // A name of two syllables is in too many other words (`배우` in `배우자`).
+        token.spellings = vec![end];
+    }
     text
+}
+
+/// `품질관리담당자` is read as `품질관리 담당자`.
+fn split_role(lexeme: Lexeme<'_>) -> impl Iterator<Item = Lexeme<'_>> {
+    let at = match lexeme {
+        Lexeme::Hangul(run) => {
+            let head = ROLES.iter().filter_map(|role| run.strip_suffix(role)).min_by_key(|head| head.len());
+            head.map(str::len).filter(|&at| at >= 2 * '가'.len_utf8())
+        }
+        Lexeme::Word(_) => None,
+    };
+    let (head, role) = match (lexeme, at) {
+        (Lexeme::Hangul(run), Some(at)) => (Lexeme::Hangul(&run[..at]), Some(Lexeme::Hangul(&run[at..]))),
+        _ => (lexeme, None),
+    };
+    std::iter::once(head).chain(role)
 }
 
 /// The counterpart of what titles hold for two neighbouring words of one script.
@@ -134,10 +167,14 @@ fn hangul_phrase_tokens(run: &str) -> Vec<PhraseToken> {
         PhraseToken { spellings: vec![token], part }
     });
     let mut tokens: Vec<_> = tokens.collect();
-    if let [_, .., last] = tokens.as_mut_slice()
-        && run.ends_with(|c| PERSON_ENDINGS.contains(c))
+    if names_a_person(run)
+        && let (Some(last), Some(end)) = (tokens.last_mut(), ending(run))
     {
-        last.part = PhrasePart::Ending;
+        // `약사` is not in `계약사원`, and no `미용사` in `미용사업`.
+        last.spellings = vec![end];
+        if run.chars().nth(2).is_some() {
+            last.part = PhrasePart::Ending;
+        }
     }
     tokens
 }
@@ -150,9 +187,9 @@ fn word_spellings(word: &str) -> Vec<Token> {
     }
 }
 
-/// The ways to read a name with an abbreviation in parentheses: `상품기획자(MD)` is `상품기획자` and `MD`;
-/// `가상현실(VR) 콘텐츠 개발자` is `가상현실 콘텐츠 개발자` and `VR 콘텐츠 개발자`. Anything else in parentheses
-/// is a remark (`간호사(요양병원)`) and no name of the job.
+/// The ways to read a name with another one in parentheses: `상품기획자(MD)` is `상품기획자` and `MD`,
+/// `가상현실(VR) 콘텐츠 개발자` is `가상현실 콘텐츠 개발자` and `VR 콘텐츠 개발자`, `PO(Product Owner)` is `PO` and
+/// `Product Owner`. What else stands in parentheses is a remark (`간호사(요양병원)`) and no name of the job.
 pub fn spellings(name: &str) -> Vec<String> {
     let split = name.split_once('(').and_then(|(before, rest)| {
         let (inside, after) = rest.split_once(')')?;
@@ -161,13 +198,22 @@ pub fn spellings(name: &str) -> Vec<String> {
     let Some((before, inside, after)) = split.filter(|(before, _, _)| !before.is_empty()) else {
         return vec![name.trim().to_owned()];
     };
-    if inside.is_empty() || !inside.bytes().all(|b| b.is_ascii_uppercase()) {
-        return vec![format!("{before}{after}").trim().to_owned()];
+    let without = format!("{before}{after}").trim().to_owned();
+    let (head, last) = before.rsplit_once(char::is_whitespace).unwrap_or(("", before));
+    let swapped = || format!("{head} {inside}{after}").trim().to_owned();
+    let is_whole = after.trim().is_empty();
+    match inside {
+        "" => vec![without],
+        _ if is_latin(inside) && is_whole && inside.contains(' ') => vec![without, inside.to_owned()],
+        _ if inside.bytes().all(|b| b.is_ascii_uppercase()) => vec![without, swapped()],
+        _ if is_latin(inside) && !is_whole && !is_latin(last) => vec![without, swapped()],
+        _ if inside.chars().all(is_hangul) && is_latin(last) => vec![without, swapped()],
+        _ => vec![without],
     }
-    let head = before.rsplit_once(char::is_whitespace).map_or("", |(head, _)| head);
-    let without = format!("{before}{after}");
-    let swapped = format!("{head} {inside}{after}");
-    vec![without.trim().to_owned(), swapped.trim().to_owned()]
+}
+
+fn is_latin(text: &str) -> bool {
+    text.is_ascii() && text.bytes().any(|b| b.is_ascii_alphabetic())
 }
 
 #[cfg(test)]
@@ -179,6 +225,10 @@ mod tests {
         assert_eq!(spellings("상품기획자(MD)"), ["상품기획자", "MD"]);
         assert_eq!(spellings("가상현실(VR) 콘텐츠 개발자"), ["가상현실 콘텐츠 개발자", "VR 콘텐츠 개발자"]);
         assert_eq!(spellings("QA 엔지니어"), ["QA 엔지니어"]);
+        assert_eq!(spellings("QA(품질보증) 엔지니어"), ["QA 엔지니어", "품질보증 엔지니어"]);
+        assert_eq!(spellings("PO(Product Owner)"), ["PO", "Product Owner"]);
+        assert_eq!(spellings("유러닝(U-Learning) 강사"), ["유러닝 강사", "U-Learning 강사"]);
+        assert_eq!(spellings("백엔드 개발자(Java)"), ["백엔드 개발자"]);
         assert_eq!(spellings("간호사(요양병원)"), ["간호사"]);
         assert_eq!(spellings("(주)"), ["(주)"]);
     }

@@ -1,6 +1,6 @@
 //! A career made ready for searching: its phrases as weighted tokens.
 
-use super::phrase::{PhrasePart, PhraseText, phrase_text, spellings};
+use super::phrase::{PhrasePart, PhraseText, PhraseToken, phrase_text, spellings};
 use super::text::Token;
 use super::vocabulary::Vocabulary;
 
@@ -29,6 +29,10 @@ pub struct Plan {
 pub struct Group {
     pub tokens: Vec<PlanToken>,
     pub phrases: Vec<Phrase>,
+    /// The bit of the token that titles of the career's field of work have; none where that is unknown.
+    pub field: u64,
+    /// The bit of the token of titles whose field of work is known.
+    pub any_field: u64,
 }
 
 /// One token of a phrase.
@@ -50,6 +54,8 @@ pub struct Phrase {
     pub mask: u64,
     /// Those of them that only name a role; see [`PhrasePart`].
     pub role: u64,
+    /// Those of them that make it a name of this career: a listing without any of them shows nothing of it.
+    pub core: u64,
     /// The bits of its joints, which are no part of the mask.
     pub joints: u64,
     /// The weights of its tokens together.
@@ -67,24 +73,39 @@ impl Plan {
         for other in entry.iter().flat_map(|entry| &entry.phrases) {
             texts.extend(spellings(other).into_iter().map(|text| (text, SYNONYM)));
         }
-        let mut plan = Self { field: entry.map(|entry| entry.field.clone()), groups: vec![Group::default()] };
-        let mut seen: Vec<PhraseText> = Vec::new();
+        let mut plan = Self { field: entry.map(|entry| entry.field.clone()), groups: Vec::new() };
+        let mut phrases: Vec<(String, u16, PhraseText)> = Vec::new();
         for (text, worth) in texts {
             let parts = phrase_text(&text);
-            if !parts.words.is_empty() && !seen.contains(&parts) {
-                plan.add(text, worth, &parts, &mut weigh);
-                seen.push(parts);
+            if !parts.words.is_empty() && phrases.iter().all(|(_, _, other)| *other != parts) {
+                phrases.push((text, worth, parts));
             }
+        }
+        for (text, worth, parts) in &phrases {
+            let core = core(parts, phrases.iter().map(|(_, worth, other)| (other, *worth == OWN_NAME)));
+            plan.add(text.clone(), *worth, parts, &core, &mut weigh);
         }
         plan
     }
 
-    fn add(&mut self, text: String, worth: u16, parts: &PhraseText, weigh: &mut impl FnMut(&[Token]) -> u32) {
+    fn add(
+        &mut self,
+        text: String,
+        worth: u16,
+        parts: &PhraseText,
+        core: &[&PhraseToken],
+        weigh: &mut impl FnMut(&[Token]) -> u32,
+    ) {
         let tokens: usize = parts.words.iter().map(|(_, tokens)| tokens.len()).sum();
         let needed = tokens + parts.joints.len();
         let last = self.groups.last_mut().filter(|group| group.tokens.len() + needed <= GROUP_TOKENS);
         if last.is_none() {
-            self.groups.push(Group::default());
+            let mut group = Group::default();
+            if let Some(field) = &self.field {
+                group.field = group.bit(&[Token::field(field)], 1).map_or(0, |bit| 1 << bit);
+                group.any_field = group.bit(&[Token::field("")], 1).map_or(0, |bit| 1 << bit);
+            }
+            self.groups.push(group);
         }
         let Some(group) = self.groups.last_mut() else { return };
         let mut phrase = Phrase { text, worth, ..Phrase::default() };
@@ -98,6 +119,9 @@ impl Plan {
                 phrase.mask |= 1 << bit;
                 if token.part != PhrasePart::Subject {
                     phrase.role |= 1 << bit;
+                }
+                if core.contains(&token) {
+                    phrase.core |= 1 << bit;
                 }
                 bits.push(bit);
             }
@@ -119,7 +143,38 @@ impl Plan {
     }
 }
 
+/// The tokens of a phrase that it shares with the career's own name or has from a shorter phrase of the career.
+/// The others only narrow it down: `스포츠` of a `스포츠 기자` is no sign of a `기자`, `운영` of a `물류 운영 담당자`
+/// none of a `물류 담당자`.
+fn core<'p>(
+    parts: &'p PhraseText,
+    career: impl Iterator<Item = (&'p PhraseText, bool)>,
+) -> Vec<&'p PhraseToken> {
+    let subject = subject(parts);
+    let mut core: Vec<&PhraseToken> = Vec::new();
+    for (other, is_own_name) in career {
+        let other = self::subject(other);
+        let is_shorter = other.len() < subject.len() && other.iter().all(|token| subject.contains(token));
+        if is_own_name || is_shorter {
+            core.extend(other.into_iter().filter(|token| subject.contains(token)));
+        }
+    }
+    if core.is_empty() { subject } else { core }
+}
+
+/// The tokens that say what the work is about; all of them where a phrase only names a role.
+fn subject(parts: &PhraseText) -> Vec<&PhraseToken> {
+    let all = || parts.words.iter().flat_map(|(_, tokens)| tokens);
+    let subject: Vec<_> = all().filter(|token| token.part == PhrasePart::Subject).collect();
+    if subject.is_empty() { all().collect() } else { subject }
+}
+
 impl Phrase {
+    /// Whether it is a single token, which outside a title is another word's homonym more often than not.
+    pub fn is_lone(&self) -> bool {
+        self.mask.is_power_of_two()
+    }
+
     /// Whether it is the career's own name.
     pub fn is_own_name(&self) -> bool {
         self.worth == OWN_NAME

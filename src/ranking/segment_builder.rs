@@ -1,5 +1,8 @@
 //! Cuts listings into tokens and inverts them into a [`Segment`].
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use super::experience::asked_years;
@@ -7,16 +10,18 @@ use super::segment::{FIELDS, Facts, Field, Segment};
 use super::skills::listed_skills;
 use super::text::{
     Lexeme, Token, hangul_tokens, hash_parts, is_hangul, is_stop_word, lexemes, normalise, plain_name, stem,
+    text_endings, title_endings,
 };
-use super::title::{company_key, title_key, title_parts};
+use super::title::{TitlePart, company_key, title_key, title_parts};
+use super::vocabulary::Vocabulary;
 use crate::domain::JobListing;
 
 const NONE: u32 = u32::MAX;
 const SECONDS_PER_DAY: i64 = 86_400;
 
 /// Collects listings in any order.
-#[derive(Default)]
 pub struct SegmentBuilder {
+    vocabulary: Arc<Vocabulary>,
     facts: Vec<Facts>,
     /// Where the occurrences of each listing end.
     ends: Vec<usize>,
@@ -24,6 +29,9 @@ pub struct SegmentBuilder {
     occurrences: Vec<u32>,
     numbers: FxHashMap<Token, u32>,
     tokens: Vec<TokenState>,
+    /// Where in `run_tokens` the tokens of each run of Hangul are that a text has had.
+    runs: FxHashMap<Box<str>, Range<usize>>,
+    run_tokens: Vec<u32>,
 }
 
 /// What the builder knows of a token it has numbered.
@@ -36,6 +44,20 @@ struct TokenState {
 }
 
 impl SegmentBuilder {
+    /// An empty segment to be.
+    pub fn new(vocabulary: Arc<Vocabulary>) -> Self {
+        Self {
+            vocabulary,
+            facts: Vec::new(),
+            ends: Vec::new(),
+            occurrences: Vec::new(),
+            numbers: FxHashMap::default(),
+            tokens: Vec::new(),
+            runs: FxHashMap::default(),
+            run_tokens: Vec::new(),
+        }
+    }
+
     pub fn len(&self) -> usize {
         self.facts.len()
     }
@@ -44,7 +66,9 @@ impl SegmentBuilder {
     pub fn push(&mut self, listing: &JobListing) {
         let listing_number = self.facts.len() as u32 + 1;
         let title = normalise(&listing.title);
-        let title_tokens = self.add_title(listing_number, &title);
+        let parts: Vec<TitlePart<'_>> = title_parts(&title).collect();
+        let title_tokens = self.add_title(listing_number, &parts);
+        self.add_fields(listing_number, &parts);
         self.add_skills(listing_number, &listing.tech_stack);
         self.add_skills(listing_number, &listing.required_skills);
         self.add_text(listing_number, Field::Text, &normalise(&listing.description));
@@ -54,17 +78,17 @@ impl SegmentBuilder {
         self.facts.push(Facts {
             id: listing.id.0,
             crawled_at,
-            duplicate_key: duplicate_key(listing, &title),
+            duplicate_key: duplicate_key(listing, &parts),
             day: u16::try_from(crawled_at / SECONDS_PER_DAY).unwrap_or(0),
             years: asked,
             title_tokens,
         });
     }
 
-    fn add_title(&mut self, listing: u32, title: &str) -> u8 {
+    fn add_title(&mut self, listing: u32, parts: &[TitlePart<'_>]) -> u8 {
         let mut core_tokens = 0;
         let mut before: Option<Lexeme<'_>> = None;
-        for part in title_parts(title) {
+        for part in parts {
             let known = self.occurrences.len();
             self.add_lexeme(listing, Field::Title, part.lexeme);
             if part.core {
@@ -79,8 +103,21 @@ impl SegmentBuilder {
         core_tokens.min(usize::from(u8::MAX)) as u8
     }
 
+    /// The fields of work that the title names a job of.
+    fn add_fields(&mut self, listing: u32, parts: &[TitlePart<'_>]) {
+        let words: Vec<&str> = parts.iter().map(|part| part.lexeme.as_str()).collect();
+        let vocabulary = Arc::clone(&self.vocabulary);
+        let fields = vocabulary.fields_of(&words);
+        if !fields.is_empty() {
+            self.add_token(listing, Field::Title, Token::field(""));
+        }
+        for field in fields {
+            self.add_token(listing, Field::Title, Token::field(field));
+        }
+    }
+
     /// What makes a title's words findable however the seeker sets spaces: `웹개발자` by `웹 개발자`,
-    /// `데이터 베이스` by `데이터베이스`, `full stack` by `fullstack`.
+    /// `데이터 베이스` by `데이터베이스`, `full stack` by `fullstack`; and how its words begin and end.
     fn add_joints(&mut self, listing: u32, before: Option<Lexeme<'_>>, lexeme: Lexeme<'_>) {
         match (before, lexeme) {
             (Some(Lexeme::Word(first)), Lexeme::Word(second)) => {
@@ -94,6 +131,9 @@ impl SegmentBuilder {
                     before.and_then(|before| before.as_str().chars().next_back()).filter(|&c| is_hangul(c))
                 {
                     self.add_token(listing, Field::Title, Token::pair(last, first));
+                }
+                for ending in title_endings(run) {
+                    self.add_token(listing, Field::Title, ending);
                 }
             }
             _ => {}
@@ -118,11 +158,12 @@ impl SegmentBuilder {
 
     fn add_lexeme(&mut self, listing: u32, field: Field, lexeme: Lexeme<'_>) {
         match lexeme {
-            Lexeme::Hangul(run) => {
+            Lexeme::Hangul(run) if field == Field::Title => {
                 for token in hangul_tokens(run) {
                     self.add_token(listing, field, token);
                 }
             }
+            Lexeme::Hangul(run) => self.add_run(listing, field, run),
             Lexeme::Word(word) if !is_stop_word(word) => {
                 let number = self.number(Token::word(word));
                 self.occur(listing, field, number);
@@ -133,6 +174,23 @@ impl SegmentBuilder {
                 }
             }
             Lexeme::Word(_) => {}
+        }
+    }
+
+    /// Texts repeat their words: what a run of Hangul is made of is looked up once.
+    fn add_run(&mut self, listing: u32, field: Field, run: &str) {
+        let tokens = self.runs.get(run).cloned().unwrap_or_else(|| {
+            let from = self.run_tokens.len();
+            for token in hangul_tokens(run).chain(text_endings(run)) {
+                let number = self.number(token);
+                self.run_tokens.push(number);
+            }
+            let tokens = from..self.run_tokens.len();
+            self.runs.insert(run.into(), tokens.clone());
+            tokens
+        });
+        for at in tokens {
+            self.occur(listing, field, self.run_tokens[at]);
         }
     }
 
@@ -226,7 +284,7 @@ impl SegmentBuilder {
 
 /// Equal for copies of one posting: same company, same title but for prefixes, years and 채용/모집. A posting
 /// without a company or without any title of its own is nobody's copy.
-fn duplicate_key(listing: &JobListing, title: &str) -> u64 {
+fn duplicate_key(listing: &JobListing, title: &[TitlePart<'_>]) -> u64 {
     let company = company_key(&normalise(&listing.company));
     let title = title_key(title);
     if company.is_empty() || title.is_empty() {

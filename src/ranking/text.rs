@@ -103,8 +103,18 @@ fn word_end(text: &str) -> usize {
             break;
         }
     }
+    if end <= LONGEST_INITIALS && text[end..].starts_with('&') {
+        let tail = &text[end + 1..];
+        let len = tail.find(|c| !is_word_char(c)).unwrap_or(tail.len());
+        if (1..=LONGEST_INITIALS).contains(&len) {
+            return end + 1 + len;
+        }
+    }
     end
 }
+
+/// Initials around an `&` make one word (`r&d`, `fp&a`).
+const LONGEST_INITIALS: usize = 2;
 
 /// One searchable unit. Equal tokens stand for equal words; different words differ but for a 62-bit hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -121,6 +131,16 @@ impl Token {
     /// A Hangul word of one syllable, or the first syllable of a title's word.
     pub fn single(only: char) -> Self {
         Self((1 << KIND_SHIFT) | u64::from(only))
+    }
+
+    /// The last two syllables of a Hangul word: `변호사` ends so, `변호사회` does not.
+    pub fn ending(first: char, second: char) -> Self {
+        Self((1 << KIND_SHIFT) | (1 << 48) | (u64::from(first) << 24) | u64::from(second))
+    }
+
+    /// The title of a job in a field of work.
+    pub fn field(name: &str) -> Self {
+        Self::hashed(3, name, "field")
     }
 
     /// A Latin word as written. `node.js` and `nodejs` are the same word.
@@ -167,6 +187,52 @@ pub fn hash_parts(parts: &[&str]) -> u64 {
 pub fn hangul_tokens(run: &str) -> impl Iterator<Item = Token> + '_ {
     let lone = (run.chars().nth(1).is_none()).then(|| run.chars().next().map(Token::single)).flatten();
     run.chars().zip(run.chars().skip(1)).map(|(a, b)| Token::pair(a, b)).chain(lone)
+}
+
+/// Whether a Hangul word ends as names of persons do (`간호사`, `개발자`).
+pub fn names_a_person(word: &str) -> bool {
+    matches!(word.chars().next_back(), Some('원' | '사' | '공' | '자' | '가' | '수'))
+}
+
+/// How the word of a Hangul run in a title ends: as it stands, and before a particle (`변호사를`).
+pub fn title_endings(run: &str) -> impl Iterator<Item = Token> {
+    [ending(run), without_particle(run).and_then(ending)].into_iter().flatten()
+}
+
+/// The same in a text, of which only what looks like a person is worth the room.
+pub fn text_endings(run: &str) -> impl Iterator<Item = Token> {
+    // 가 is hardly ever anything but a particle there.
+    let own = (names_a_person(run) && !run.ends_with('가')).then_some(run);
+    let bare = without_particle(run).filter(|bare| names_a_person(bare));
+    [own.and_then(ending), bare.and_then(ending)].into_iter().flatten()
+}
+
+fn without_particle(run: &str) -> Option<&str> {
+    let tail = match run.chars().next_back()? {
+        '은' | '는' | '이' | '가' | '을' | '를' | '의' | '와' | '과' | '도' | '만' | '에' | '들' | '님'
+        | '직' | '급' => "",
+        '로' if run.ends_with("으로") => "으로",
+        '로' => "",
+        '게' => "에게",
+        '나' => "이나",
+        '며' => "이며",
+        '서' => "로서",
+        '집' => "모집",
+        '용' => "채용",
+        '인' => "구인",
+        '력' => "경력",
+        '입' => "신입",
+        _ => return None,
+    };
+    let bare = if tail.is_empty() { &run[..run.len() - '가'.len_utf8()] } else { run.strip_suffix(tail)? };
+    Some(bare.trim_end_matches(['들', '님']))
+}
+
+/// The end of a Hangul word of at least two syllables.
+pub fn ending(word: &str) -> Option<Token> {
+    let mut syllables = word.chars().rev();
+    let (second, first) = (syllables.next()?, syllables.next()?);
+    Some(Token::ending(first, second))
 }
 
 /// The English stem of a word of at least four letters (`engineer`, `engineering` → `engin`).

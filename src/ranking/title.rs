@@ -137,9 +137,9 @@ fn is_boilerplate(lexeme: Lexeme<'_>) -> bool {
     word.bytes().all(|b| b.is_ascii_digit()) || WORDS.contains(word)
 }
 
-/// A title or company name reduced to what two copies of one posting share.
-pub fn title_key(normalised: &str) -> String {
-    let core = title_parts(normalised).filter(|part| part.core);
+/// A title reduced to what two copies of one posting share.
+pub fn title_key(parts: &[TitlePart<'_>]) -> String {
+    let core = parts.iter().filter(|part| part.core);
     core.map(|part| part.lexeme.as_str()).collect()
 }
 
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn copies_of_a_posting_share_their_keys() {
-        let key = |text: &str| title_key(&normalise(text));
+        let key = |text: &str| title_key(&title_parts(&normalise(text)).collect::<Vec<_>>());
         assert_eq!(key("[하늘] 백엔드 개발자 (3년 이상)"), key("백엔드 개발자 채용"));
         assert_ne!(key("백엔드 개발자"), key("서버 개발자"));
         let company = |text: &str| company_key(&normalise(text));

@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
 
-use super::text::compact;
+use super::text::{compact, is_hangul};
 
 /// The file as an operator writes it.
 #[derive(Debug, Deserialize)]
@@ -47,6 +47,8 @@ pub struct Vocabulary {
     careers: Vec<CareerEntry>,
     /// Compact spelling → the careers that have it, own names first.
     by_phrase: FxHashMap<String, Vec<Mention>>,
+    /// The last two characters of all spellings: most words of a title need no further look.
+    endings: FxHashSet<[char; 2]>,
 }
 
 /// A career of the table.
@@ -82,7 +84,8 @@ impl Vocabulary {
         if careers.is_empty() {
             return Err(VocabularyError::Empty);
         }
-        Ok(Self { file, careers, by_phrase })
+        let endings = by_phrase.keys().filter_map(|phrase| last_two(phrase)).collect();
+        Ok(Self { file, careers, by_phrase, endings })
     }
 
     /// The table that is built in.
@@ -103,6 +106,41 @@ impl Vocabulary {
         super::lint::findings(&self.file)
     }
 
+    /// The fields of work of the careers that a title names; `words` are its words in order.
+    pub(super) fn fields_of<'v>(&'v self, words: &[&str]) -> Vec<&'v str> {
+        let may_end = |word: &&str| last_two(word).is_none_or(|ending| self.endings.contains(&ending));
+        if !words.iter().any(may_end) {
+            return Vec::new();
+        }
+        let title = words.concat();
+        let mut starts = vec![0];
+        starts.extend(words.iter().scan(0, |end, word| {
+            *end += word.len();
+            Some(*end)
+        }));
+        let mut fields = Vec::new();
+        for (last, &end) in starts.iter().enumerate().skip(1) {
+            if last_two(&title[..end]).is_none_or(|ending| !self.endings.contains(&ending)) {
+                continue;
+            }
+            let several =
+                starts[last.saturating_sub(LONGEST_NAME)..last].iter().map(|&start| &title[start..end]);
+            // A name may end a compound: `온라인MD` has words of its own, `사내변호사` has not.
+            let inside = words[last - 1].char_indices().skip(1).map(|(at, _)| &words[last - 1][at..]);
+            let inside = inside.filter(|name| name.starts_with(is_hangul));
+            let Some(mentions) = several.chain(inside).find_map(|name| self.by_phrase.get(name)) else {
+                continue;
+            };
+            for mention in mentions {
+                let field = self.careers[mention.career].field.as_str();
+                if !fields.contains(&field) {
+                    fields.push(field);
+                }
+            }
+        }
+        fields
+    }
+
     /// The entry that a career's name (or one of its other names) stands for.
     pub(super) fn find(&self, name: &str) -> Option<&CareerEntry> {
         let mentions = self.by_phrase.get(&compact(name))?;
@@ -115,6 +153,15 @@ impl Vocabulary {
         };
         self.careers.get(career)
     }
+}
+
+/// Words that a career's name has at most, as far as titles are searched for it.
+const LONGEST_NAME: usize = 4;
+
+fn last_two(text: &str) -> Option<[char; 2]> {
+    let mut characters = text.chars().rev();
+    let last = characters.next()?;
+    Some([characters.next()?, last])
 }
 
 #[cfg(test)]
