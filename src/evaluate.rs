@@ -1,12 +1,19 @@
 //! Measures ranking on graded sets: JSON Lines of listings and of queries in, a ranked run out, and with
-//! grades the usual metrics. Scores come from the production path.
+//! grades the usual metrics.
+//!
+//! Listings are tokenised, indexed, scored and ordered by the very code that answers users: a listing's score here
+//! is the one that a user with that career and those skills would be shown. Three things differ, because grades
+//! ask for them: copies of a posting are ranked each in its own right (the sets grade every copy), what users are
+//! spared (a score below 15, or next to nothing of the career) follows at the end of the list instead of being left
+//! out, and lists are longer than a user's and never shorter than graders demand (the rest follows with score 0).
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::domain::{Career, CareerProfile, JobListing, ListingId, MatchScore, Score};
 use crate::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
@@ -33,21 +40,31 @@ pub enum EvaluateError {
 /// A line of the corpus.
 #[derive(Debug, Deserialize)]
 struct CorpusLine {
+    #[serde(deserialize_with = "text")]
     id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     title: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     company: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     description: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     experience: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     tech_stack: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "text")]
     required_skills: String,
     /// A date or an RFC 3339 time.
     crawled_at: Option<String>,
+}
+
+/// A text; null is an empty one, and what is neither is taken as its JSON (lists of skills, numbers as ids).
+fn text<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(value)? {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        other => other.to_string(),
+    })
 }
 
 /// A line of the queries: one career of one user.

@@ -20,7 +20,7 @@ use crate::catalogue::CurrentCatalogue;
 use crate::domain::{CareerProfile, Recommendation, UserId};
 use crate::lock::{Busy, UserGuard, UserLocks};
 use crate::profile::Reading;
-use crate::storage::{Confirmation, Replacement, Store, StoreError, UserState};
+use crate::storage::{Basis, Store, StoreError};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -166,6 +166,14 @@ impl Parts {
                 }
                 BeforeInputs::LeaveToNewerScoring => return self.leave_to_queue(user, "newer scoring").await,
             }
+            let basis = Basis {
+                user,
+                expected: state.token(),
+                serves_seq: state.requested_seq(),
+                catalogue_version: catalogue.version(),
+                scoring_revision: scoring,
+                now: state.now,
+            };
             let inputs = self.read_inputs(user).await?;
             let rows = self.rank(&catalogue, inputs.profile.clone()).await?;
             let digest = digest::of(&rows);
@@ -174,13 +182,8 @@ impl Parts {
             let action = decision::action(&state, decision::Result { digest: &digest, has_careers }, force);
             let written = match action {
                 Action::LeaveNoTrace => return Ok(without_careers(&inputs)),
-                Action::Confirm => {
-                    self.store.confirm(guard, &confirmation(user, &state, catalogue.version(), scoring)).await
-                }
-                Action::Replace => {
-                    let replacement = replacement(user, &state, &rows, &digest, catalogue.version(), scoring);
-                    self.store.replace(guard, &replacement).await
-                }
+                Action::Confirm => self.store.confirm(guard, &basis).await,
+                Action::Replace => self.store.replace(guard, &basis, &rows, &digest).await,
             };
             match decision::after_write(&written, attempt) {
                 AfterWrite::Done => return Ok(outcome(&inputs, action, rows.len())),
@@ -238,42 +241,6 @@ impl Parts {
         self.store.request_run(user).await?;
         tracing::info!(user_id = %user, outcome = "queued", reason, "skipped: the trigger is queued");
         Ok(Outcome::Queued)
-    }
-}
-
-fn confirmation(
-    user: UserId,
-    state: &UserState,
-    catalogue_version: i64,
-    scoring_revision: i64,
-) -> Confirmation {
-    Confirmation {
-        user,
-        expected: state.token(),
-        serves_seq: state.requested_seq(),
-        catalogue_version,
-        scoring_revision,
-        now: state.now,
-    }
-}
-
-fn replacement<'a>(
-    user: UserId,
-    state: &UserState,
-    recommendations: &'a [Recommendation],
-    result_digest: &'a str,
-    catalogue_version: i64,
-    scoring_revision: i64,
-) -> Replacement<'a> {
-    Replacement {
-        user,
-        expected: state.token(),
-        serves_seq: state.requested_seq(),
-        recommendations,
-        result_digest,
-        catalogue_version,
-        scoring_revision,
-        now: state.now,
     }
 }
 

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use super::coverage::{Masks, Match, best_phrase, text_only_bound};
 use super::plan::{Group, Phrase, Plan};
 use super::score::FULL;
-use super::segment::{FIELDS, Facts, Field, Segment};
+use super::segment::{Brief, FIELDS, Field, Segment};
 
 /// Candidates kept per career and segment; a sixteenth of the segment, as the best tier alone of a common
 /// career is more than half a per cent of all listings.
@@ -21,7 +21,7 @@ pub struct Candidate {
     pub listing: u16,
     /// Number of the best phrase in the plan.
     pub phrase: u16,
-    /// See [`Facts::day`].
+    /// See [`Brief::day`].
     pub day: u16,
     /// Asked years of experience.
     pub years: Option<(u8, u8)>,
@@ -53,7 +53,7 @@ impl Candidates {
         let below = found.iter().map(|found| if found.title < least { found.title } else { 0 }).max();
         dropped = dropped.max(below.filter(|&title| title > 0));
         for listing in positions(found.len(), |at| found[at].title >= least) {
-            let Facts { day, years, .. } = segment.facts()[listing];
+            let Brief { day, years, .. } = segment.briefs()[listing];
             let Match { title, phrase, whole } = found[listing];
             best.push(Candidate { title, listing: listing as u16, phrase, day, years, whole });
         }
@@ -104,7 +104,7 @@ fn match_all(
     let mut first_phrase = 0;
     let mut texts = Vec::with_capacity(plan.groups.len());
     for (group, places) in plan.groups.iter().zip(places) {
-        let masks = collect_masks(segment, places);
+        let masks = collect_masks(segment, group, places);
         match_titles(segment, group, &masks, first_phrase, &mut best);
         texts.push((group, masks, first_phrase));
         first_phrase += group.phrases.len() as u16;
@@ -128,9 +128,13 @@ fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phra
     let mut known: FxHashMap<(Masks, u8), Match> = FxHashMap::default();
     let [titles, skills, texts] = masks;
     let names = !(group.field | group.any_field);
-    for listing in positions(segment.len(), |at| (titles[at] & names) | skills[at] != 0) {
+    let core = group.core();
+    let shows_some = |at: usize| {
+        ((titles[at] & names) | skills[at] != 0) & ((titles[at] | skills[at] | texts[at]) & core != 0)
+    };
+    for listing in positions(segment.len(), shows_some) {
         let masks = [titles[listing], skills[listing], texts[listing]];
-        let title_tokens = segment.facts()[listing].title_tokens;
+        let title_tokens = segment.briefs()[listing].title_tokens;
         let found = known.entry((masks, title_tokens));
         improve(
             &mut best[listing],
@@ -144,7 +148,9 @@ fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut 
     let mut known: FxHashMap<(u64, u64), Match> = FxHashMap::default();
     let [titles, skills, texts] = masks;
     let names = !(group.field | group.any_field);
-    for listing in positions(best.len(), |at| ((titles[at] & names) | skills[at] == 0) & (texts[at] != 0)) {
+    let core = group.core();
+    let shows_some = |at: usize| ((titles[at] & names) | skills[at] == 0) & (texts[at] & core != 0);
+    for listing in positions(best.len(), shows_some) {
         let masks = [titles[listing], 0, texts[listing]];
         let found = known.entry((titles[listing], texts[listing]));
         improve(&mut best[listing], *found.or_insert_with(|| best_phrase(group, masks, 0, first_phrase)));
@@ -189,10 +195,12 @@ fn places(segment: &Segment, group: &Group) -> GroupPlaces {
 /// The masks of all listings, field by field: one field's fit the processor's cache while they are filled.
 type FieldMasks = [Vec<u64>; FIELDS];
 
-fn collect_masks(segment: &Segment, places: &GroupPlaces) -> FieldMasks {
+fn collect_masks(segment: &Segment, group: &Group, places: &GroupPlaces) -> FieldMasks {
     std::array::from_fn(|field| {
         let mut masks = vec![0; segment.len()];
-        for (bit, places) in places.iter().enumerate() {
+        // Joints weigh nothing and matter in titles alone.
+        let matters = |bit: usize| field == Field::Title as usize || group.tokens[bit].weight > 0;
+        for (bit, places) in places.iter().enumerate().filter(|&(bit, _)| matters(bit)) {
             for &place in places {
                 for &listing in segment.postings_at(place)[field] {
                     masks[usize::from(listing)] |= 1 << bit;

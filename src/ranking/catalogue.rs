@@ -293,5 +293,5 @@ fn by_number<T>(parts: &[(u64, Arc<T>)], number: u64) -> Option<Arc<T>> {
 
 fn newest_day(part: &Part) -> Option<u16> {
     let facts = part.segment.facts().iter().enumerate();
-    facts.filter(|(listing, _)| part.is_live(*listing as u16)).map(|(_, facts)| facts.day).max()
+    facts.filter(|(listing, _)| part.is_live(*listing as u16)).map(|(_, facts)| facts.brief.day).max()
 }

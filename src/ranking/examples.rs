@@ -165,3 +165,65 @@ fn an_empty_catalogue_recommends_nothing() {
     assert_eq!(ids(&empty, &user("백엔드 개발자")), Vec::<i64>::new());
     assert_eq!(ids(&catalogue(&[listing(1, "백엔드 개발자")]), &CareerProfile::default()), Vec::<i64>::new());
 }
+
+const JOBS: &str = r#"
+    revision = 1
+    job_nouns = ["조리사", "서빙원", "기자", "약사", "담당자", "매니저"]
+    known_titles = ["Chef"]
+    [fields."음식"]
+    "조리사" = ["Chef", "조리 담당자"]
+    "홀서빙원" = []
+    [fields."언론"]
+    "기자" = ["스포츠 기자"]
+    [fields."의료"]
+    "약사" = []
+    [fields."물류"]
+    "물류 담당자" = ["물류 운영 매니저"]
+    "배차원" = []
+"#;
+
+fn jobs(listings: &[JobListing]) -> Catalogue {
+    let mut builder = CatalogueBuilder::new(Arc::new(Vocabulary::parse(JOBS).unwrap()));
+    listings.iter().for_each(|listing| builder.push(listing));
+    builder.finish(7)
+}
+
+#[test]
+fn a_single_word_outside_the_title_is_no_evidence_of_the_job() {
+    let mut tool = listing(1, "AWS 엔지니어");
+    tool.tech_stack = "Chef, Terraform".to_owned();
+    tool.description = "Chef 운영".to_owned();
+    let mut same_field = listing(2, "홀서빙원");
+    same_field.description = "Chef 보조".to_owned();
+    assert_eq!(ids(&jobs(&[tool, same_field]), &user("조리사")), [2]);
+}
+
+#[test]
+fn short_names_are_not_found_inside_other_words() {
+    let titles = ["계약사원", "약사님 모집", "병원약사", "약사회"];
+    let listings: Vec<_> = (1..).zip(titles).map(|(id, title)| listing(id, title)).collect();
+    assert_eq!(ids(&jobs(&listings), &user("약사")), [3, 2]);
+}
+
+#[test]
+fn what_only_narrows_a_job_down_is_no_evidence_of_it() {
+    let titles = ["스포츠 매니저", "운영 매니저", "물류 영업 담당자"];
+    let listings: Vec<_> = (1..).zip(titles).map(|(id, title)| listing(id, title)).collect();
+    let catalogue = jobs(&listings);
+    assert_eq!(ids(&catalogue, &user("기자")), Vec::<i64>::new());
+    assert_eq!(ids(&catalogue, &user("물류 담당자")), [3]);
+}
+
+#[test]
+fn a_job_of_the_same_field_is_recommended_last_and_says_so() {
+    let catalogue = jobs(&[listing(1, "배차원"), listing(2, "물류담당자"), listing(3, "약사")]);
+    let found = catalogue.recommend(&user("물류 담당자"), 50);
+    let found: Vec<_> = found.iter().map(|found| (found.listing_id.0, found.reason.as_str())).collect();
+    assert_eq!(
+        found,
+        [
+            (2, "공고 제목이 추천 직업 '물류 담당자'와 일치합니다."),
+            (1, "공고 제목의 직무가 추천 직업 '물류 담당자'와 같은 분야(물류)입니다."),
+        ]
+    );
+}

@@ -195,6 +195,11 @@ impl Group {
         Some(self.tokens.len() as u8 - 1)
     }
 
+    /// The tokens of which a listing must have one to show anything of any phrase.
+    pub fn core(&self) -> u64 {
+        self.phrases.iter().fold(0, |core, phrase| core | phrase.core)
+    }
+
     /// The weights of the tokens in `mask` together.
     pub fn weight_of(&self, mut mask: u64) -> u32 {
         let mut sum = 0;

@@ -94,7 +94,7 @@ impl<'a> Query<'a> {
             return Vec::new();
         }
         for (career, (of_user, index)) in self.careers.iter().enumerate() {
-            let mut needed = Needed::new(self, of_user.match_score, selection.threshold());
+            let mut needed = Needed::new(self, of_user.match_score, &selection);
             for ((_, candidates), scope) in index.parts.iter().zip(scopes) {
                 self.scan(&mut selection, career, scope, candidates, &mut needed, rules);
             }
@@ -108,7 +108,7 @@ impl<'a> Query<'a> {
     fn scan_dropped(&self, selection: &mut Selection, scopes: &[Scope<'_>], rules: Rules) {
         for (career, (of_user, index)) in self.careers.iter().enumerate() {
             for ((_, candidates), scope) in index.parts.iter().zip(scopes) {
-                let mut needed = Needed::new(self, of_user.match_score, selection.threshold());
+                let mut needed = Needed::new(self, of_user.match_score, selection);
                 if candidates
                     .dropped
                     .is_some_and(|title| title >= needed.titles[MOST_SKILLS].max(rules.least_title))
@@ -131,10 +131,19 @@ impl<'a> Query<'a> {
         needed: &mut Needed,
         rules: Rules,
     ) {
-        for candidate in &list.best {
+        let mut rest = list.best.as_slice();
+        let newest_day = self.catalogue.newest_day();
+        while let Some((candidate, others)) = rest.split_first() {
             if candidate.title < needed.titles[MOST_SKILLS].max(rules.least_title) {
                 break;
             }
+            if !needed.may_be_among_the_best(candidate, newest_day) {
+                // Neither can older ones with the same title component.
+                let is_skipped = |other: &&Candidate| other.title == candidate.title && other.day > 0;
+                rest = &others[others.iter().take_while(is_skipped).count()..];
+                continue;
+            }
+            rest = others;
             let listing = candidate.listing;
             let skills = scope.skill_counts.count(listing);
             // The cheap bounds first: most candidates of a common career end at one of them.
@@ -143,7 +152,9 @@ impl<'a> Query<'a> {
             }
             let mut components = scope.components_but_skills(candidate);
             components.skills = needed.skills[skills];
-            if components.score(needed.career) < selection.threshold() || !scope.part.is_live(listing) {
+            if !needed.may_matter(components.score(needed.career), candidate.day)
+                || !scope.part.is_live(listing)
+            {
                 continue;
             }
             components.skills = scope.skills(listing);
@@ -155,7 +166,7 @@ impl<'a> Query<'a> {
             let group = if rules.copies_count_once { facts.duplicate_key } else { facts.id as u64 };
             let (crawled_at, id, part) = (facts.crawled_at, facts.id, scope.number);
             if selection.offer(group, Hit { score, crawled_at, id, career, part, candidate: *candidate }) {
-                *needed = Needed::new(self, needed.career, selection.threshold());
+                *needed = Needed::new(self, needed.career, selection);
             }
         }
     }
@@ -172,6 +183,10 @@ impl<'a> Query<'a> {
 /// The least title components with which listings can reach a threshold for a career.
 struct Needed {
     career: MatchScore,
+    threshold: Score,
+    threshold_day: u16,
+    /// The most that each component can be.
+    full: Components,
     /// By how many of the user's skills the listing names.
     titles: [u16; MOST_SKILLS + 1],
     /// The most that the skills component can be with so many.
@@ -179,22 +194,34 @@ struct Needed {
 }
 
 impl Needed {
-    fn new(query: &Query<'_>, career: MatchScore, threshold: Score) -> Self {
+    fn new(query: &Query<'_>, career: MatchScore, selection: &Selection) -> Self {
+        let (threshold, threshold_day) = (selection.threshold(), selection.threshold_day());
         let skills =
             std::array::from_fn(|found| skills_component(found as u32 * u32::from(FULL), query.skills.len()));
         // Components that lack data cannot lift a listing: each is counted as full, and a full component never
         // lowers a mean.
-        let titles = skills.map(|skills| {
-            let others = Components {
-                title: 0,
-                skills,
-                experience: query.years.map(|_| FULL),
-                interests: (!query.interests.is_empty()).then_some(FULL),
-                freshness: Some(FULL),
-            };
-            others.least_title(threshold, career)
-        });
-        Self { career, titles, skills }
+        let full = Components {
+            title: 0,
+            skills: skills[MOST_SKILLS],
+            experience: query.years.map(|_| FULL),
+            interests: (!query.interests.is_empty()).then_some(FULL),
+            freshness: Some(FULL),
+        };
+        let titles = skills.map(|skills| Components { skills, ..full }.least_title(threshold, career));
+        Self { career, threshold, threshold_day, full, titles, skills }
+    }
+
+    /// Whether a listing of at most this score, last seen on this day, could be among the best.
+    fn may_matter(&self, score: Score, day: u16) -> bool {
+        score > self.threshold || (score == self.threshold && (day == 0 || day >= self.threshold_day))
+    }
+
+    /// Whether a candidate could be among the best if all that is not known of it yet were full.
+    fn may_be_among_the_best(&self, candidate: &Candidate, newest_day: u16) -> bool {
+        let age = u32::from(newest_day.saturating_sub(candidate.day));
+        let freshness = if candidate.day > 0 { freshness_component(age) } else { FULL };
+        let best = Components { title: candidate.title, freshness: Some(freshness), ..self.full };
+        self.may_matter(best.score(self.career), candidate.day)
     }
 }
 

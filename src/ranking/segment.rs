@@ -29,7 +29,13 @@ pub struct Facts {
     pub crawled_at: i64,
     /// Equal for postings that are copies of each other.
     pub duplicate_key: u64,
-    /// The whole days of `crawled_at`; 0 is unknown.
+    pub brief: Brief,
+}
+
+/// What finding a career's candidates needs to know of a listing.
+#[derive(Clone, Copy, Debug)]
+pub struct Brief {
+    /// The whole days of [`Facts::crawled_at`]; 0 is unknown.
     pub day: u16,
     /// Asked years of experience.
     pub years: Option<(u8, u8)>,
@@ -43,6 +49,8 @@ pub struct Segment {
     number: u64,
     /// Ascending by id; the position is the listing's number.
     facts: Vec<Facts>,
+    /// [`Facts::brief`] of each, packed: a career's search reads it for a great part of all listings.
+    briefs: Vec<Brief>,
     /// Ascending.
     tokens: Vec<Token>,
     /// `starts[i * FIELDS + field]` is where the postings of token i in that field start.
@@ -57,7 +65,8 @@ impl Segment {
         debug_assert!(facts.len() <= SEGMENT_LISTINGS);
         debug_assert_eq!(starts.len(), tokens.len() * FIELDS + 1);
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Self { number, facts, tokens, starts, postings }
+        let briefs = facts.iter().map(|facts| facts.brief).collect();
+        Self { number, facts, briefs, tokens, starts, postings }
     }
 
     /// Tells segments of one process apart; never part of a result.
@@ -71,6 +80,10 @@ impl Segment {
 
     pub fn facts(&self) -> &[Facts] {
         &self.facts
+    }
+
+    pub fn briefs(&self) -> &[Brief] {
+        &self.briefs
     }
 
     pub fn tokens(&self) -> &[Token] {
@@ -108,6 +121,7 @@ impl Segment {
     /// Heap use.
     pub fn memory_bytes(&self) -> usize {
         self.facts.capacity() * size_of::<Facts>()
+            + self.briefs.capacity() * size_of::<Brief>()
             + self.tokens.capacity() * size_of::<Token>()
             + self.starts.capacity() * size_of::<u32>()
             + self.postings.capacity() * size_of::<u16>()

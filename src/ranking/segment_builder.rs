@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::experience::asked_years;
-use super::segment::{FIELDS, Facts, Field, Segment};
+use super::segment::{Brief, FIELDS, Facts, Field, Segment};
 use super::skills::listed_skills;
 use super::text::{
     Lexeme, Token, hangul_tokens, hash_parts, is_hangul, is_stop_word, lexemes, normalise, plain_name, stem,
@@ -79,9 +79,11 @@ impl SegmentBuilder {
             id: listing.id.0,
             crawled_at,
             duplicate_key: duplicate_key(listing, &parts),
-            day: u16::try_from(crawled_at / SECONDS_PER_DAY).unwrap_or(0),
-            years: asked,
-            title_tokens,
+            brief: Brief {
+                day: u16::try_from(crawled_at / SECONDS_PER_DAY).unwrap_or(0),
+                years: asked,
+                title_tokens,
+            },
         });
     }
 

@@ -36,18 +36,25 @@ pub struct Selection {
     limit: usize,
     /// A hit below this cannot be among the best.
     threshold: Score,
+    /// Nor can one of just this score that was last seen before this day.
+    threshold_day: u16,
     groups: FxHashMap<u64, Hit>,
 }
 
 impl Selection {
     /// At most `limit` groups, of hits with a score of at least `floor`.
     pub fn new(limit: usize, floor: Score) -> Self {
-        Self { limit, threshold: floor, groups: FxHashMap::default() }
+        Self { limit, threshold: floor, threshold_day: 0, groups: FxHashMap::default() }
     }
 
     /// What a hit must reach to matter. Equal scores do matter: newer and smaller ids win.
     pub fn threshold(&self) -> Score {
         self.threshold
+    }
+
+    /// What a hit of just the threshold must reach to matter, as by [`Candidate::day`].
+    pub fn threshold_day(&self) -> u16 {
+        self.threshold_day
     }
 
     /// Takes a hit of a group; true when the threshold has risen.
@@ -75,8 +82,9 @@ impl Selection {
         }
         let mut hits: Vec<(u64, Hit)> = self.groups.drain().collect();
         let (_, last, _) = hits.select_nth_unstable_by(self.limit - 1, |a, b| a.1.order(&b.1));
-        let risen = last.1.score > self.threshold;
-        self.threshold = self.threshold.max(last.1.score);
+        let (score, day) = (last.1.score, last.1.candidate.day);
+        let risen = (score, day) > (self.threshold, self.threshold_day);
+        (self.threshold, self.threshold_day) = (score, day);
         hits.truncate(self.limit);
         self.groups.extend(hits);
         risen

@@ -37,15 +37,21 @@ pub trait Store: Send + Sync + 'static {
     /// The user's analyses as stored, in whatever form other services wrote them.
     async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError>;
 
-    /// Replaces the user's rows by the difference to `replacement`, in one transaction that first compares
-    /// the state's token and bumps its version. Takes the user's guard as proof that the caller holds the lock (or
-    /// knows that there is none to be had).
-    async fn replace(&self, guard: &UserGuard, replacement: &Replacement<'_>) -> Result<Written, StoreError>;
+    /// Replaces the user's rows by the difference to `rows`, in one transaction that first compares the
+    /// state's token and bumps its version. Takes the user's guard as proof that the caller holds the lock
+    /// (or knows that there is none to be had). `digest` stands for `rows` in later comparisons.
+    async fn replace(
+        &self,
+        guard: &UserGuard,
+        basis: &Basis,
+        rows: &[Recommendation],
+        digest: &str,
+    ) -> Result<Written, StoreError>;
 
     /// Records that the stored rows were found to be what the newest inputs give, unless they have been
     /// replaced since. Runs that want to replace rows and read their inputs before this lose: they would
     /// overwrite, with older results, rows that have just been reported as current.
-    async fn confirm(&self, guard: &UserGuard, confirmation: &Confirmation) -> Result<Written, StoreError>;
+    async fn confirm(&self, guard: &UserGuard, basis: &Basis) -> Result<Written, StoreError>;
 
     /// Records a durable trigger: the user is due now. Returns its sequence number.
     async fn request_run(&self, user: UserId) -> Result<i64, StoreError>;
@@ -172,32 +178,17 @@ pub struct ProfileAnalysis {
     pub summary: Option<String>,
 }
 
-/// What a replacing transaction is to leave behind.
-#[derive(Debug)]
-pub struct Replacement<'a> {
+/// What a run has read before it calculated.
+#[derive(Clone, Debug)]
+pub struct Basis {
     pub user: UserId,
-    /// Read before the inputs.
+    /// The state's token, read before the inputs.
     pub expected: StateToken,
-    /// The trigger served by this run: `requested_seq` as read before the inputs.
-    pub serves_seq: i64,
-    pub recommendations: &'a [Recommendation],
-    pub result_digest: &'a str,
-    pub catalogue_version: i64,
-    pub scoring_revision: i64,
-    /// The database's time as read with the state. Whole seconds are stored as the rows' `updated_at`,
-    /// because tables of the old service keep no fractions, and MySQL would round up.
-    pub now: DateTime<Utc>,
-}
-
-/// What [`Store::confirm`] records.
-#[derive(Debug)]
-pub struct Confirmation {
-    pub user: UserId,
-    /// Read before the inputs.
-    pub expected: StateToken,
+    /// The newest trigger then recorded: what the run serves.
     pub serves_seq: i64,
     pub catalogue_version: i64,
     pub scoring_revision: i64,
+    /// The database's time, read with the state.
     pub now: DateTime<Utc>,
 }
 

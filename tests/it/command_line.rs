@@ -51,6 +51,33 @@ async fn importing_a_file_and_recalculating_from_the_command_line(database: Test
 }
 
 #[test]
+fn evaluate_ranks_any_listings_for_any_queries_and_measures_against_grades() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, lines: &[&str]| fs::write(folder.path().join(name), lines.join("\n")).unwrap();
+    write(
+        "corpus.jsonl",
+        &[
+            r#"{"id":"a","title":"도선사 모집","description":"배를 이끕니다","company":null}"#,
+            r#"{"id":"b","title":"간호사","crawled_at":"2026-10-01"}"#,
+            r#"{"id":"c","title":"1급 도선사 (신입)","tech_stack":"레이더"}"#,
+        ],
+    );
+    write(
+        "queries.jsonl",
+        &[r#"{"qid":"q","career":"도선사","skills":["레이더"],"match_score":0.9,"granularity":"fine"}"#],
+    );
+    write("qrels.tsv", &["q\ta\t2", "q\tc\t2"]);
+    let arguments =
+        ["evaluate", "--corpus", "corpus.jsonl", "--queries", "queries.jsonl", "--qrels", "qrels.tsv"];
+    let (code, run_file, report) = run(folder.path(), &[], &arguments);
+    assert_eq!(code, Some(0), "{report}");
+    assert_eq!(run_file.lines().take(2).collect::<Vec<_>>(), ["q\tc", "q\ta"]);
+    let fine = report.lines().find(|line| line.starts_with("fine")).unwrap();
+    assert!(fine.contains("1.0000"), "{report}");
+    assert_eq!(run(folder.path(), &[], &["evaluate", "--corpus", "none", "--queries", "none"]).0, Some(1));
+}
+
+#[test]
 fn a_wrong_setting_stops_the_start_with_one_line() {
     let folder = tempfile::tempdir().unwrap();
     for (name, value) in

@@ -154,8 +154,7 @@ async fn a_request_that_comes_in_during_a_run_sees_its_own_inputs(database: Test
     let app = Arc::new(TestApp::start(&database, &[]).await);
     app.calculate(USER).await;
     database.set_career(USER, "간호사").await;
-    let mut holder = database.server_pool().begin().await.unwrap();
-    sqlx::query("SELECT * FROM recommendation_state FOR UPDATE").fetch_all(&mut *holder).await.unwrap();
+    let holder = database.hold_states().await;
     let request = || {
         let app = app.clone();
         tokio::spawn(async move { app.calculate(USER).await })

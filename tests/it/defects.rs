@@ -42,8 +42,7 @@ async fn defect_02_a_calculation_froze_the_process(database: TestDatabase) {
     app.calculate(USER).await;
     database.set_career(USER, "간호사").await;
     // A calculation that cannot finish: its row is locked.
-    let mut holder = database.server_pool().begin().await.unwrap();
-    sqlx::query("SELECT * FROM recommendation_state FOR UPDATE").fetch_all(&mut *holder).await.unwrap();
+    let holder = database.hold_states().await;
     let slow = app.clone();
     let slow = tokio::spawn(async move { slow.calculate(USER).await });
     for _ in 0..20 {
@@ -83,8 +82,7 @@ async fn overtake<F: Future<Output = bool>>(
     database.set_career(USER, "회계 담당자").await;
     slow.calculate(USER).await;
     database.set_career(USER, "백엔드 개발자").await;
-    let mut holder = database.server_pool().begin().await.unwrap();
-    sqlx::query("SELECT * FROM recommendation_state FOR UPDATE").fetch_all(&mut *holder).await.unwrap();
+    let holder = database.hold_states().await;
     let old = tokio::spawn(async move { slow.calculate(USER).await });
     a_transaction_waits(database).await;
     eventually("the lock is free", unlocked).await;

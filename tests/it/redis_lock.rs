@@ -156,8 +156,7 @@ async fn hold_back_a_run(database: &TestDatabase, app: &TestApp) -> sqlx::Transa
     database.set_career(USER, "간호사").await;
     assert_eq!(app.calculate_in_background(USER).await.status, 202);
     // Taken after the trigger is recorded, before the run has replaced the rows; else try again.
-    let mut holder = database.server_pool().begin().await.unwrap();
-    sqlx::query("SELECT * FROM recommendation_state FOR UPDATE").fetch_all(&mut *holder).await.unwrap();
+    let holder = database.hold_states().await;
     if database.stored_careers(USER).await == ["간호사"] {
         holder.rollback().await.unwrap();
         return Box::pin(hold_back_a_run(database, app)).await;

@@ -7,8 +7,7 @@ use std::time::Duration;
 use job_agent::domain::{JobListing, ListingId, Recommendation, Score, UserId};
 use job_agent::lock::{UserGuard, UserLocks};
 use job_agent::storage::{
-    CatalogueContents, Confirmation, ListingRecord, Replacement, RowChanges, Store, StoreError, UserState,
-    Written,
+    Basis, CatalogueContents, ListingRecord, RowChanges, Store, StoreError, UserState, Written,
 };
 use serde_json::{Map, json};
 
@@ -61,29 +60,22 @@ async fn replace(
     state: &UserState,
     rows: &[Recommendation],
 ) -> Result<Written, StoreError> {
-    let replacement = Replacement {
-        user: user(id),
-        expected: state.token(),
-        serves_seq: state.requested_seq(),
-        recommendations: rows,
-        result_digest: "digest",
-        catalogue_version: 7,
-        scoring_revision: 3,
-        now: state.now,
-    };
-    store.replace(&guard(id).await, &replacement).await
+    store.replace(&guard(id).await, &basis(id, state, 7), rows, "digest").await
 }
 
 async fn confirm(store: &Arc<dyn Store>, id: i64, state: &UserState) -> Written {
-    let confirmation = Confirmation {
+    store.confirm(&guard(id).await, &basis(id, state, 8)).await.unwrap()
+}
+
+fn basis(id: i64, state: &UserState, catalogue_version: i64) -> Basis {
+    Basis {
         user: user(id),
         expected: state.token(),
         serves_seq: state.requested_seq(),
-        catalogue_version: 8,
+        catalogue_version,
         scoring_revision: 3,
         now: state.now,
-    };
-    store.confirm(&guard(id).await, &confirmation).await.unwrap()
+    }
 }
 
 async fn migrating_twice_and_at_the_same_time_is_harmless(database: TestDatabase) {
@@ -391,8 +383,7 @@ async fn a_statement_that_waits_too_long_for_a_row_is_a_conflict(database: TestD
     let state = store.user_state(user(USER)).await.unwrap();
     assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
     let state = store.user_state(user(USER)).await.unwrap();
-    let mut holder = database.server_pool().begin().await.unwrap();
-    sqlx::query("SELECT * FROM recommendation_state FOR UPDATE").fetch_all(&mut *holder).await.unwrap();
+    let holder = database.hold_states().await;
     let started = std::time::Instant::now();
     let lost = replace(&store, USER, &state, &rows(&[(2, 50)])).await;
     assert!(matches!(lost, Err(StoreError::Conflict(_))), "{lost:?}");

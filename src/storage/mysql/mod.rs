@@ -14,10 +14,10 @@ use async_trait::async_trait;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool};
 
 use super::{
-    CatalogueChanges, CatalogueContents, Confirmation, ListingRecord, Replacement, Store, StoreError,
-    StoredAnalysis, StoredList, UserState, Written,
+    Basis, CatalogueChanges, CatalogueContents, ListingRecord, Store, StoreError, StoredAnalysis, StoredList,
+    UserState, Written,
 };
-use crate::domain::{JobListing, UserId};
+use crate::domain::{JobListing, Recommendation, UserId};
 use crate::lock::UserGuard;
 
 /// The store on MySQL or MariaDB.
@@ -57,12 +57,18 @@ impl Store for MysqlStore {
         analysis::read(&self.pool, user).await
     }
 
-    async fn replace(&self, _: &UserGuard, replacement: &Replacement<'_>) -> Result<Written, StoreError> {
-        replace::replace(&self.pool, replacement).await
+    async fn replace(
+        &self,
+        _: &UserGuard,
+        basis: &Basis,
+        rows: &[Recommendation],
+        digest: &str,
+    ) -> Result<Written, StoreError> {
+        replace::replace(&self.pool, basis, rows, digest).await
     }
 
-    async fn confirm(&self, _: &UserGuard, confirmation: &Confirmation) -> Result<Written, StoreError> {
-        state::confirm(&self.pool, confirmation).await
+    async fn confirm(&self, _: &UserGuard, basis: &Basis) -> Result<Written, StoreError> {
+        state::confirm(&self.pool, basis).await
     }
 
     async fn request_run(&self, user: UserId) -> Result<i64, StoreError> {

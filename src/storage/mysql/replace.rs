@@ -9,29 +9,35 @@ use sqlx::{query, query_as};
 
 use super::super::diff::{Difference, ExistingRow};
 use super::super::rows::RecommendationRow;
-use super::super::{Replacement, StateToken, StoreError, Written};
+use super::super::{Basis, StateToken, StoreError, Written};
 use crate::domain::{ListingId, Recommendation, UserId};
 
 /// Compare and bump the version first (this locks the user until the end), then write the difference.
 /// After any error the transaction is dropped and with it rolled back: a lock wait time-out (1205) undoes
 /// only its own statement, and committing after it would keep half.
-pub(super) async fn replace(pool: &MySqlPool, replacement: &Replacement<'_>) -> Result<Written, StoreError> {
-    if replacement.expected == StateToken::default() {
-        ensure_state_row(pool, replacement.user).await?;
+pub(super) async fn replace(
+    pool: &MySqlPool,
+    basis: &Basis,
+    rows: &[Recommendation],
+    digest: &str,
+) -> Result<Written, StoreError> {
+    if basis.expected == StateToken::default() {
+        ensure_state_row(pool, basis.user).await?;
     }
-    let stamp = replacement.now.trunc_subsecs(0);
+    // Tables of the old service keep whole seconds, and MySQL would round a fraction up.
+    let stamp = basis.now.trunc_subsecs(0);
     let mut transaction = pool.begin().await?;
-    if !compare_and_bump(&mut transaction, replacement, stamp).await? {
+    if !compare_and_bump(&mut transaction, basis, rows.len(), digest, stamp).await? {
         transaction.rollback().await?;
         return Ok(Written::Lost);
     }
-    let existing = existing_rows(&mut transaction, replacement.user).await?;
-    let difference = Difference::between(existing, replacement.recommendations);
-    delete(&mut transaction, replacement.user, &difference.delete).await?;
-    insert(&mut transaction, replacement, &difference.insert, stamp).await?;
-    update(&mut transaction, replacement, &difference.update, stamp).await?;
+    let existing = existing_rows(&mut transaction, basis.user).await?;
+    let difference = Difference::between(existing, rows);
+    delete(&mut transaction, basis.user, &difference.delete).await?;
+    insert(&mut transaction, basis.user, &difference.insert, stamp).await?;
+    update(&mut transaction, basis.user, &difference.update, stamp).await?;
     if difference.newest(stamp) != Some(stamp) {
-        remember_newest(&mut transaction, replacement.user, difference.newest(stamp)).await?;
+        remember_newest(&mut transaction, basis.user, difference.newest(stamp)).await?;
     }
     transaction.commit().await?;
     Ok(Written::Committed(difference.changes()))
@@ -48,7 +54,9 @@ async fn ensure_state_row(pool: &MySqlPool, user: UserId) -> Result<(), StoreErr
 
 async fn compare_and_bump(
     connection: &mut MySqlConnection,
-    replacement: &Replacement<'_>,
+    basis: &Basis,
+    saved_count: usize,
+    digest: &str,
     stamp: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     // MySQL assigns from left to right: due_at and completed_seq depend on columns as they were.
@@ -59,18 +67,18 @@ async fn compare_and_bump(
                 completed_seq = GREATEST(completed_seq, ?), calculated_at = ?, verified_at = ? \
          WHERE user_id = ? AND version = ? AND confirmations = ?",
     )
-    .bind(replacement.result_digest)
-    .bind(replacement.catalogue_version)
-    .bind(replacement.scoring_revision)
-    .bind(i64::try_from(replacement.recommendations.len()).unwrap_or(i64::MAX))
+    .bind(digest)
+    .bind(basis.catalogue_version)
+    .bind(basis.scoring_revision)
+    .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
     .bind(stamp)
-    .bind(replacement.serves_seq)
-    .bind(replacement.serves_seq)
-    .bind(replacement.now)
-    .bind(replacement.now)
-    .bind(replacement.user.get())
-    .bind(replacement.expected.version)
-    .bind(replacement.expected.confirmations)
+    .bind(basis.serves_seq)
+    .bind(basis.serves_seq)
+    .bind(basis.now)
+    .bind(basis.now)
+    .bind(basis.user.get())
+    .bind(basis.expected.version)
+    .bind(basis.expected.confirmations)
     .execute(connection)
     .await?;
     Ok(updated.rows_affected() == 1)
@@ -143,7 +151,7 @@ async fn delete(connection: &mut MySqlConnection, user: UserId, ids: &[ListingId
 
 async fn insert(
     connection: &mut MySqlConnection,
-    replacement: &Replacement<'_>,
+    user: UserId,
     rows: &[&Recommendation],
     stamp: DateTime<Utc>,
 ) -> Result<(), StoreError> {
@@ -156,7 +164,7 @@ async fn insert(
                 reason TEXT PATH '$.reason', data LONGTEXT PATH '$.data')) AS n \
          ORDER BY n.id",
         )
-        .bind(replacement.user.get())
+        .bind(user.get())
         .bind(stamp)
         .bind(stamp)
         .bind(stamp)
@@ -169,7 +177,7 @@ async fn insert(
 
 async fn update(
     connection: &mut MySqlConnection,
-    replacement: &Replacement<'_>,
+    user: UserId,
     rows: &[&Recommendation],
     stamp: DateTime<Utc>,
 ) -> Result<(), StoreError> {
@@ -185,7 +193,7 @@ async fn update(
         .bind(rows)
         .bind(stamp)
         .bind(stamp)
-        .bind(replacement.user.get())
+        .bind(user.get())
         .execute(&mut *connection)
         .await?;
     }

@@ -6,7 +6,7 @@ use sqlx::Row;
 use sqlx::mysql::MySqlPool;
 
 use super::super::rows::StateRow;
-use super::super::{Confirmation, RowChanges, StoreError, UserState, Written};
+use super::super::{Basis, RowChanges, StoreError, UserState, Written};
 use crate::domain::UserId;
 
 pub(super) async fn read(pool: &MySqlPool, user: UserId) -> Result<UserState, StoreError> {
@@ -25,7 +25,7 @@ pub(super) async fn read(pool: &MySqlPool, user: UserId) -> Result<UserState, St
     Ok(row.into())
 }
 
-pub(super) async fn confirm(pool: &MySqlPool, confirmation: &Confirmation) -> Result<Written, StoreError> {
+pub(super) async fn confirm(pool: &MySqlPool, basis: &Basis) -> Result<Written, StoreError> {
     // MySQL assigns from left to right: due_at and completed_seq depend on columns as they were.
     let updated = sqlx::query(
         "UPDATE recommendation_state SET confirmations = confirmations + 1, \
@@ -35,13 +35,13 @@ pub(super) async fn confirm(pool: &MySqlPool, confirmation: &Confirmation) -> Re
                 scoring_revision = GREATEST(scoring_revision, ?), verified_at = ? \
          WHERE user_id = ? AND version = ?",
     )
-    .bind(confirmation.serves_seq)
-    .bind(confirmation.serves_seq)
-    .bind(confirmation.catalogue_version)
-    .bind(confirmation.scoring_revision)
-    .bind(confirmation.now)
-    .bind(confirmation.user.get())
-    .bind(confirmation.expected.version)
+    .bind(basis.serves_seq)
+    .bind(basis.serves_seq)
+    .bind(basis.catalogue_version)
+    .bind(basis.scoring_revision)
+    .bind(basis.now)
+    .bind(basis.user.get())
+    .bind(basis.expected.version)
     .execute(pool)
     .await?;
     Ok(match updated.rows_affected() {

@@ -7,29 +7,34 @@ use sqlx::{query, query_as};
 
 use super::super::diff::{Difference, ExistingRow};
 use super::super::rows::RecommendationRow;
-use super::super::{Replacement, StoreError, Written};
+use super::super::{Basis, StoreError, Written};
 use super::time_text;
 use crate::domain::{ListingId, Recommendation, UserId};
 
 /// Compare and bump the version first, then write the difference. The transaction takes the write lock at
 /// once: one that starts by reading could not be upgraded while another writer is active.
-pub(super) async fn replace(pool: &SqlitePool, replacement: &Replacement<'_>) -> Result<Written, StoreError> {
-    let stamp = replacement.now;
+pub(super) async fn replace(
+    pool: &SqlitePool,
+    basis: &Basis,
+    rows: &[Recommendation],
+    digest: &str,
+) -> Result<Written, StoreError> {
+    let stamp = basis.now;
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    if !compare_and_bump(&mut transaction, replacement, stamp).await? {
+    if !compare_and_bump(&mut transaction, basis, rows.len(), digest, stamp).await? {
         transaction.rollback().await?;
         return Ok(Written::Lost);
     }
-    let existing = existing_rows(&mut transaction, replacement.user).await?;
-    let difference = Difference::between(existing, replacement.recommendations);
+    let existing = existing_rows(&mut transaction, basis.user).await?;
+    let difference = Difference::between(existing, rows);
     for id in &difference.delete {
-        delete(&mut transaction, replacement.user, *id).await?;
+        delete(&mut transaction, basis.user, *id).await?;
     }
     for row in difference.insert.iter().chain(&difference.update) {
-        upsert(&mut transaction, replacement.user, row, stamp).await?;
+        upsert(&mut transaction, basis.user, row, stamp).await?;
     }
     if difference.newest(stamp) != Some(stamp) {
-        remember_newest(&mut transaction, replacement.user, difference.newest(stamp)).await?;
+        remember_newest(&mut transaction, basis.user, difference.newest(stamp)).await?;
     }
     transaction.commit().await?;
     Ok(Written::Committed(difference.changes()))
@@ -37,11 +42,13 @@ pub(super) async fn replace(pool: &SqlitePool, replacement: &Replacement<'_>) ->
 
 async fn compare_and_bump(
     connection: &mut SqliteConnection,
-    replacement: &Replacement<'_>,
+    basis: &Basis,
+    saved_count: usize,
+    digest: &str,
     stamp: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     query("INSERT INTO recommendation_state (user_id) VALUES (?) ON CONFLICT (user_id) DO NOTHING")
-        .bind(replacement.user.get())
+        .bind(basis.user.get())
         .execute(&mut *connection)
         .await?;
     let updated = query(
@@ -51,16 +58,16 @@ async fn compare_and_bump(
                 completed_seq = MAX(completed_seq, ?6), calculated_at = ?7, verified_at = ?7 \
          WHERE user_id = ?8 AND version = ?9 AND confirmations = ?10",
     )
-    .bind(replacement.result_digest)
-    .bind(replacement.catalogue_version)
-    .bind(replacement.scoring_revision)
-    .bind(i64::try_from(replacement.recommendations.len()).unwrap_or(i64::MAX))
+    .bind(digest)
+    .bind(basis.catalogue_version)
+    .bind(basis.scoring_revision)
+    .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
     .bind(time_text(stamp))
-    .bind(replacement.serves_seq)
-    .bind(time_text(replacement.now))
-    .bind(replacement.user.get())
-    .bind(replacement.expected.version)
-    .bind(replacement.expected.confirmations)
+    .bind(basis.serves_seq)
+    .bind(time_text(basis.now))
+    .bind(basis.user.get())
+    .bind(basis.expected.version)
+    .bind(basis.expected.confirmations)
     .execute(connection)
     .await?;
     Ok(updated.rows_affected() == 1)

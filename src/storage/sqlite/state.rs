@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::sqlite::SqlitePool;
 
 use super::super::rows::StateRow;
-use super::super::{Confirmation, RowChanges, StoreError, UserState, Written};
+use super::super::{Basis, RowChanges, StoreError, UserState, Written};
 use super::time_text;
 use crate::domain::UserId;
 
@@ -24,7 +24,7 @@ pub(super) async fn read(pool: &SqlitePool, user: UserId) -> Result<UserState, S
     Ok(row.into())
 }
 
-pub(super) async fn confirm(pool: &SqlitePool, confirmation: &Confirmation) -> Result<Written, StoreError> {
+pub(super) async fn confirm(pool: &SqlitePool, basis: &Basis) -> Result<Written, StoreError> {
     let updated = sqlx::query(
         "UPDATE recommendation_state SET confirmations = confirmations + 1, \
                 due_at = CASE WHEN requested_seq <= ?1 THEN NULL ELSE due_at END, \
@@ -33,12 +33,12 @@ pub(super) async fn confirm(pool: &SqlitePool, confirmation: &Confirmation) -> R
                 scoring_revision = MAX(scoring_revision, ?3), verified_at = ?4 \
          WHERE user_id = ?5 AND version = ?6",
     )
-    .bind(confirmation.serves_seq)
-    .bind(confirmation.catalogue_version)
-    .bind(confirmation.scoring_revision)
-    .bind(time_text(confirmation.now))
-    .bind(confirmation.user.get())
-    .bind(confirmation.expected.version)
+    .bind(basis.serves_seq)
+    .bind(basis.catalogue_version)
+    .bind(basis.scoring_revision)
+    .bind(time_text(basis.now))
+    .bind(basis.user.get())
+    .bind(basis.expected.version)
     .execute(pool)
     .await?;
     Ok(match updated.rows_affected() {

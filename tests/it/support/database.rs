@@ -5,7 +5,7 @@ use job_agent::sample;
 use job_agent::storage::{MysqlStore, SqliteStore, Store};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::sqlite::SqlitePool;
-use sqlx::{AssertSqlSafe, Executor, Row};
+use sqlx::{AssertSqlSafe, Executor, MySql, Row, Transaction};
 use tempfile::TempDir;
 
 use super::server_variable;
@@ -87,12 +87,12 @@ impl TestDatabase {
         MysqlStore::new(self.url.parse().unwrap(), 10)
     }
 
-    /// The pool of a server, to hold locks with.
-    pub fn server_pool(&self) -> &MySqlPool {
-        match &self.pool {
-            Pool::Mysql(pool) => pool,
-            Pool::Sqlite(_) => panic!("not a server"),
-        }
+    /// Locks all users' state rows until the transaction ends: runs go on up to their write and wait there.
+    pub async fn hold_states(&self) -> Transaction<'static, MySql> {
+        let Pool::Mysql(pool) = &self.pool else { panic!("only a server locks rows") };
+        let mut holder = pool.begin().await.unwrap();
+        sqlx::query("SELECT * FROM recommendation_state FOR UPDATE").fetch_all(&mut *holder).await.unwrap();
+        holder
     }
 
     /// Executes one statement.
