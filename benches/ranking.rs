@@ -30,7 +30,8 @@ const USERS: usize = 500;
 fn ranking(criterion: &mut Criterion) {
     for size in SIZES {
         let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-        if wanted.is_some_and(|filter| !format!("{size}/").contains(&filter)) {
+        let name = format!("{size}/");
+        if wanted.is_some_and(|filter| !name.contains(&filter) && !filter.starts_with(&name)) {
             continue;
         }
         let catalogue = ours(criterion, size);
