@@ -9,8 +9,8 @@ use crate::domain::{JobListing, ListingId};
 /// `updated_at` is set when a statement runs and visible when its transaction commits: changes are looked
 /// for this far back.
 const OVERLAP: TimeDelta = TimeDelta::minutes(10);
-/// Columns that keep whole seconds show one `updated_at` for several changes. What was as new as this when
-/// it was read may have changed again.
+/// Columns that keep whole seconds show one `updated_at` for several changes. What had been changed so
+/// shortly before it was read may have changed again.
 const UNSETTLED: TimeDelta = TimeDelta::seconds(2);
 
 /// The identity of the listings behind a catalogue: a hash for each of them.
@@ -22,6 +22,8 @@ pub struct CatalogueContents {
     /// The sum of all hashes: it depends on the contents alone, not on the way they came about.
     sum: u64,
     newest_update: Option<DateTime<Utc>>,
+    /// The database's clock when the contents were read last.
+    read_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,9 +51,15 @@ pub(super) struct Delta {
     sum: u64,
     len: usize,
     newest_update: Option<DateTime<Utc>>,
+    read_at: Option<DateTime<Utc>>,
 }
 
 impl CatalogueContents {
+    /// Empty contents, to be filled by a full read that starts now.
+    pub(super) fn start(&mut self, now: DateTime<Utc>) {
+        *self = Self { read_at: Some(now), ..Self::default() };
+    }
+
     /// Adds a listing of a full read.
     pub(super) fn insert(&mut self, listing: &JobListing, updated_at: Option<DateTime<Utc>>) {
         let hash = hash(listing);
@@ -70,13 +78,14 @@ impl CatalogueContents {
 
     /// Whether a listing with this `updated_at` may differ from what is known of it.
     pub(super) fn may_have_changed(&self, id: ListingId, updated_at: DateTime<Utc>) -> bool {
-        let settled = self.newest_update.is_some_and(|newest| updated_at < newest - UNSETTLED);
+        let settled = self.read_at.is_some_and(|read_at| updated_at < read_at - UNSETTLED);
         !settled || self.listings.get(&id).is_none_or(|known| known.updated_at != Some(updated_at))
     }
 
-    /// A delta without changes.
-    pub(super) fn delta(&self) -> Delta {
+    /// A delta without changes yet, read at `now`.
+    pub(super) fn delta(&self, now: Option<DateTime<Utc>>) -> Delta {
         Delta {
+            read_at: now,
             sum: self.sum,
             len: self.listings.len(),
             newest_update: self.newest_update,
@@ -122,6 +131,7 @@ impl CatalogueContents {
         self.listings.extend(delta.read);
         self.sum = delta.sum;
         self.newest_update = delta.newest_update;
+        self.read_at = delta.read_at;
         self.version = Some(version);
         CatalogueChanges { version, changed: delta.changed, deleted: delta.deleted }
     }
@@ -183,6 +193,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_what_was_changed_shortly_before_it_was_read_is_read_again() {
+        let read_at = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+        let (old, fresh) = (read_at - TimeDelta::days(1), read_at - TimeDelta::seconds(1));
+        let mut contents = CatalogueContents::default();
+        contents.start(read_at);
+        contents.insert(&listing(1, 1), Some(old));
+        contents.insert(&listing(2, 1), Some(fresh));
+        assert!(!contents.may_have_changed(ListingId(1), old));
+        assert!(contents.may_have_changed(ListingId(1), fresh), "a new time");
+        assert!(contents.may_have_changed(ListingId(2), fresh), "perhaps again in the same second");
+        assert!(contents.may_have_changed(ListingId(3), old), "not known");
+    }
+
     proptest! {
         /// Whichever way an instance came to its contents, it calls them by the same name.
         #[test]
@@ -193,15 +217,15 @@ mod tests {
             let (mut contents, mut full) = (CatalogueContents::default(), CatalogueContents::default());
             old.iter().for_each(|(&id, &title)| contents.insert(&listing(id, title), None));
             new.iter().for_each(|(&id, &title)| full.insert(&listing(id, title), None));
-            let mut delta = contents.delta();
+            let mut delta = contents.delta(None);
             new.iter().for_each(|(&id, &title)| contents.compare(&mut delta, listing(id, title), None));
             contents.delete_missing(&mut delta, &new.keys().map(|&id| ListingId(id)).collect());
             prop_assert_eq!(delta.len(), new.len());
-            prop_assert_eq!(delta.fingerprint(), full.delta().fingerprint());
+            prop_assert_eq!(delta.fingerprint(), full.delta(None).fingerprint());
             prop_assert_eq!(delta.is_empty(), old == new);
             let changes = contents.apply(delta, 1);
             prop_assert!(changes.changed.iter().all(|row| old.get(&row.id.0) != new.get(&row.id.0)));
-            prop_assert_eq!(contents.delta().fingerprint(), full.delta().fingerprint());
+            prop_assert_eq!(contents.delta(None).fingerprint(), full.delta(None).fingerprint());
         }
     }
 }

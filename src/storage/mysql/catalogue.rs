@@ -29,6 +29,8 @@ pub(super) async fn read_all(
     sink: &mut (dyn FnMut(JobListing) + Send),
 ) -> Result<(), StoreError> {
     let mut connection = pool.acquire().await?;
+    let (now,): (DateTime<Utc>,) = query_as("SELECT UTC_TIMESTAMP(6)").fetch_one(&mut *connection).await?;
+    contents.start(now);
     let mut rows = query_as::<_, ListingRow>(
         "SELECT id, title, company, description, experience, tech_stack, \
                 CAST(required_skills AS CHAR) AS required_skills, CAST(crawled_at AS CHAR) AS crawled_at, \
@@ -73,7 +75,7 @@ async fn read_delta(pool: &MySqlPool, contents: &CatalogueContents) -> Result<Op
     let (now, count): (DateTime<Utc>, i64) =
         query_as("SELECT UTC_TIMESTAMP(6), COUNT(*) FROM job_listings").fetch_one(&mut *snapshot).await?;
     let since = contents.changed_since(now).unwrap_or(DateTime::UNIX_EPOCH);
-    let mut delta = contents.delta();
+    let mut delta = contents.delta(Some(now));
     for ids in candidates(&mut snapshot, contents, since).await?.chunks(ROWS_PER_READ) {
         compare(&mut snapshot, contents, &mut delta, ids).await?;
     }

@@ -58,7 +58,7 @@ pub(super) async fn read_changes(
     .fetch_all(&mut *snapshot)
     .await?;
     snapshot.rollback().await?;
-    let mut delta = contents.delta();
+    let mut delta = contents.delta(None);
     for (listing, updated_at) in changed.into_iter().map(ListingRow::into_listing) {
         contents.compare(&mut delta, listing, updated_at);
     }
