@@ -13,6 +13,14 @@ const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 /// shortly before it was read may have changed again.
 const UNSETTLED: TimeDelta = TimeDelta::seconds(2);
 
+/// Ids per block: counting a table block by block tells where listings are missing, without reading all ids.
+pub(super) const BLOCK: i64 = 4096;
+
+/// The number of the block of an id, as SQL's `id DIV 4096` gives it.
+fn block_of(id: ListingId) -> i64 {
+    id.0 / BLOCK
+}
+
 /// The identity of the listings behind a catalogue: a hash for each of them.
 #[derive(Debug, Default)]
 pub struct CatalogueContents {
@@ -106,9 +114,27 @@ impl CatalogueContents {
         }
     }
 
-    /// Completes the delta with what is no longer among the ids of all listings.
-    pub(super) fn delete_missing(&self, delta: &mut Delta, ids: &FxHashSet<ListingId>) {
-        self.delete(delta, self.listings.keys().filter(|id| !ids.contains(id)).copied());
+    /// Blocks of ids in which the contents, with what has come in, hold another number of listings than the
+    /// table.
+    pub(super) fn blocks_that_differ(&self, delta: &Delta, in_table: &FxHashMap<i64, i64>) -> FxHashSet<i64> {
+        let mut held = FxHashMap::<i64, i64>::default();
+        let new = delta.changed.iter().map(|listing| &listing.id);
+        for id in self.listings.keys().chain(new.filter(|id| !self.listings.contains_key(id))) {
+            *held.entry(block_of(*id)).or_default() += 1;
+        }
+        held.retain(|block, count| in_table.get(block) != Some(count));
+        held.into_keys().collect()
+    }
+
+    /// Completes the delta with what these blocks of ids held and no longer do; `ids` is what they hold now.
+    pub(super) fn delete_missing(
+        &self,
+        delta: &mut Delta,
+        blocks: &FxHashSet<i64>,
+        ids: &FxHashSet<ListingId>,
+    ) {
+        let in_blocks = self.listings.keys().filter(|id| blocks.contains(&block_of(**id)));
+        self.delete(delta, in_blocks.filter(|id| !ids.contains(id)).copied());
     }
 
     /// Completes the delta with these deleted listings, as far as they are part of the contents.
@@ -219,7 +245,11 @@ mod tests {
             new.iter().for_each(|(&id, &title)| full.insert(&listing(id, title), None));
             let mut delta = contents.delta(None);
             new.iter().for_each(|(&id, &title)| contents.compare(&mut delta, listing(id, title), None));
-            contents.delete_missing(&mut delta, &new.keys().map(|&id| ListingId(id)).collect());
+            let ids: FxHashSet<_> = new.keys().map(|&id| ListingId(id)).collect();
+            let counts = FxHashMap::from_iter([(0, new.len() as i64)]);
+            let blocks = contents.blocks_that_differ(&delta, &counts);
+            prop_assert_eq!(blocks.is_empty(), old.keys().all(|id| new.contains_key(id)));
+            contents.delete_missing(&mut delta, &blocks, &ids);
             prop_assert_eq!(delta.len(), new.len());
             prop_assert_eq!(delta.fingerprint(), full.delta(None).fingerprint());
             prop_assert_eq!(delta.is_empty(), old == new);

@@ -7,7 +7,7 @@
 
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use sqlx::mysql::{MySqlConnection, MySqlPool};
 use sqlx::types::Json;
 use sqlx::{Connection, FromRow, query, query_as};
@@ -15,7 +15,7 @@ use sqlx::{Connection, FromRow, query, query_as};
 use tokio::task::coop::consume_budget;
 
 use super::super::StoreError;
-use super::super::contents::{CatalogueChanges, CatalogueContents, Delta};
+use super::super::contents::{BLOCK, CatalogueChanges, CatalogueContents, Delta};
 use super::super::rows::ListingRow;
 use crate::domain::{JobListing, ListingId};
 
@@ -81,7 +81,9 @@ async fn read_delta(pool: &MySqlPool, contents: &CatalogueContents) -> Result<Op
     }
     let complete = |delta: &Delta| i64::try_from(delta.len()).ok() == Some(count);
     if !complete(&delta) {
-        contents.delete_missing(&mut delta, &all_ids(&mut snapshot).await?);
+        let blocks = contents.blocks_that_differ(&delta, &count_by_block(&mut snapshot).await?);
+        let ids = ids_in(&mut snapshot, &blocks).await?;
+        contents.delete_missing(&mut delta, &blocks, &ids);
     }
     snapshot.rollback().await?;
     Ok(complete(&delta).then_some(delta))
@@ -128,12 +130,28 @@ async fn compare(
     Ok(())
 }
 
-async fn all_ids(snapshot: &mut MySqlConnection) -> Result<FxHashSet<ListingId>, StoreError> {
+/// How many listings each block of ids holds.
+async fn count_by_block(snapshot: &mut MySqlConnection) -> Result<FxHashMap<i64, i64>, StoreError> {
+    let counts: Vec<(i64, i64)> =
+        query_as("SELECT id DIV ? AS block, COUNT(*) FROM job_listings GROUP BY block")
+            .bind(BLOCK)
+            .fetch_all(snapshot)
+            .await?;
+    Ok(counts.into_iter().collect())
+}
+
+async fn ids_in(
+    snapshot: &mut MySqlConnection,
+    blocks: &FxHashSet<i64>,
+) -> Result<FxHashSet<ListingId>, StoreError> {
     let mut ids = FxHashSet::default();
-    let mut rows = query_as::<_, (i64,)>("SELECT id FROM job_listings").fetch(snapshot);
-    while let Some((id,)) = rows.try_next().await? {
-        consume_budget().await;
-        ids.insert(ListingId(id));
+    for block in blocks {
+        let rows: Vec<(i64,)> = query_as("SELECT id FROM job_listings WHERE id >= ? AND id < ?")
+            .bind(block * BLOCK)
+            .bind((block + 1) * BLOCK)
+            .fetch_all(&mut *snapshot)
+            .await?;
+        ids.extend(rows.into_iter().map(|(id,)| ListingId(id)));
     }
     Ok(ids)
 }
