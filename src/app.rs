@@ -7,22 +7,26 @@ use axum::Router;
 use axum::http::HeaderValue;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::batch::Batches;
 use crate::calculator::{Calculator, CalculatorConfig};
 use crate::catalogue::CurrentCatalogue;
 use crate::config::{Config, DatabaseConfig};
 use crate::http::{self, ApiState};
-use crate::lock::{RedisLockConfig, RedisUserLock, UserLocks};
-use crate::queue::Queue;
+use crate::instance::Instance;
+use crate::lock::{RELEASED_CHANNEL, RedisLockConfig, RedisUserLock, UserLocks};
+use crate::queue::{DUE_CHANNEL, Queue, QueueConfig, Wakeups};
 use crate::ranking::{Vocabulary, VocabularyError};
+use crate::redis_link::RedisLink;
 use crate::sample::{self, SampleError};
+use crate::schedule::Scheduler;
 use crate::storage::{MysqlStore, SqliteStore, Store, StoreError};
 
-/// How long the shutdown waits for runs and requests that have begun.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the shutdown takes to hand over what it could not finish.
+const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why the service cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -50,9 +54,13 @@ pub struct App {
     pub store: Arc<dyn Store>,
     pub calculator: Calculator,
     pub catalogue: Arc<CurrentCatalogue>,
+    pub batches: Batches,
+    pub scheduler: Scheduler,
+    wakeups: Arc<Wakeups>,
     queue: Queue,
     locks: UserLocks,
     catalogue_refresh: Duration,
+    drain_timeout: Duration,
     cors_origins: Vec<HeaderValue>,
     /// Runs and requests that have begun.
     tasks: TaskTracker,
@@ -63,7 +71,8 @@ impl App {
     pub async fn build(config: &Config) -> Result<Self, AppError> {
         let store = open_store(config).await?;
         let redis = connect_redis(config).await?;
-        let locks = UserLocks::new(redis, config.lock_wait);
+        let lock = redis.clone().map(|link| redis_lock(config, link));
+        let locks = UserLocks::new(lock, config.lock_wait);
         let vocabulary = vocabulary(config)?;
         let catalogue = CurrentCatalogue::load(store.clone(), vocabulary, config.catalogue_reload).await?;
         let catalogue = Arc::new(catalogue);
@@ -71,17 +80,29 @@ impl App {
         let limits = CalculatorConfig {
             run_timeout: config.run_timeout,
             max_recommendations: config.max_recommendations,
+            max_runs: config.max_runs,
         };
         let calculator =
             Calculator::new(store.clone(), locks.clone(), catalogue.clone(), limits, tasks.clone());
-        let queue = Queue::new(store.clone(), calculator.clone(), catalogue.clone());
+        let wakeups = Arc::new(Wakeups::new(redis, tasks.clone()));
+        let work = QueueConfig {
+            workers: config.queue_workers,
+            lease: config.queue_lease,
+            max_attempts: config.queue_max_attempts,
+            instance: Instance::new(&config.instance),
+        };
+        let queue = Queue::new(store.clone(), calculator.clone(), catalogue.clone(), wakeups.clone(), work);
         Ok(Self {
+            batches: Batches::new(store.clone(), wakeups.clone()),
+            scheduler: Scheduler::new(store.clone(), wakeups.clone(), config.scheduler.clone()),
             store,
             calculator,
             catalogue,
+            wakeups,
             queue,
             locks,
             catalogue_refresh: config.catalogue_refresh,
+            drain_timeout: config.drain_timeout,
             cors_origins: config.cors_allowed_origins.clone(),
             tasks,
         })
@@ -91,7 +112,9 @@ impl App {
     pub fn router(&self) -> Router {
         let state = ApiState {
             calculator: self.calculator.clone(),
-            queue: self.queue.clone(),
+            wakeups: self.wakeups.clone(),
+            batches: self.batches.clone(),
+            scheduler: self.scheduler.clone(),
             store: self.store.clone(),
             tasks: self.tasks.clone(),
         };
@@ -103,17 +126,24 @@ impl App {
         &self.tasks
     }
 
-    /// Serves HTTP and background triggers until `stop`, then finishes what has begun, for a bounded time.
+    /// Serves HTTP, due users and schedules until `stop`, then finishes what has begun, for a bounded time,
+    /// and hands the rest over to other instances.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), AppError> {
-        let (queue, catalogue, interval) =
-            (self.queue.clone(), self.catalogue.clone(), self.catalogue_refresh);
-        let (router, requested) = (self.router(), stop.clone().cancelled_owned());
-        let (work, fresh) = (stop.clone(), stop.clone());
         let mut parts = JoinSet::new();
-        parts.spawn(async move { queue.work(work).await });
-        parts.spawn(async move { catalogue.keep_fresh(interval, fresh).await });
+        let (queue, token) = (self.queue.clone(), stop.clone());
+        parts.spawn(async move { queue.work(token).await });
+        let (wakeups, token) = (self.wakeups.clone(), stop.clone());
+        parts.spawn(async move { wakeups.listen(token).await });
+        let (batches, token) = (self.batches.clone(), stop.clone());
+        parts.spawn(async move { batches.keep(token).await });
+        let (scheduler, token) = (self.scheduler.clone(), stop.clone());
+        parts.spawn(async move { scheduler.run(token).await });
+        let (catalogue, token) = (self.catalogue.clone(), stop.clone());
+        let interval = self.catalogue_refresh;
+        parts.spawn(async move { catalogue.keep_fresh(interval, token).await });
+        let (router, token) = (self.router(), stop.clone().cancelled_owned());
         parts.spawn(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(requested).await {
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(token).await {
                 tracing::error!(%error, "the listener failed");
             }
         });
@@ -125,12 +155,16 @@ impl App {
         // Parts end when they are told to; one that ended untold has failed, and the process with it.
         let told = stop.is_cancelled();
         stop.cancel();
+        let (queue, drain_timeout) = (self.queue.clone(), self.drain_timeout);
         let drain = async {
             while parts.join_next().await.is_some() {}
             self.close().await;
         };
-        if tokio::time::timeout(DRAIN_TIMEOUT, drain).await.is_err() {
-            tracing::warn!("not everything was finished within {DRAIN_TIMEOUT:?}");
+        if timeout(drain_timeout, drain).await.is_err() {
+            tracing::warn!("not everything was finished within {drain_timeout:?}: handing it over");
+            if timeout(HAND_OVER_TIMEOUT, queue.give_back_all()).await.is_err() {
+                tracing::warn!("leases could not be ended: they expire");
+            }
         }
         if told { Ok(()) } else { Err(AppError::TaskEnded) }
     }
@@ -168,17 +202,19 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, AppError> {
 }
 
 /// The configured Redis, if any, reachable or not.
-pub async fn connect_redis(config: &Config) -> Result<Option<RedisUserLock>, AppError> {
+pub async fn connect_redis(config: &Config) -> Result<Option<RedisLink>, AppError> {
     let Some(info) = &config.redis else {
         tracing::info!("no Redis configured: locks hold within this process only");
         return Ok(None);
     };
-    let lock = RedisLockConfig {
-        client: redis::Client::open(info.clone())?,
-        ttl: config.lock_ttl,
-        instance: config.instance.clone(),
-    };
-    Ok(Some(RedisUserLock::connect(lock).await?))
+    let client = redis::Client::open(info.clone())?;
+    Ok(Some(RedisLink::connect(client, &[RELEASED_CHANNEL, DUE_CHANNEL]).await?))
+}
+
+/// Locks on the configured Redis.
+pub fn redis_lock(config: &Config, link: RedisLink) -> RedisUserLock {
+    let settings = RedisLockConfig { ttl: config.lock_ttl, instance: Instance::new(&config.instance) };
+    RedisUserLock::new(link, settings)
 }
 
 /// The configured vocabulary, else the built-in one.

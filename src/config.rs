@@ -9,8 +9,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
+use chrono::TimeDelta;
 use redis::{ConnectionInfo, IntoConnectionInfo};
 use sqlx::mysql::MySqlConnectOptions;
+
+use crate::schedule::{Schedule, SchedulerConfig, time_zone};
 
 /// All settings of the service.
 #[derive(Clone)]
@@ -24,6 +27,15 @@ pub struct Config {
     pub lock_wait: Duration,
     pub run_timeout: Duration,
     pub max_recommendations: usize,
+    /// Runs that requests may have in flight.
+    pub max_runs: usize,
+    /// Background runs at the same time: so many in real time, and so many of a batch.
+    pub queue_workers: usize,
+    pub queue_lease: Duration,
+    pub queue_max_attempts: u32,
+    pub scheduler: SchedulerConfig,
+    /// How long a stop waits for what has begun.
+    pub drain_timeout: Duration,
     pub catalogue_refresh: Duration,
     /// How often all listings are read again, for changes that no `updated_at` gives away.
     pub catalogue_reload: Duration,
@@ -83,6 +95,12 @@ impl Config {
             lock_wait: env.seconds("LOCK_WAIT_SECS", 10, 0, 60)?,
             run_timeout: env.seconds("RUN_TIMEOUT_SECS", 60, 1, 3_600)?,
             max_recommendations: env.integer("MAX_RECOMMENDATIONS", 50, 1, 100)? as usize,
+            max_runs: env.integer("MAX_RUNS", 256, 1, 100_000)? as usize,
+            queue_workers: env.integer("QUEUE_WORKERS", 2, 0, 100)? as usize,
+            queue_lease: env.seconds("QUEUE_LEASE_SECS", 90, 1, 1_800)?,
+            queue_max_attempts: env.integer("QUEUE_MAX_ATTEMPTS", 5, 1, 100)? as u32,
+            scheduler: scheduler(&env)?,
+            drain_timeout: env.seconds("DRAIN_TIMEOUT_SECS", 30, 0, 3_600)?,
             catalogue_refresh: env.seconds("CATALOGUE_REFRESH_SECS", 60, 1, 86_400)?,
             catalogue_reload: env.seconds("CATALOGUE_RELOAD_SECS", 21_600, 60, 604_800)?,
             database_start_timeout: env.seconds("DATABASE_START_TIMEOUT_SECS", 60, 0, 3_600)?,
@@ -100,6 +118,13 @@ impl Config {
             let value = config.lock_ttl.as_secs().to_string();
             let allowed = format!("more than RUN_TIMEOUT_SECS ({})", config.run_timeout.as_secs());
             return Err(refused("LOCK_TTL_SECS", &value, &allowed));
+        }
+        let longest_run = config.run_timeout + config.lock_wait;
+        if config.queue_lease <= longest_run {
+            let value = config.queue_lease.as_secs().to_string();
+            let allowed =
+                format!("more than RUN_TIMEOUT_SECS and LOCK_WAIT_SECS together ({})", longest_run.as_secs());
+            return Err(refused("QUEUE_LEASE_SECS", &value, &allowed));
         }
         Ok(config)
     }
@@ -123,6 +148,9 @@ impl fmt::Debug for Config {
             .field("lock_wait", &self.lock_wait)
             .field("run_timeout", &self.run_timeout)
             .field("max_recommendations", &self.max_recommendations)
+            .field("queue_workers", &self.queue_workers)
+            .field("queue_lease", &self.queue_lease)
+            .field("scheduler", &self.scheduler.enabled)
             .field("catalogue_refresh", &self.catalogue_refresh)
             .field("vocabulary_file", &self.vocabulary_file)
             .field("instance", &self.instance)
@@ -235,6 +263,24 @@ fn redis(env: &Env<'_>) -> Result<Option<ConnectionInfo>, ConfigError> {
     Ok(Some(info.set_redis_settings(settings)))
 }
 
+fn scheduler(env: &Env<'_>) -> Result<SchedulerConfig, ConfigError> {
+    let zone = env.get("SCHEDULER_TIME_ZONE").unwrap_or_else(|| "Asia/Seoul".to_owned());
+    let zone = time_zone(&zone)
+        .ok_or_else(|| refused("SCHEDULER_TIME_ZONE", &zone, "a time zone such as Asia/Seoul or UTC"))?;
+    let schedule = |variable, default: &str| {
+        let expression = env.get(variable).unwrap_or_else(|| default.to_owned());
+        Schedule::new(&expression, zone)
+            .map_err(|_| refused(variable, &expression, "minute, hour, day of month, month and day of week"))
+    };
+    let retention = env.integer("RETENTION_DAYS", 10, 0, 36_500)?;
+    Ok(SchedulerConfig {
+        enabled: env.parse("SCHEDULER_ENABLED", "true", "true or false")?,
+        batch: schedule("BATCH_CRON", "0 3 * * *")?,
+        clean_up: schedule("CLEAN_UP_CRON", "0 4 * * *")?,
+        retention: (retention > 0).then(|| TimeDelta::days(retention as i64)),
+    })
+}
+
 fn origins(env: &Env<'_>) -> Result<Vec<HeaderValue>, ConfigError> {
     let default = "http://localhost:3000,http://localhost:5173";
     let value = env.get("CORS_ALLOWED_ORIGINS").unwrap_or_else(|| default.to_owned());
@@ -300,6 +346,9 @@ mod tests {
         assert!(error(&[("RUST_LOG", "a=b=c")]).contains("RUST_LOG"));
         assert!(error(&[("CORS_ALLOWED_ORIGINS", "example.com")]).contains("CORS_ALLOWED_ORIGINS"));
         assert!(error(&[("LOCK_TTL_SECS", "60")]).contains("more than RUN_TIMEOUT_SECS (60)"));
+        assert!(error(&[("QUEUE_LEASE_SECS", "70")]).contains("together (70)"));
+        assert!(error(&[("BATCH_CRON", "at night")]).contains("BATCH_CRON=\"at night\""));
+        assert!(error(&[("SCHEDULER_TIME_ZONE", "Seoul")]).contains("Asia/Seoul"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 /// A run that others may join; `None` if it panicked.
@@ -17,6 +18,8 @@ type Waiting<K, T> = Arc<Mutex<HashMap<K, Run<T>>>>;
 pub(super) struct Joining<K, T> {
     waiting: Waiting<K, T>,
     tasks: TaskTracker,
+    /// Runs that requests may still begin.
+    room: Arc<Semaphore>,
 }
 
 /// Held by a run for as long as it may be joined.
@@ -25,18 +28,37 @@ pub(super) struct Joinable<K: Eq + Hash, T> {
     waiting: Waiting<K, T>,
 }
 
+/// Who asks for a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// One of any number of requests: a new run needs room.
+    Request,
+    /// One of a fixed number of workers.
+    Worker,
+}
+
+/// Why there is no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoResult {
+    /// As many runs as may be are in flight.
+    Full,
+    /// The run panicked.
+    Panicked,
+}
+
 impl<K, T> Joining<K, T>
 where
     K: Clone + Eq + Hash + Send + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    pub(super) fn new(tasks: TaskTracker) -> Self {
-        Self { waiting: Waiting::default(), tasks }
+    /// At most `max_runs` runs that requests have begun are in flight at the same time.
+    pub(super) fn new(tasks: TaskTracker, max_runs: usize) -> Self {
+        Self { waiting: Waiting::default(), tasks, room: Arc::new(Semaphore::new(max_runs)) }
     }
 
     /// The result of a run that starts after this call: one that is waiting to start, or a new one. A run
     /// has its own task: it goes on when those who asked for it have gone.
-    pub(super) async fn join<F, R>(&self, key: K, run: F) -> Option<T>
+    pub(super) async fn join<F, R>(&self, key: K, caller: Caller, run: F) -> Result<T, NoResult>
     where
         F: FnOnce(Joinable<K, T>) -> R + Send + 'static,
         R: Future<Output = T> + Send,
@@ -47,16 +69,25 @@ where
             match waiting.get(&key) {
                 Some(shared) => shared.clone(),
                 None => {
+                    let room = match caller {
+                        Caller::Worker => None,
+                        Caller::Request => {
+                            Some(self.room.clone().try_acquire_owned().map_err(|_| NoResult::Full)?)
+                        }
+                    };
                     let joinable = Joinable { key: Some(key.clone()), waiting: self.waiting.clone() };
                     // `run` is called by the task: it may drop what it is given, which takes the mutex.
-                    let task = self.tasks.spawn(async move { run(joinable).await });
-                    let shared = task.map(Result::ok).boxed().shared();
+                    let task = self.tasks.spawn(async move {
+                        let _room = room;
+                        run(joinable).await
+                    });
+                    let shared = task.map(|result| result.ok()).boxed().shared();
                     waiting.insert(key, shared.clone());
                     shared
                 }
             }
         };
-        shared.await
+        shared.await.ok_or(NoResult::Panicked)
     }
 }
 
@@ -81,8 +112,6 @@ fn lock<K, T>(waiting: &Waiting<K, T>) -> MutexGuard<'_, HashMap<K, Run<T>>> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use tokio::sync::Semaphore;
-
     use super::*;
 
     /// Runs that may start when `start` has permits and end when `end` has.
@@ -96,17 +125,17 @@ mod tests {
     impl Runs {
         fn new() -> Self {
             Self {
-                joining: Joining::new(TaskTracker::new()),
+                joining: Joining::new(TaskTracker::new(), 2),
                 start: Arc::new(Semaphore::new(0)),
                 end: Arc::new(Semaphore::new(0)),
                 started: Arc::default(),
             }
         }
 
-        async fn request(&self) -> Option<usize> {
+        async fn request(&self) -> Result<usize, NoResult> {
             let (start, end, started) = (self.start.clone(), self.end.clone(), self.started.clone());
             self.joining
-                .join(1, |joinable| async move {
+                .join(1, Caller::Request, |joinable| async move {
                     start.acquire().await.expect("open").forget();
                     joinable.close();
                     let number = started.fetch_add(1, Ordering::SeqCst) + 1;
@@ -137,9 +166,9 @@ mod tests {
         runs.start.add_permits(1);
         runs.end.add_permits(2);
         for request in early {
-            assert_eq!(request.await.unwrap(), Some(1));
+            assert_eq!(request.await.unwrap(), Ok(1));
         }
-        assert_eq!(late.await.unwrap(), Some(2));
+        assert_eq!(late.await.unwrap(), Ok(2));
         assert!(lock(&runs.joining.waiting).is_empty());
     }
 
@@ -156,9 +185,33 @@ mod tests {
 
     #[tokio::test]
     async fn a_panicking_run_leaves_nothing_behind() {
-        let joining: Joining<u8, ()> = Joining::new(TaskTracker::new());
-        let result = joining.join(1, |_joinable| async { panic!("a bug") }).await;
-        assert_eq!(result, None);
+        let joining: Joining<u8, ()> = Joining::new(TaskTracker::new(), 2);
+        let result = joining.join(1, Caller::Request, |_joinable| async { panic!("a bug") }).await;
+        assert_eq!(result, Err(NoResult::Panicked));
         assert!(lock(&joining.waiting).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_full_house_refuses_requests_but_not_those_who_join_and_not_workers() {
+        let joining: Joining<u8, u8> = Joining::new(TaskTracker::new(), 1);
+        let end = Arc::new(Semaphore::new(0));
+        let run = |key| {
+            let end = end.clone();
+            move |_joinable: Joinable<u8, u8>| async move {
+                // Joinable until the end.
+                end.acquire().await.expect("open").forget();
+                key
+            }
+        };
+        let mut first = std::pin::pin!(joining.join(1, Caller::Request, run(1)));
+        assert!(futures::poll!(&mut first).is_pending());
+        assert_eq!(joining.join(2, Caller::Request, run(2)).await, Err(NoResult::Full));
+        let mut joined = std::pin::pin!(joining.join(1, Caller::Request, run(1)));
+        assert!(futures::poll!(&mut joined).is_pending());
+        end.add_permits(2);
+        assert_eq!(joining.join(3, Caller::Worker, run(3)).await, Ok(3));
+        assert_eq!((first.await, joined.await), (Ok(1), Ok(1)));
+        end.add_permits(1);
+        assert_eq!(joining.join(2, Caller::Request, run(2)).await, Ok(2), "there is room again");
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 
 use self::decision::{Action, AfterWrite, BeforeInputs};
-use self::joining::{Joinable, Joining};
+use self::joining::{Caller, Joinable, Joining, NoResult};
 use crate::catalogue::CurrentCatalogue;
 use crate::domain::{CareerProfile, Recommendation, UserId};
 use crate::lock::{Busy, UserGuard, UserLocks};
@@ -29,6 +29,8 @@ pub struct CalculatorConfig {
     pub run_timeout: Duration,
     /// Rows kept per user.
     pub max_recommendations: usize,
+    /// Runs that requests may have in flight; workers are not counted.
+    pub max_runs: usize,
 }
 
 /// Recalculates users' lists.
@@ -70,6 +72,20 @@ pub enum CalculationError {
     TimedOut(Duration),
     #[error("the run panicked")]
     Panicked,
+    #[error("too many runs are in flight")]
+    Overloaded,
+}
+
+impl CalculationError {
+    /// A stable code, the same as in answers to requests.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Store(StoreError::Unavailable(_) | StoreError::Conflict(_)) => "unavailable",
+            Self::TimedOut(_) => "calculation_timed_out",
+            Self::Overloaded => "overloaded",
+            Self::Store(_) | Self::Panicked => "internal_error",
+        }
+    }
 }
 
 /// Shared by all who joined the run.
@@ -84,17 +100,30 @@ impl Calculator {
         config: CalculatorConfig,
         tasks: TaskTracker,
     ) -> Self {
-        let parts = Arc::new(Parts { store, locks, catalogue, config });
-        Self { parts, joining: Arc::new(Joining::new(tasks)) }
+        let joining = Arc::new(Joining::new(tasks, config.max_runs));
+        Self { parts: Arc::new(Parts { store, locks, catalogue, config }), joining }
     }
 
     /// Makes the user's stored list right. Shares a run of this process that has not started yet.
     /// `force` writes even if nothing has changed.
     pub async fn calculate(&self, user: UserId, force: bool) -> RunResult {
+        self.join(user, force, Caller::Request).await
+    }
+
+    /// The same for a worker of the queue, whose number is bounded already.
+    pub async fn calculate_for_worker(&self, user: UserId) -> RunResult {
+        self.join(user, false, Caller::Worker).await
+    }
+
+    async fn join(&self, user: UserId, force: bool, caller: Caller) -> RunResult {
         let parts = self.parts.clone();
         let run = move |joinable| async move { parts.run(user, force, joinable).await.map_err(Arc::new) };
-        let result = self.joining.join((user, force), run).await;
-        result.unwrap_or_else(|| Err(Arc::new(CalculationError::Panicked)))
+        self.joining.join((user, force), caller, run).await.unwrap_or_else(|none| {
+            Err(Arc::new(match none {
+                NoResult::Full => CalculationError::Overloaded,
+                NoResult::Panicked => CalculationError::Panicked,
+            }))
+        })
     }
 
     /// Records a durable trigger for a worker to serve, unless there is nothing to calculate from: then

@@ -1,7 +1,9 @@
 //! The command line.
 
+mod batch;
 mod evaluate;
 mod import;
+mod status;
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,12 +14,15 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::TaskTracker;
 
 use crate::app::{self, App};
 use crate::calculator::Outcome;
 use crate::config::{Config, DatabaseConfig};
 use crate::domain::UserId;
 use crate::lifecycle;
+use crate::queue::Wakeups;
+use crate::storage::Lane;
 
 type Result<T = ExitCode> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -54,6 +59,13 @@ enum Command {
     /// Rank listings for graded queries as in production, write the run to standard output, best first,
     /// and, given grades, nDCG@10, MRR and P@5 to standard error. Needs no database
     Evaluate(evaluate::Arguments),
+    /// Mark users due, for the running instances to serve: active users, as the nightly batch does, unless
+    /// told otherwise. Joins the batch that is running, if any
+    Batch(batch::Arguments),
+    /// Show the queue and the last batch, or how current one user's list is
+    Status { user_id: Option<UserId> },
+    /// Mark a user due who is parked, or waits for another attempt
+    Retry { user_id: UserId },
     /// Show who holds a user's lock in Redis and remove it
     Unlock { user_id: UserId },
     /// Ask the service at HOST:PORT whether it is healthy (for containers)
@@ -72,6 +84,9 @@ impl Cli {
             Command::Recalculate { user_id, force } => recalculate(&config, user_id, force).await,
             Command::Import { file, site_name } => import::import(&config, &file, site_name.as_deref()).await,
             Command::Evaluate(arguments) => evaluate::evaluate(&config, &arguments),
+            Command::Batch(arguments) => batch::batch(&config, &arguments).await,
+            Command::Status { user_id } => status::status(&config, user_id).await,
+            Command::Retry { user_id } => retry(&config, user_id).await,
             Command::Unlock { user_id } => unlock(&config, user_id).await,
             Command::Healthcheck => healthcheck(&config).await,
         }
@@ -116,8 +131,25 @@ async fn recalculate(config: &Config, user: UserId, force: bool) -> Result {
     Ok(code)
 }
 
+async fn retry(config: &Config, user: UserId) -> Result {
+    let store = app::open_store(config).await?;
+    let wakeups = Wakeups::new(app::connect_redis(config).await?, TaskTracker::new());
+    let known = store.user_status(user).await?.is_some();
+    if known {
+        store.request_run(user).await?;
+        wakeups.due(Lane::RealTime);
+        wakeups.close().await;
+    }
+    store.close().await;
+    if !known {
+        return Err(format!("user {user} is not known").into());
+    }
+    writeln!(std::io::stdout(), "user {user} is due")?;
+    Ok(ExitCode::SUCCESS)
+}
+
 async fn unlock(config: &Config, user: UserId) -> Result {
-    let Some(redis) = app::connect_redis(config).await? else {
+    let Some(redis) = app::connect_redis(config).await?.map(|link| app::redis_lock(config, link)) else {
         return Err("no Redis is configured: there are no locks to remove".into());
     };
     let line = match redis.holder(user).await? {

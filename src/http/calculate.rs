@@ -11,6 +11,7 @@ use super::error::ApiError;
 use super::input::{EmptyBody, Parameters, User};
 use crate::calculator::Outcome;
 use crate::domain::UserId;
+use crate::storage::Lane;
 
 /// What callers read; fields that do not apply are left out.
 #[derive(Default, Serialize)]
@@ -43,9 +44,11 @@ pub(super) async fn calculate(
     let (background, force) = (parameters.flag("background")?, parameters.flag("force")?);
     if background {
         let outcome = state.calculator.request(user).await.map_err(|error| ApiError::from(&*error))?;
-        state.queue.notify();
         return Ok(match outcome {
-            Outcome::Queued => (StatusCode::ACCEPTED, Json(accepted(user))).into_response(),
+            Outcome::Queued => {
+                state.wakeups.due(Lane::RealTime);
+                (StatusCode::ACCEPTED, Json(accepted(user))).into_response()
+            }
             outcome => Json(answer(user, &outcome)).into_response(),
         });
     }

@@ -29,6 +29,8 @@ pub(super) enum ApiError {
     Unavailable,
     #[error("Calculation timed out")]
     CalculationTimedOut,
+    #[error("Too many calculations")]
+    Overloaded,
     #[error("Internal error")]
     Internal,
 }
@@ -42,8 +44,10 @@ struct Body {
     detail: String,
 }
 
-/// Seconds after which a client should try again when the database is unreachable.
-const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+/// Seconds after which a client should try again when the database is unreachable, …
+const RETRY_AFTER_OUTAGE: HeaderValue = HeaderValue::from_static("5");
+/// … or when there are too many others: a run takes milliseconds.
+const RETRY_AFTER_OVERLOAD: HeaderValue = HeaderValue::from_static("1");
 
 impl ApiError {
     fn status(self) -> StatusCode {
@@ -53,7 +57,9 @@ impl ApiError {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unavailable | Self::CalculationTimedOut => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::CalculationTimedOut | Self::Overloaded => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -68,6 +74,7 @@ impl ApiError {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Unavailable => "unavailable",
             Self::CalculationTimedOut => "calculation_timed_out",
+            Self::Overloaded => "overloaded",
             Self::Internal => "internal_error",
         }
     }
@@ -88,6 +95,7 @@ impl ApiError {
             Self::CalculationTimedOut => {
                 "추천 계산이 제한 시간을 넘었습니다. 잠시 후 다시 시도해 주세요.".to_owned()
             }
+            Self::Overloaded => "요청이 많아 처리할 수 없습니다. 잠시 후 다시 시도해 주세요.".to_owned(),
             Self::Internal => "내부 오류가 발생했습니다.".to_owned(),
         }
     }
@@ -99,7 +107,8 @@ impl IntoResponse for ApiError {
         let body = Body { success: false, error: self.to_string(), code: self.code(), detail: self.detail() };
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+            let after = if self == Self::Overloaded { RETRY_AFTER_OVERLOAD } else { RETRY_AFTER_OUTAGE };
+            response.headers_mut().insert(header::RETRY_AFTER, after);
         }
         response
     }
@@ -113,6 +122,7 @@ impl From<&CalculationError> for ApiError {
                 Self::Unavailable
             }
             CalculationError::TimedOut(_) => Self::CalculationTimedOut,
+            CalculationError::Overloaded => Self::Overloaded,
             CalculationError::Store(_) | CalculationError::Panicked => Self::Internal,
         }
     }
@@ -121,7 +131,7 @@ impl From<&CalculationError> for ApiError {
 /// Logs the cause and hides it from the client.
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        tracing::error!(%error, "a stored list could not be read");
+        tracing::error!(%error, "the database could not be read");
         match error {
             StoreError::Unavailable(_) | StoreError::Conflict(_) => Self::Unavailable,
             StoreError::Refused(_) | StoreError::Migration(_) => Self::Internal,

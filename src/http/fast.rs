@@ -2,14 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use tokio::time::timeout;
 
 use super::error::ApiError;
 use super::input::{Parameters, User};
-use super::{ApiState, READ_TIMEOUT};
+use super::{ApiState, read, timestamp};
 use crate::storage::{StoredList, StoredRecommendation};
 
 /// The stored list, best first.
@@ -33,14 +31,8 @@ pub(super) async fn fast(
 ) -> Result<Json<List>, ApiError> {
     let limit = parameters.integer("limit", 1..=100, 20, "1–100")?;
     let min_score = parameters.integer("min_score", 0..=100, 0, "0–100")?;
-    let read = timeout(READ_TIMEOUT, state.store.stored_list(user, limit.into(), min_score)).await;
-    let StoredList { rows, total_count, calculated_at } = match read {
-        Ok(list) => list?,
-        Err(_) => {
-            tracing::error!(user_id = %user, "the database did not answer within {READ_TIMEOUT:?}");
-            return Err(ApiError::Unavailable);
-        }
-    };
+    let list = read(state.store.stored_list(user, limit.into(), min_score)).await?;
+    let StoredList { rows, total_count, calculated_at } = list;
     Ok(Json(List {
         success: true,
         recommendations: rows.into_iter().map(recommendation).collect(),
@@ -49,10 +41,6 @@ pub(super) async fn fast(
         calculated_at: calculated_at.map(timestamp),
         error: None,
     }))
-}
-
-fn timestamp(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// The listing's columns, the score, and every key of the stored data that is not already there.

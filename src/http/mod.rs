@@ -5,6 +5,8 @@ mod error;
 mod fast;
 mod health;
 mod input;
+mod scheduler;
+mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,26 +17,32 @@ use axum::http::{HeaderValue, Method, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
+use chrono::{DateTime, SecondsFormat, Utc};
+use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
 use tower_http::trace::TraceLayer;
 
+use crate::batch::Batches;
 use crate::calculator::Calculator;
-use crate::queue::Queue;
-use crate::storage::Store;
+use crate::queue::Wakeups;
+use crate::schedule::Scheduler;
+use crate::storage::{Store, StoreError};
 use error::ApiError;
 use tokio_util::task::TaskTracker;
 
 /// Largest request body. The only bodies are empty or `{}`.
 const MAX_BODY_BYTES: usize = 64 * 1024;
-/// How long reading a stored list may take before the database counts as unreachable.
+/// How long reading may take before the database counts as unreachable.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What handlers need.
 #[derive(Clone)]
 pub struct ApiState {
     pub calculator: Calculator,
-    pub queue: Queue,
+    pub wakeups: Arc<Wakeups>,
+    pub batches: Batches,
+    pub scheduler: Scheduler,
     pub store: Arc<dyn Store>,
     /// Tracks requests that go on after their client has gone.
     pub tasks: TaskTracker,
@@ -44,9 +52,13 @@ pub struct ApiState {
 pub fn router(state: ApiState, cors_origins: &[HeaderValue]) -> Router {
     let recommendations = Router::new()
         .route("/calculate/{user_id}", post(calculate::calculate))
-        .route("/fast/{user_id}", get(fast::fast));
+        .route("/fast/{user_id}", get(fast::fast))
+        .route("/status/{user_id}", get(status::status));
+    let scheduler =
+        Router::new().route("/trigger", post(scheduler::trigger)).route("/status", get(scheduler::status));
     Router::new()
         .nest("/api/job-agent/recommendations", recommendations)
+        .nest("/api/scheduler", scheduler)
         .route("/health", get(health::health))
         .fallback(|| async { ApiError::UnknownPath })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
@@ -62,6 +74,19 @@ pub fn router(state: ApiState, cors_origins: &[HeaderValue]) -> Router {
 /// call could leave a transaction open or a trigger half recorded.
 async fn detach(State(state): State<ApiState>, request: Request, next: Next) -> Result<Response, ApiError> {
     state.tasks.spawn(next.run(request)).await.map_err(|_| ApiError::Internal)
+}
+
+/// A read that a database which takes connections and never answers cannot hold for ever.
+async fn read<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, ApiError> {
+    timeout(READ_TIMEOUT, read)
+        .await
+        .unwrap_or_else(|_| Err(StoreError::no_answer(READ_TIMEOUT)))
+        .map_err(Into::into)
+}
+
+/// A time as clients read it.
+fn timestamp(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 fn cors(origins: &[HeaderValue]) -> CorsLayer {

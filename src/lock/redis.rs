@@ -1,60 +1,46 @@
 //! The lock that all instances share: `SET NX EX`, released by a Lua compare-and-delete.
 
-use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use chrono::Utc;
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, FromRedisValue, Msg, PushInfo, RedisError, Script, ScriptInvocation};
-use tokio::sync::broadcast;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use redis::{RedisError, Script, ScriptInvocation};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::Busy;
 use crate::domain::UserId;
+use crate::instance::Instance;
+use crate::redis_link::{RedisEvent, RedisLink, Unavailable};
 
-/// No Redis call takes longer: a lock that only saves work must not cost more than the work.
-const CALL_TIMEOUT: Duration = Duration::from_millis(200);
-/// How often an unreachable Redis is tried again.
-const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// Waiters are woken by a message; this poll (jittered up to twice as long) is for messages that are lost.
 const POLL: Duration = Duration::from_millis(100);
 /// Where releases are announced. Old and new versions of the service share the keys, so these stay.
-const RELEASED_CHANNEL: &str = "job_recommendation_lock:released";
+pub const RELEASED_CHANNEL: &str = "job_recommendation_lock:released";
 
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("release.lua")));
 
-/// Where Redis is and how long a lock lives.
+/// How locks are made.
 #[derive(Clone, Debug)]
 pub struct RedisLockConfig {
-    pub client: Client,
     /// A crashed holder blocks its user for this long; well above the cap of a run.
     pub ttl: Duration,
-    /// Names this instance in tokens, for operators.
-    pub instance: String,
+    /// Makes the tokens.
+    pub instance: Instance,
 }
 
-/// Makes [`RedisGuard`]s. A circuit breaker: after a failed call Redis is left alone until a probe in the
-/// background succeeds, so that an outage costs one call's time-out, not one per request.
-#[derive(Clone)]
+/// Makes [`RedisGuard`]s.
+#[derive(Clone, Debug)]
 pub struct RedisUserLock(Arc<Shared>);
 
+#[derive(Debug)]
 struct Shared {
+    link: RedisLink,
     config: RedisLockConfig,
-    connection: ArcSwap<ConnectionManager>,
-    available: AtomicBool,
-    released: broadcast::Sender<UserId>,
     /// Keys whose release failed, to be released when Redis is back, with the time when they expire.
     unreleased: Mutex<Vec<(UserId, String, Instant)>>,
     tasks: TaskTracker,
 }
-
-/// Why Redis gave no answer. The cause has been logged.
-#[derive(Debug)]
-struct Unavailable;
 
 fn key(user: UserId) -> String {
     format!("job_recommendation_lock:user:{user}")
@@ -66,44 +52,29 @@ fn release_script(user: UserId, token: &str) -> ScriptInvocation<'static> {
     script
 }
 
-impl fmt::Debug for RedisUserLock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisUserLock").field("available", &self.is_available()).finish_non_exhaustive()
-    }
-}
-
 impl RedisUserLock {
-    /// A lock on the configured Redis; one that is not reachable now is used as soon as it is.
-    pub async fn connect(config: RedisLockConfig) -> Result<Self, RedisError> {
-        let (released, _) = broadcast::channel(1024);
-        let connection = lazy_connection(&config.client, &released)?;
-        let lock = Self(Arc::new(Shared {
-            config,
-            connection: ArcSwap::from_pointee(connection),
-            available: AtomicBool::new(true),
-            released,
-            unreleased: Mutex::default(),
-            tasks: TaskTracker::new(),
-        }));
-        if let Err(error) = lock.0.open_connection().await {
-            lock.0.unavailable(&error.to_string());
-        }
-        Ok(lock)
-    }
-
-    /// Whether the last call got through.
-    pub fn is_available(&self) -> bool {
-        self.0.available.load(Ordering::Relaxed)
+    /// Locks over a link that listens to [`RELEASED_CHANNEL`].
+    pub fn new(link: RedisLink, config: RedisLockConfig) -> Self {
+        let (unreleased, tasks) = (Mutex::default(), TaskTracker::new());
+        let events = link.events();
+        let shared = Arc::new(Shared { link, config, unreleased, tasks });
+        tokio::spawn(release_after_outages(Arc::downgrade(&shared), events));
+        Self(shared)
     }
 
     /// The lock, `None` if Redis is unreachable, or [`Busy`] once the deadline has passed.
     pub(super) async fn acquire(&self, user: UserId, deadline: Instant) -> Result<Option<RedisGuard>, Busy> {
         // Armed before SET is sent: its answer may be lost after it has set the key.
-        let mut guard = RedisGuard { lock: self.clone(), user, token: self.0.token(), state: State::Unknown };
+        let mut guard = RedisGuard {
+            lock: self.clone(),
+            user,
+            token: self.0.config.instance.token(),
+            state: State::Unknown,
+        };
         let mut holder = None;
         loop {
             // Subscribed before trying: a release in between must not be missed.
-            let mut released = self.0.released.subscribe();
+            let mut events = self.0.link.events();
             match self.0.try_set(user, &guard.token).await {
                 Ok(true) => {
                     guard.state = State::Held;
@@ -126,25 +97,30 @@ impl RedisUserLock {
             }
             let poll = Instant::now() + POLL + POLL.mul_f64(rand::random());
             tokio::select! {
-                () = released_by_owner(&mut released, user) => {}
+                () = released(&mut events, user) => {}
                 () = sleep_until(poll.min(deadline)) => {}
             }
         }
     }
 
+    /// Whether the last call to Redis got through.
+    pub fn is_available(&self) -> bool {
+        self.0.link.is_available()
+    }
+
     /// The token of whoever holds the user's lock.
     pub async fn holder(&self, user: UserId) -> Result<Option<String>, RedisError> {
-        redis::cmd("GET").arg(key(user)).query_async(&mut self.0.connection()).await
+        redis::cmd("GET").arg(key(user)).query_async(&mut self.0.link.connection()).await
     }
 
     /// Removes the user's lock if `holder` still has it, and wakes waiters: an administrator's tool.
     pub async fn remove(&self, user: UserId, holder: &str) -> Result<bool, RedisError> {
-        release_script(user, holder).invoke_async(&mut self.0.connection()).await
+        release_script(user, holder).invoke_async(&mut self.0.link.connection()).await
     }
 
     async fn holder_for_log(&self, user: UserId) -> Option<String> {
         let get = redis::cmd("GET").arg(key(user)).to_owned();
-        self.0.call(get.query_async(&mut self.0.connection())).await.ok().flatten()
+        self.0.link.call(get.query_async(&mut self.0.link.connection())).await.ok().flatten()
     }
 
     pub(super) async fn close(&self) {
@@ -154,107 +130,39 @@ impl RedisUserLock {
 }
 
 /// Returns when the user's lock is released, or when messages were dropped and it may have been.
-async fn released_by_owner(released: &mut broadcast::Receiver<UserId>, user: UserId) {
+async fn released(events: &mut broadcast::Receiver<RedisEvent>, user: UserId) {
     loop {
-        match released.recv().await {
-            Ok(other) if other != user => {}
+        match events.recv().await {
+            Ok(RedisEvent::Message { channel, payload })
+                if channel != RELEASED_CHANNEL || payload.parse() != Ok(user) => {}
             _ => return,
         }
     }
 }
 
-fn lazy_connection(
-    client: &Client,
-    released: &broadcast::Sender<UserId>,
-) -> Result<ConnectionManager, RedisError> {
-    let released = released.clone();
-    let config = ConnectionManagerConfig::new()
-        .set_number_of_retries(0)
-        .set_connection_timeout(Some(CALL_TIMEOUT))
-        .set_response_timeout(Some(CALL_TIMEOUT))
-        .set_automatic_resubscription()
-        .set_push_sender(move |push: PushInfo| {
-            let user = Msg::from_push_info(push).and_then(|message| message.get_payload::<i64>().ok());
-            if let Some(user) = user.and_then(|id| UserId::try_from(id).ok()) {
-                // Nobody is waiting: fine.
-                let _ = released.send(user);
-            }
-            Ok::<(), redis::aio::SendError>(())
-        });
-    ConnectionManager::new_lazy_with_config(client.clone(), config)
+async fn release_after_outages(shared: Weak<Shared>, mut events: broadcast::Receiver<RedisEvent>) {
+    loop {
+        let event = events.recv().await;
+        let Some(shared) = shared.upgrade() else { return };
+        match event {
+            Ok(RedisEvent::Message { .. }) => {}
+            Ok(RedisEvent::Recovered) | Err(RecvError::Lagged(_)) => shared.release_unreleased().await,
+            Err(RecvError::Closed) => return,
+        }
+    }
 }
 
 impl Shared {
-    fn connection(&self) -> ConnectionManager {
-        ConnectionManager::clone(&self.connection.load())
-    }
-
-    /// Unique per acquisition, and readable: who, since when.
-    #[expect(clippy::disallowed_methods, reason = "the time in a token is for people; nothing depends on it")]
-    fn token(&self) -> String {
-        let time = Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ");
-        format!("{}:{}:{time}:{:016x}", self.config.instance, std::process::id(), rand::random::<u64>())
-    }
-
     async fn try_set(self: &Arc<Self>, user: UserId, token: &str) -> Result<bool, Unavailable> {
         let ttl = self.config.ttl.as_secs().max(1);
         let set = redis::cmd("SET").arg(key(user)).arg(token).arg("NX").arg("EX").arg(ttl).to_owned();
-        let answer: Option<String> = self.call(set.query_async(&mut self.connection())).await?;
+        let answer: Option<String> = self.link.call(set.query_async(&mut self.link.connection())).await?;
         Ok(answer.is_some())
     }
 
     /// Whether the key was still ours.
     async fn try_release(self: &Arc<Self>, user: UserId, token: &str) -> Result<bool, Unavailable> {
-        self.call(release_script(user, token).invoke_async(&mut self.connection())).await
-    }
-
-    /// One bounded call; none while the breaker is open.
-    async fn call<T: FromRedisValue>(
-        self: &Arc<Self>,
-        call: impl Future<Output = Result<T, RedisError>>,
-    ) -> Result<T, Unavailable> {
-        if !self.available.load(Ordering::Relaxed) {
-            return Err(Unavailable);
-        }
-        match timeout(CALL_TIMEOUT, call).await {
-            Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => self.unavailable(&error.to_string()),
-            Err(_) => self.unavailable("no answer in time"),
-        }
-        Err(Unavailable)
-    }
-
-    /// Opens the breaker: one warning per outage, and a task that looks for Redis until it is back.
-    fn unavailable(self: &Arc<Self>, cause: &str) {
-        if self.available.swap(false, Ordering::Relaxed) {
-            tracing::warn!(cause, "Redis unavailable: continuing without the lock between instances");
-            let shared = Arc::downgrade(self);
-            tokio::spawn(async move {
-                loop {
-                    sleep(PROBE_INTERVAL).await;
-                    let Some(shared) = shared.upgrade() else { return };
-                    if shared.open_connection().await.is_ok() {
-                        shared.available.store(true, Ordering::Relaxed);
-                        tracing::info!("Redis available again: using the lock between instances");
-                        shared.release_unreleased().await;
-                        return;
-                    }
-                }
-            });
-        }
-    }
-
-    /// A new connection that has been seen to answer; an old one may hang in a half-open state.
-    async fn open_connection(&self) -> Result<(), RedisError> {
-        let mut connection = lazy_connection(&self.config.client, &self.released)?;
-        let open = async {
-            redis::cmd("PING").query_async::<()>(&mut connection).await?;
-            connection.subscribe(RELEASED_CHANNEL).await
-        };
-        let timed_out = |_| RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
-        timeout(2 * CALL_TIMEOUT, open).await.map_err(timed_out)??;
-        self.connection.store(Arc::new(connection));
-        Ok(())
+        self.link.call(release_script(user, token).invoke_async(&mut self.link.connection())).await
     }
 
     async fn release(self: &Arc<Self>, user: UserId, token: &str, state: State) {

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use sqlx::Error;
 
 /// Why a storage operation failed, by what the caller can do about it.
@@ -33,6 +35,12 @@ const SQLITE_CONFLICTS: [u32; 2] = [5, 6];
 const SQLITE_UNAVAILABLE: [u32; 4] = [8, 10, 13, 14];
 
 impl StoreError {
+    /// The database takes connections and does not answer.
+    pub(crate) fn no_answer(within: Duration) -> Self {
+        let cause = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {within:?}"));
+        Self::Unavailable(Error::Io(cause))
+    }
+
     /// The listings changed each time they were read.
     pub(crate) fn unstable_catalogue() -> Self {
         Self::Conflict(Error::InvalidArgument("the listings changed each time they were read".to_owned()))

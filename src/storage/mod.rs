@@ -7,8 +7,7 @@ mod error;
 pub mod mysql;
 mod rows;
 pub mod sqlite;
-
-use std::time::Duration;
+mod work;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -21,6 +20,10 @@ pub use contents::{CatalogueChanges, CatalogueContents};
 pub use error::StoreError;
 pub use mysql::MysqlStore;
 pub use sqlite::SqliteStore;
+pub use work::{
+    BatchScope, BatchStatus, CleanedUp, DueUser, GiveBack, Lane, Lease, Marking, Occurrence, OpenedBatch,
+    QueueCounts, ScheduledJob, UserStatus, WorkError,
+};
 
 /// What every backend can do. One conformance suite (`tests/store.rs`) runs against all of them.
 #[async_trait]
@@ -53,15 +56,69 @@ pub trait Store: Send + Sync + 'static {
     /// overwrite, with older results, rows that have just been reported as current.
     async fn confirm(&self, guard: &UserGuard, basis: &Basis) -> Result<Written, StoreError>;
 
-    /// Records a durable trigger: the user is due now. Returns its sequence number.
+    /// Records a durable trigger in real time: the user is due now, and no longer parked. Returns its
+    /// sequence number.
     async fn request_run(&self, user: UserId) -> Result<i64, StoreError>;
 
-    /// Users with an unfinished trigger, longest due first. Users whose rows come from a newer scoring than
-    /// `scoring_revision` are left to instances that have it.
-    async fn due_users(&self, scoring_revision: i64, limit: u32) -> Result<Vec<UserId>, StoreError>;
+    /// Users of a lane who are due and whom no worker holds, longest due first. Users whose rows come from
+    /// a newer scoring than `scoring_revision` are left to instances that have it.
+    async fn due_users(
+        &self,
+        lane: Lane,
+        scoring_revision: i64,
+        limit: u32,
+    ) -> Result<Vec<DueUser>, StoreError>;
 
-    /// Puts a due user off, after a run that failed.
-    async fn postpone(&self, user: UserId, by: Duration) -> Result<(), StoreError>;
+    /// Takes the user for a worker and counts the attempt. `false`: somebody else did, or the user's state
+    /// has changed since `due` was read.
+    async fn claim(&self, due: &DueUser, lease: &Lease, scoring_revision: i64) -> Result<bool, StoreError>;
+
+    /// Ends a claim, unless a run has ended it or its lease has passed to somebody else. `due` is what was
+    /// claimed.
+    async fn give_back(&self, due: &DueUser, token: &str, how: &GiveBack) -> Result<(), StoreError>;
+
+    /// What is known of a user's list; `None` for a user of whom nothing is recorded.
+    async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError>;
+
+    /// How much work there is.
+    async fn queue_counts(&self) -> Result<QueueCounts, StoreError>;
+
+    /// Opens a batch; joins the one that is running, if any.
+    async fn open_batch(&self, scope: &BatchScope) -> Result<OpenedBatch, StoreError>;
+
+    /// Marks the next users of a batch due. Any number of instances may do so at once, and go on where one
+    /// that died has stopped.
+    async fn mark_batch(&self, batch: i64) -> Result<Marking, StoreError>;
+
+    /// Ends the batch if all of its users have been marked and none of them waits any more.
+    async fn finish_batch(&self, batch: i64) -> Result<bool, StoreError>;
+
+    /// The batch that is running.
+    async fn running_batch(&self) -> Result<Option<i64>, StoreError>;
+
+    /// The latest batch, running or finished.
+    async fn latest_batch(&self) -> Result<Option<BatchStatus>, StoreError>;
+
+    /// Begins an occurrence of a schedule, once over all instances; for the batch, opens it in the same
+    /// transaction. The first occurrence that is ever seen only sets the start: a new installation has
+    /// missed nothing.
+    async fn begin_occurrence(
+        &self,
+        job: ScheduledJob,
+        occurrence: DateTime<Utc>,
+    ) -> Result<Occurrence, StoreError>;
+
+    /// Cleans up the next users with an id above `after`: removes lists that nobody has found current since
+    /// `unverified_since` (`None`: keeps all), and rows whose listing is gone; their users are due, to have
+    /// the list filled up. `None`: there are no more users.
+    async fn clean_up(
+        &self,
+        after: i64,
+        unverified_since: Option<DateTime<Utc>>,
+    ) -> Result<Option<CleanedUp>, StoreError>;
+
+    /// The database's clock.
+    async fn now(&self) -> Result<DateTime<Utc>, StoreError>;
 
     /// The user's stored list, best first: at most `limit` of the rows that score at least `min_score`
     /// points and whose listing still exists.

@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use sqlx::FromRow;
 
 use super::diff::ExistingRow;
-use super::{RecordedState, StateToken, StoredRecommendation, UserState};
-use crate::domain::{JobListing, ListingId, Score};
+use super::{DueUser, RecordedState, StateToken, StoredRecommendation, UserState};
+use crate::domain::{JobListing, ListingId, Score, UserId};
 
 /// The columns of `recommendation_state` beside a fingerprint of the user's rows.
 #[derive(FromRow)]
@@ -44,6 +44,26 @@ impl From<StateRow> for UserState {
             verified_at: row.verified_at,
         });
         Self { recorded, row_count: row.row_count, rows_updated_at: row.newest, now: row.now }
+    }
+}
+
+/// A due user.
+#[derive(FromRow)]
+pub(super) struct DueRow {
+    user_id: i64,
+    attempts: i32,
+    requested_seq: i64,
+}
+
+impl DueRow {
+    /// `None` for an id that is no user's; nobody but us writes the table.
+    pub(super) fn into_due_user(self) -> Option<DueUser> {
+        let user = UserId::try_from(self.user_id).ok()?;
+        Some(DueUser {
+            user,
+            attempts: self.attempts.max(0).unsigned_abs(),
+            requested_seq: self.requested_seq,
+        })
     }
 }
 

@@ -1,6 +1,8 @@
 //! Background triggers are never lost.
 
-use crate::support::{RedisServer, TestApp, TestDatabase, TestProcess, USER, eventually, on_every_database};
+use crate::support::{
+    RedisServer, SHORT_LEASES, TestApp, TestDatabase, TestProcess, USER, eventually, on_every_database,
+};
 
 on_every_database!(
     triggers_acknowledged_before_a_kill_are_done_after_the_restart,
@@ -15,7 +17,7 @@ async fn triggers_acknowledged_before_a_kill_are_done_after_the_restart(database
     for user in USER..USER + USERS {
         database.set_career(user, "간호사").await;
     }
-    let process = TestProcess::start(&database, &[]).await;
+    let process = TestProcess::start(&database, &SHORT_LEASES).await;
     let client = reqwest::Client::new();
     let mut acknowledged = 0;
     for user in USER..USER + USERS {
@@ -28,7 +30,7 @@ async fn triggers_acknowledged_before_a_kill_are_done_after_the_restart(database
     process.kill();
     let requested = "SELECT CAST(COALESCE(SUM(requested_seq), 0) AS CHAR) FROM recommendation_state";
     assert_eq!(database.texts(requested).await, [acknowledged.to_string()], "202 means durable");
-    let _restarted = TestProcess::start(&database, &[]).await;
+    let _restarted = TestProcess::start(&database, &SHORT_LEASES).await;
     let pending = "SELECT COUNT(*) FROM recommendation_state WHERE completed_seq < requested_seq";
     eventually("everything acknowledged is done", || async { database.number(pending).await == 0 }).await;
     for user in USER..USER + USERS {

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use job_agent::domain::UserId;
-use job_agent::lock::{Busy, RedisLockConfig, RedisUserLock, UserLocks};
+use job_agent::instance::Instance;
+use job_agent::lock::{Busy, RELEASED_CHANNEL, RedisLockConfig, RedisUserLock, UserLocks};
+use job_agent::redis_link::RedisLink;
 
 use crate::support::{Kind, RedisServer, TestApp, TestDatabase, TestProcess, USER, eventually, on_servers};
 
@@ -21,8 +23,8 @@ async fn lock(redis: &RedisServer, name: &str) -> RedisUserLock {
     let info = redis::IntoConnectionInfo::into_connection_info(redis.url()).unwrap();
     let settings = info.redis_settings().clone().set_protocol(redis::ProtocolVersion::RESP3);
     let client = redis::Client::open(info.set_redis_settings(settings)).unwrap();
-    let config = RedisLockConfig { client, ttl: Duration::from_secs(300), instance: name.to_owned() };
-    RedisUserLock::connect(config).await.unwrap()
+    let link = RedisLink::connect(client, &[RELEASED_CHANNEL]).await.unwrap();
+    RedisUserLock::new(link, RedisLockConfig { ttl: Duration::from_secs(300), instance: Instance::new(name) })
 }
 
 async fn locks(redis: &RedisServer, wait: Duration) -> UserLocks {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use job_agent::domain::{JobListing, ListingId, Recommendation, Score, UserId};
 use job_agent::lock::{UserGuard, UserLocks};
 use job_agent::storage::{
-    Basis, CatalogueContents, ListingRecord, RowChanges, Store, StoreError, UserState, Written,
+    Basis, CatalogueContents, Lane, ListingRecord, RowChanges, Store, StoreError, UserState, Written,
 };
 use serde_json::{Map, json};
 
@@ -178,11 +178,11 @@ async fn a_replacement_serves_only_the_triggers_it_has_read(database: TestDataba
         (database.state(USER, "completed_seq").await, database.state(USER, "requested_seq").await),
         (1, 2)
     );
-    assert_eq!(store.due_users(99, 10).await.unwrap(), [user(USER)]);
+    assert_eq!(due(&store, 99).await, [user(USER)]);
     let state = store.user_state(user(USER)).await.unwrap();
     assert!(matches!(confirm(&store, USER, &state).await, Written::Committed(_)));
     assert_eq!(database.state(USER, "completed_seq").await, 2);
-    assert!(store.due_users(99, 10).await.unwrap().is_empty());
+    assert!(due(&store, 99).await.is_empty());
 }
 
 async fn of_many_replacements_at_once_exactly_one_wins(database: TestDatabase) {
@@ -217,17 +217,20 @@ async fn a_hand_made_change_of_a_row_shows_in_the_state(database: TestDatabase) 
     assert_eq!(written, Written::Committed(RowChanges { inserted: 0, updated: 1, deleted: 0 }));
 }
 
+/// Users of the real-time lane whom a worker with this scoring may take.
+async fn due(store: &Arc<dyn Store>, scoring_revision: i64) -> Vec<UserId> {
+    let due = store.due_users(Lane::RealTime, scoring_revision, 10).await.unwrap();
+    due.into_iter().map(|due| due.user).collect()
+}
+
 async fn triggers_are_due_until_they_are_served(database: TestDatabase) {
     let store = database.store();
     for id in [USER, USER + 1] {
         store.request_run(user(id)).await.unwrap();
     }
-    assert_eq!(store.due_users(99, 10).await.unwrap(), [user(USER), user(USER + 1)], "longest due first");
-    assert_eq!(store.due_users(99, 1).await.unwrap(), [user(USER)]);
-    store.postpone(user(USER), Duration::from_secs(60)).await.unwrap();
-    assert_eq!(store.due_users(99, 10).await.unwrap(), [user(USER + 1)]);
-    store.request_run(user(USER)).await.unwrap();
-    assert_eq!(store.due_users(99, 10).await.unwrap().len(), 2, "a new trigger ends the wait");
+    assert_eq!(due(&store, 99).await, [user(USER), user(USER + 1)], "longest due first");
+    assert_eq!(store.due_users(Lane::RealTime, 99, 1).await.unwrap().len(), 1);
+    assert!(store.due_users(Lane::Batch, 99, 10).await.unwrap().is_empty());
 }
 
 async fn users_of_a_newer_scoring_are_not_due_here(database: TestDatabase) {
@@ -235,8 +238,8 @@ async fn users_of_a_newer_scoring_are_not_due_here(database: TestDatabase) {
     let state = store.user_state(user(USER)).await.unwrap();
     assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
     store.request_run(user(USER)).await.unwrap();
-    assert!(store.due_users(2, 10).await.unwrap().is_empty());
-    assert_eq!(store.due_users(3, 10).await.unwrap(), [user(USER)]);
+    assert!(due(&store, 2).await.is_empty());
+    assert_eq!(due(&store, 3).await, [user(USER)]);
 }
 
 /// The listings that a process holds, kept fresh as the service does it.

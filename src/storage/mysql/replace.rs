@@ -5,11 +5,12 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::mysql::{MySqlConnection, MySqlPool};
 use sqlx::types::Json;
-use sqlx::{query, query_as};
+use sqlx::{AssertSqlSafe, query, query_as};
 
 use super::super::diff::{Difference, ExistingRow};
 use super::super::rows::RecommendationRow;
 use super::super::{Basis, StateToken, StoreError, Written};
+use super::state::SERVED;
 use crate::domain::{ListingId, Recommendation, UserId};
 
 /// Compare and bump the version first (this locks the user until the end), then write the difference.
@@ -59,19 +60,18 @@ async fn compare_and_bump(
     digest: &str,
     stamp: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    // MySQL assigns from left to right: due_at and completed_seq depend on columns as they were.
-    let updated = query(
+    let updated = query(AssertSqlSafe(format!(
         "UPDATE recommendation_state SET version = version + 1, result_digest = ?, \
-                catalogue_version = ?, scoring_revision = ?, saved_count = ?, rows_updated_at = ?, \
-                due_at = CASE WHEN requested_seq <= ? THEN NULL ELSE due_at END, \
-                completed_seq = GREATEST(completed_seq, ?), calculated_at = ?, verified_at = ? \
-         WHERE user_id = ? AND version = ? AND confirmations = ?",
-    )
+                catalogue_version = ?, scoring_revision = ?, saved_count = ?, rows_updated_at = ?, {SERVED}, \
+                calculated_at = ?, verified_at = ? \
+         WHERE user_id = ? AND version = ? AND confirmations = ?"
+    )))
     .bind(digest)
     .bind(basis.catalogue_version)
     .bind(basis.scoring_revision)
     .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
     .bind(stamp)
+    .bind(basis.serves_seq)
     .bind(basis.serves_seq)
     .bind(basis.serves_seq)
     .bind(basis.now)

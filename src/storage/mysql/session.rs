@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::migrate::Migrator;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::{Connection, Executor, query};
 
@@ -47,7 +48,15 @@ pub(super) fn pool(options: MySqlConnectOptions, max_connections: u32) -> MySqlP
 pub(super) async fn migrate(pool: &MySqlPool) -> Result<(), StoreError> {
     let mut connection = pool.acquire().await?;
     query("DO GET_LOCK(CONCAT('job-agent-', LEFT(DATABASE(), 50)), 60)").execute(&mut *connection).await?;
-    let migrated = sqlx::migrate!("migrations/mysql").run_direct(None, &mut *connection, false).await;
+    let migrated = migrator().run_direct(None, &mut *connection, false).await;
     query("DO RELEASE_LOCK(CONCAT('job-agent-', LEFT(DATABASE(), 50)))").execute(&mut *connection).await?;
     Ok(migrated?)
+}
+
+/// Of two versions that run side by side, the older one meets migrations that it does not know. They only
+/// add: what it uses stays.
+fn migrator() -> Migrator {
+    let mut migrator = sqlx::migrate!("migrations/mysql");
+    migrator.set_ignore_missing(true);
+    migrator
 }

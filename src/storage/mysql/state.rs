@@ -1,13 +1,23 @@
-//! `recommendation_state`: the compare-and-set token and the durable triggers of each user.
+//! `recommendation_state` as a run sees it: the compare-and-set token, and what the run has served.
 
-use std::time::Duration;
-
-use sqlx::Row;
+use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlPool;
 
 use super::super::rows::StateRow;
 use super::super::{Basis, RowChanges, StoreError, UserState, Written};
 use crate::domain::UserId;
+
+/// What a run that ends well does to the user's background work; the trigger that it serves is bound three
+/// times. A newer trigger leaves the user due, even if earlier runs of it had the user parked. A lease is
+/// ended whoever holds it: the user is done, or due again for anybody.
+///
+/// MySQL assigns from left to right: everything depends on columns as they were.
+pub(super) const SERVED: &str = "\
+    due_at = CASE WHEN requested_seq <= ? THEN NULL WHEN parked_at IS NULL THEN due_at \
+                  ELSE UTC_TIMESTAMP(6) END, \
+    requested_at = CASE WHEN requested_seq <= ? THEN NULL ELSE requested_at END, \
+    completed_seq = GREATEST(completed_seq, ?), lease_token = NULL, lease_until = NULL, attempts = 0, \
+    parked_at = NULL, last_error_code = NULL, last_error = NULL";
 
 pub(super) async fn read(pool: &MySqlPool, user: UserId) -> Result<UserState, StoreError> {
     let row: StateRow = sqlx::query_as(
@@ -26,15 +36,13 @@ pub(super) async fn read(pool: &MySqlPool, user: UserId) -> Result<UserState, St
 }
 
 pub(super) async fn confirm(pool: &MySqlPool, basis: &Basis) -> Result<Written, StoreError> {
-    // MySQL assigns from left to right: due_at and completed_seq depend on columns as they were.
-    let updated = sqlx::query(
-        "UPDATE recommendation_state SET confirmations = confirmations + 1, \
-                due_at = CASE WHEN requested_seq <= ? THEN NULL ELSE due_at END, \
-                completed_seq = GREATEST(completed_seq, ?), \
+    let updated = sqlx::query(AssertSqlSafe(format!(
+        "UPDATE recommendation_state SET confirmations = confirmations + 1, {SERVED}, \
                 catalogue_version = GREATEST(catalogue_version, ?), \
                 scoring_revision = GREATEST(scoring_revision, ?), verified_at = ? \
-         WHERE user_id = ? AND version = ?",
-    )
+         WHERE user_id = ? AND version = ?"
+    )))
+    .bind(basis.serves_seq)
     .bind(basis.serves_seq)
     .bind(basis.serves_seq)
     .bind(basis.catalogue_version)
@@ -48,50 +56,4 @@ pub(super) async fn confirm(pool: &MySqlPool, basis: &Basis) -> Result<Written, 
         1 => Written::Committed(RowChanges::default()),
         _ => Written::Lost,
     })
-}
-
-pub(super) async fn request_run(pool: &MySqlPool, user: UserId) -> Result<i64, StoreError> {
-    let mut transaction = pool.begin().await?;
-    sqlx::query(
-        "INSERT INTO recommendation_state (user_id, requested_seq, due_at) VALUES (?, 1, UTC_TIMESTAMP(6)) \
-         ON DUPLICATE KEY UPDATE requested_seq = requested_seq + 1, due_at = UTC_TIMESTAMP(6)",
-    )
-    .bind(user.get())
-    .execute(&mut *transaction)
-    .await?;
-    let sequence = sqlx::query("SELECT requested_seq FROM recommendation_state WHERE user_id = ?")
-        .bind(user.get())
-        .fetch_one(&mut *transaction)
-        .await?
-        .try_get(0)?;
-    transaction.commit().await?;
-    Ok(sequence)
-}
-
-pub(super) async fn due_users(
-    pool: &MySqlPool,
-    scoring_revision: i64,
-    limit: u32,
-) -> Result<Vec<UserId>, StoreError> {
-    let ids: Vec<(i64,)> = sqlx::query_as(
-        "SELECT user_id FROM recommendation_state WHERE due_at <= UTC_TIMESTAMP(6) \
-         AND scoring_revision <= ? ORDER BY due_at, user_id LIMIT ?",
-    )
-    .bind(scoring_revision)
-    .bind(limit)
-    .fetch_all(pool)
-    .await?;
-    Ok(ids.into_iter().filter_map(|(id,)| UserId::try_from(id).ok()).collect())
-}
-
-pub(super) async fn postpone(pool: &MySqlPool, user: UserId, by: Duration) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE recommendation_state SET due_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND \
-         WHERE user_id = ? AND due_at <= UTC_TIMESTAMP(6)",
-    )
-    .bind(i64::try_from(by.as_micros()).unwrap_or(i64::MAX))
-    .bind(user.get())
-    .execute(pool)
-    .await?;
-    Ok(())
 }

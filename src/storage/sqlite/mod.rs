@@ -1,9 +1,12 @@
 //! The embedded default: one SQLite file, one process.
 
 mod analysis;
+mod batch;
 mod catalogue;
+mod cleanup;
 mod import;
 mod list;
+mod queue;
 mod replace;
 mod sample;
 mod state;
@@ -18,8 +21,9 @@ use sqlx::sqlite::{
 };
 
 use super::{
-    Basis, CatalogueChanges, CatalogueContents, ListingRecord, Store, StoreError, StoredAnalysis, StoredList,
-    UserState, Written,
+    Basis, BatchScope, BatchStatus, CatalogueChanges, CatalogueContents, CleanedUp, DueUser, GiveBack, Lane,
+    Lease, ListingRecord, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store, StoreError,
+    StoredAnalysis, StoredList, UserState, UserStatus, Written,
 };
 use crate::domain::{JobListing, Recommendation, UserId};
 use crate::lock::UserGuard;
@@ -100,15 +104,72 @@ impl Store for SqliteStore {
     }
 
     async fn request_run(&self, user: UserId) -> Result<i64, StoreError> {
-        state::request_run(&self.pool, user).await
+        queue::request_run(&self.pool, user).await
     }
 
-    async fn due_users(&self, scoring_revision: i64, limit: u32) -> Result<Vec<UserId>, StoreError> {
-        state::due_users(&self.pool, scoring_revision, limit).await
+    async fn due_users(
+        &self,
+        lane: Lane,
+        scoring_revision: i64,
+        limit: u32,
+    ) -> Result<Vec<DueUser>, StoreError> {
+        queue::due_users(&self.pool, lane, scoring_revision, limit).await
     }
 
-    async fn postpone(&self, user: UserId, by: Duration) -> Result<(), StoreError> {
-        state::postpone(&self.pool, user, by).await
+    async fn claim(&self, due: &DueUser, lease: &Lease, scoring_revision: i64) -> Result<bool, StoreError> {
+        queue::claim(&self.pool, due, lease, scoring_revision).await
+    }
+
+    async fn give_back(&self, due: &DueUser, token: &str, how: &GiveBack) -> Result<(), StoreError> {
+        queue::give_back(&self.pool, due, token, how).await
+    }
+
+    async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
+        queue::user_status(&self.pool, user).await
+    }
+
+    async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {
+        queue::counts(&self.pool).await
+    }
+
+    async fn open_batch(&self, scope: &BatchScope) -> Result<OpenedBatch, StoreError> {
+        batch::open(&self.pool, scope).await
+    }
+
+    async fn mark_batch(&self, batch: i64) -> Result<Marking, StoreError> {
+        batch::mark(&self.pool, batch).await
+    }
+
+    async fn finish_batch(&self, batch: i64) -> Result<bool, StoreError> {
+        batch::finish(&self.pool, batch).await
+    }
+
+    async fn running_batch(&self) -> Result<Option<i64>, StoreError> {
+        batch::running(&self.pool).await
+    }
+
+    async fn latest_batch(&self) -> Result<Option<BatchStatus>, StoreError> {
+        batch::latest(&self.pool).await
+    }
+
+    async fn begin_occurrence(
+        &self,
+        job: ScheduledJob,
+        occurrence: DateTime<Utc>,
+    ) -> Result<Occurrence, StoreError> {
+        batch::begin_occurrence(&self.pool, job, occurrence).await
+    }
+
+    async fn clean_up(
+        &self,
+        after: i64,
+        unverified_since: Option<DateTime<Utc>>,
+    ) -> Result<Option<CleanedUp>, StoreError> {
+        cleanup::next_users(&self.pool, after, unverified_since).await
+    }
+
+    async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
+        queue::now(&self.pool).await
     }
 
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
@@ -138,6 +199,9 @@ impl Store for SqliteStore {
         self.pool.close().await;
     }
 }
+
+/// The database's clock in SQL.
+const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
 /// A time as this database stores it: fixed width, so that texts compare as times do.
 fn time_text(time: DateTime<Utc>) -> String {

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use sqlx::{query, query_as};
+use sqlx::{AssertSqlSafe, query, query_as};
 
 use super::super::diff::{Difference, ExistingRow};
 use super::super::rows::RecommendationRow;
 use super::super::{Basis, StoreError, Written};
+use super::state::served;
 use super::time_text;
 use crate::domain::{ListingId, Recommendation, UserId};
 
@@ -51,19 +52,19 @@ async fn compare_and_bump(
         .bind(basis.user.get())
         .execute(&mut *connection)
         .await?;
-    let updated = query(
-        "UPDATE recommendation_state SET version = version + 1, result_digest = ?1, \
-                catalogue_version = ?2, scoring_revision = ?3, saved_count = ?4, rows_updated_at = ?5, \
-                due_at = CASE WHEN requested_seq <= ?6 THEN NULL ELSE due_at END, \
-                completed_seq = MAX(completed_seq, ?6), calculated_at = ?7, verified_at = ?7 \
-         WHERE user_id = ?8 AND version = ?9 AND confirmations = ?10",
-    )
+    let served = served();
+    let updated = query(AssertSqlSafe(format!(
+        "UPDATE recommendation_state SET version = version + 1, result_digest = ?2, \
+                catalogue_version = ?3, scoring_revision = ?4, saved_count = ?5, rows_updated_at = ?6, \
+                {served}, calculated_at = ?7, verified_at = ?7 \
+         WHERE user_id = ?8 AND version = ?9 AND confirmations = ?10"
+    )))
+    .bind(basis.serves_seq)
     .bind(digest)
     .bind(basis.catalogue_version)
     .bind(basis.scoring_revision)
     .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
     .bind(time_text(stamp))
-    .bind(basis.serves_seq)
     .bind(time_text(basis.now))
     .bind(basis.user.get())
     .bind(basis.expected.version)

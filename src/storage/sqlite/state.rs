@@ -1,13 +1,24 @@
-//! `recommendation_state`: the compare-and-set token and the durable triggers of each user.
+//! `recommendation_state` as a run sees it: the compare-and-set token, and what the run has served.
 
-use std::time::Duration;
-
+use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqlitePool;
 
 use super::super::rows::StateRow;
 use super::super::{Basis, RowChanges, StoreError, UserState, Written};
-use super::time_text;
+use super::{NOW, time_text};
 use crate::domain::UserId;
+
+/// What a run that ends well does to the user's background work; the trigger that it serves is ?1. A newer
+/// trigger leaves the user due, even if earlier runs of it had the user parked. A lease is ended whoever
+/// holds it: the user is done, or due again for anybody.
+pub(super) fn served() -> String {
+    format!(
+        "due_at = CASE WHEN requested_seq <= ?1 THEN NULL WHEN parked_at IS NULL THEN due_at ELSE {NOW} END, \
+         requested_at = CASE WHEN requested_seq <= ?1 THEN NULL ELSE requested_at END, \
+         completed_seq = MAX(completed_seq, ?1), lease_token = NULL, lease_until = NULL, attempts = 0, \
+         parked_at = NULL, last_error_code = NULL, last_error = NULL"
+    )
+}
 
 pub(super) async fn read(pool: &SqlitePool, user: UserId) -> Result<UserState, StoreError> {
     let row: StateRow = sqlx::query_as(
@@ -25,14 +36,13 @@ pub(super) async fn read(pool: &SqlitePool, user: UserId) -> Result<UserState, S
 }
 
 pub(super) async fn confirm(pool: &SqlitePool, basis: &Basis) -> Result<Written, StoreError> {
-    let updated = sqlx::query(
-        "UPDATE recommendation_state SET confirmations = confirmations + 1, \
-                due_at = CASE WHEN requested_seq <= ?1 THEN NULL ELSE due_at END, \
-                completed_seq = MAX(completed_seq, ?1), \
+    let served = served();
+    let updated = sqlx::query(AssertSqlSafe(format!(
+        "UPDATE recommendation_state SET confirmations = confirmations + 1, {served}, \
                 catalogue_version = MAX(catalogue_version, ?2), \
                 scoring_revision = MAX(scoring_revision, ?3), verified_at = ?4 \
-         WHERE user_id = ?5 AND version = ?6",
-    )
+         WHERE user_id = ?5 AND version = ?6"
+    )))
     .bind(basis.serves_seq)
     .bind(basis.catalogue_version)
     .bind(basis.scoring_revision)
@@ -45,47 +55,4 @@ pub(super) async fn confirm(pool: &SqlitePool, basis: &Basis) -> Result<Written,
         1 => Written::Committed(RowChanges::default()),
         _ => Written::Lost,
     })
-}
-
-pub(super) async fn request_run(pool: &SqlitePool, user: UserId) -> Result<i64, StoreError> {
-    let (sequence,): (i64,) = sqlx::query_as(
-        "INSERT INTO recommendation_state (user_id, requested_seq, due_at) \
-         VALUES (?, 1, strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) \
-         ON CONFLICT (user_id) DO UPDATE SET requested_seq = requested_seq + 1, due_at = excluded.due_at \
-         RETURNING requested_seq",
-    )
-    .bind(user.get())
-    .fetch_one(pool)
-    .await?;
-    Ok(sequence)
-}
-
-pub(super) async fn due_users(
-    pool: &SqlitePool,
-    scoring_revision: i64,
-    limit: u32,
-) -> Result<Vec<UserId>, StoreError> {
-    let ids: Vec<(i64,)> = sqlx::query_as(
-        "SELECT user_id FROM recommendation_state \
-         WHERE due_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AND scoring_revision <= ? \
-         ORDER BY due_at, user_id LIMIT ?",
-    )
-    .bind(scoring_revision)
-    .bind(limit)
-    .fetch_all(pool)
-    .await?;
-    Ok(ids.into_iter().filter_map(|(id,)| UserId::try_from(id).ok()).collect())
-}
-
-pub(super) async fn postpone(pool: &SqlitePool, user: UserId, by: Duration) -> Result<(), StoreError> {
-    sqlx::query(
-        "UPDATE recommendation_state \
-         SET due_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', printf('+%f seconds', ?)) \
-         WHERE user_id = ? AND due_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')",
-    )
-    .bind(by.as_secs_f64())
-    .bind(user.get())
-    .execute(pool)
-    .await?;
-    Ok(())
 }

@@ -16,6 +16,10 @@ pub use redis_server::RedisServer;
 pub const USER: i64 = 1001;
 pub const OTHER_USER: i64 = 1002;
 
+/// Settings with which the work of a process that dies is taken over within seconds.
+pub const SHORT_LEASES: [(&str, &str); 3] =
+    [("RUN_TIMEOUT_SECS", "2"), ("LOCK_WAIT_SECS", "1"), ("QUEUE_LEASE_SECS", "4")];
+
 /// Declares each test once per database: `on_every_database!(a; servers: b)` runs `a(TestDatabase)` as
 /// `mysql::a`, `mariadb::a` and `sqlite::a`, and `b`, which only a server can show, on the first two.
 macro_rules! on_every_database {

@@ -1,0 +1,79 @@
+//! `GET /api/job-agent/recommendations/status/{user_id}`: how current the user's list is.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::error::ApiError;
+use super::input::User;
+use super::{ApiState, read, timestamp};
+use crate::storage::UserStatus;
+
+/// What is known of the user's list.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Status {
+    success: bool,
+    user_id: i64,
+    state: UserListState,
+    /// Since when a trigger waits to be served.
+    pending_since: Option<String>,
+    /// When a failed calculation is tried again.
+    next_attempt_at: Option<String>,
+    /// Failed or unfinished attempts since the last success.
+    attempts: u32,
+    /// The code of the last failure, until a calculation succeeds.
+    last_error: Option<String>,
+    calculated_at: Option<String>,
+    /// When a calculation last found the list to be current.
+    verified_at: Option<String>,
+    saved_count: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum UserListState {
+    /// Every trigger that is known has been served.
+    Current,
+    /// A trigger waits for a worker.
+    Pending,
+    /// A worker is at it.
+    Running,
+    /// Failed too often: the next trigger starts anew.
+    Parked,
+    /// Nothing has ever been calculated or asked for.
+    Unknown,
+}
+
+fn state(status: &UserStatus) -> UserListState {
+    if status.parked_at.is_some() {
+        UserListState::Parked
+    } else if status.running {
+        UserListState::Running
+    } else if status.pending {
+        UserListState::Pending
+    } else if status.calculated_at.is_some() {
+        UserListState::Current
+    } else {
+        UserListState::Unknown
+    }
+}
+
+pub(super) async fn status(State(api): State<ApiState>, User(user): User) -> Result<Json<Status>, ApiError> {
+    let status = read(api.store.user_status(user)).await?;
+    let known = status.as_ref().map_or(UserListState::Unknown, state);
+    let waits = known == UserListState::Pending;
+    let time = |time: fn(&UserStatus) -> Option<_>| status.as_ref().and_then(time).map(timestamp);
+    Ok(Json(Status {
+        success: true,
+        user_id: user.get(),
+        state: known,
+        pending_since: time(|status| status.requested_at),
+        next_attempt_at: time(|status| status.due_at).filter(|_| waits),
+        attempts: status.as_ref().map_or(0, |status| status.attempts),
+        calculated_at: time(|status| status.calculated_at),
+        verified_at: time(|status| status.verified_at),
+        saved_count: status.as_ref().map_or(0, |status| status.saved_count),
+        last_error: status.and_then(|status| status.last_error_code),
+    }))
+}

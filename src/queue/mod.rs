@@ -1,0 +1,203 @@
+//! Background work: users that are due in `recommendation_state`, served by the workers of any number of
+//! instances.
+//!
+//! A worker takes a due user with a short lease and does the same run as everybody else. A committed run
+//! ends the lease; a failed one is given back, to be tried again later or, after too many attempts, to be
+//! parked until the next trigger. A worker that dies is forgotten when its lease ends. Leases only keep
+//! work from being done twice: that the rows are right is the run's doing (see [`crate::calculator`]).
+//!
+//! Real-time triggers and batches have workers of their own, so that neither waits for the other.
+
+pub mod decision;
+mod wakeup;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rand::seq::SliceRandom;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use self::decision::AfterClaim;
+pub use self::wakeup::{DUE_CHANNEL, Wakeups};
+use crate::calculator::Calculator;
+use crate::catalogue::CurrentCatalogue;
+use crate::instance::Instance;
+use crate::storage::{DueUser, GiveBack, Lane, Lease, Store, StoreError};
+
+/// How often idle workers look for work that nobody has told them of: left by a crash, or announced while
+/// Redis was away. Jittered up to one and a half times as long.
+const POLL: Duration = Duration::from_secs(1);
+/// How long one step on the queue may take.
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Due users read at once: a batch is not read one by one.
+const READ_AHEAD: u32 = 32;
+
+/// How the queue is worked on.
+#[derive(Clone, Debug)]
+pub struct QueueConfig {
+    /// Runs at the same time, for each of the two lanes.
+    pub workers: usize,
+    /// How long a user is left to a worker that is never heard of again; more than a run may take.
+    pub lease: Duration,
+    /// After so many failures a user is parked.
+    pub max_attempts: u32,
+    /// Makes the tokens of leases.
+    pub instance: Instance,
+}
+
+/// The workers of this process.
+#[derive(Clone)]
+pub struct Queue(Arc<Parts>);
+
+struct Parts {
+    store: Arc<dyn Store>,
+    calculator: Calculator,
+    catalogue: Arc<CurrentCatalogue>,
+    wakeups: Arc<Wakeups>,
+    config: QueueConfig,
+    /// What this process holds leases of, by token.
+    held: Mutex<HashMap<String, DueUser>>,
+}
+
+impl Queue {
+    /// A queue over the store's due users; nothing runs before [`Queue::work`].
+    pub fn new(
+        store: Arc<dyn Store>,
+        calculator: Calculator,
+        catalogue: Arc<CurrentCatalogue>,
+        wakeups: Arc<Wakeups>,
+        config: QueueConfig,
+    ) -> Self {
+        Self(Arc::new(Parts { store, calculator, catalogue, wakeups, config, held: Mutex::default() }))
+    }
+
+    /// Serves due users until `stop`; runs that have begun are finished.
+    pub async fn work(&self, stop: CancellationToken) {
+        let mut workers = JoinSet::new();
+        for lane in [Lane::RealTime, Lane::Batch] {
+            // Of a lane's idle workers, the one that has this looks for work; the others wait for it.
+            let ahead = Arc::new(tokio::sync::Mutex::new(VecDeque::new()));
+            for _ in 0..self.0.config.workers {
+                let (parts, stop, ahead) = (self.0.clone(), stop.clone(), ahead.clone());
+                workers.spawn(async move { parts.work(lane, &ahead, &stop).await });
+            }
+        }
+        while workers.join_next().await.is_some() {}
+    }
+
+    /// Ends all leases of this process, for a stop that cannot wait for its runs: others may take over.
+    pub async fn give_back_all(&self) {
+        let held = std::mem::take(&mut *self.0.held());
+        for (token, due) in held {
+            self.0.give_back(&due, &token, &GiveBack::Untried { after: Duration::ZERO }).await;
+        }
+    }
+}
+
+impl Parts {
+    async fn work(
+        &self,
+        lane: Lane,
+        ahead: &tokio::sync::Mutex<VecDeque<DueUser>>,
+        stop: &CancellationToken,
+    ) {
+        while !stop.is_cancelled() {
+            let next = async {
+                let mut ahead = ahead.lock().await;
+                self.next(lane, &mut ahead, stop).await
+            };
+            let Some(due) = next.await else { return };
+            match self.claim(&due).await {
+                Ok(Some(token)) => self.serve(&due, &token).await,
+                // Another worker was faster.
+                Ok(None) => {}
+                // The lease, if it was taken, ends by itself.
+                Err(error) => tracing::warn!(user_id = %due.user, %error, "a due user could not be claimed"),
+            }
+        }
+    }
+
+    /// The next due user; `None` on `stop`. Only waiting is ever cancelled, no step on the database.
+    async fn next(
+        &self,
+        lane: Lane,
+        ahead: &mut VecDeque<DueUser>,
+        stop: &CancellationToken,
+    ) -> Option<DueUser> {
+        while !stop.is_cancelled() {
+            if let Some(due) = ahead.pop_front() {
+                return Some(due);
+            }
+            match self.due_users(lane).await {
+                Ok(due) if !due.is_empty() => ahead.extend(due),
+                nothing => {
+                    if let Err(error) = nothing {
+                        tracing::warn!(%error, "the queue cannot be read");
+                    }
+                    let poll = POLL.mul_f64(1.0 + 0.5 * rand::random::<f64>());
+                    tokio::select! {
+                        () = stop.cancelled() => {}
+                        () = self.wakeups.wait(lane) => {}
+                        () = tokio::time::sleep(poll) => {}
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    async fn due_users(&self, lane: Lane) -> Result<Vec<DueUser>, StoreError> {
+        let revision = self.catalogue.scoring_revision();
+        let mut due = bounded(self.store.due_users(lane, revision, READ_AHEAD)).await?;
+        if lane == Lane::Batch {
+            // Instances that read the same users begin with different ones.
+            due.shuffle(&mut rand::rng());
+        }
+        Ok(due)
+    }
+
+    /// The token of the lease, if it was had.
+    async fn claim(&self, due: &DueUser) -> Result<Option<String>, StoreError> {
+        let lease = Lease { token: self.config.instance.token(), duration: self.config.lease };
+        let claimed = bounded(self.store.claim(due, &lease, self.catalogue.scoring_revision())).await?;
+        Ok(claimed.then_some(lease.token))
+    }
+
+    async fn serve(&self, due: &DueUser, token: &str) {
+        self.held().insert(token.to_owned(), *due);
+        let max_attempts = self.config.max_attempts;
+        let ended = match decision::after_claim(due.attempts, max_attempts) {
+            AfterClaim::Run => {
+                let result = self.calculator.calculate_for_worker(due.user).await;
+                decision::after_run(&result, due.attempts + 1, max_attempts, rand::random())
+            }
+            AfterClaim::Park => Some(decision::killer()),
+        };
+        // Taken by `give_back_all`, perhaps.
+        let still_held = self.held().remove(token).is_some();
+        if let (Some(how), true) = (ended, still_held) {
+            if let GiveBack::Parked { error } = &how {
+                tracing::error!(user_id = %due.user, code = error.code, cause = error.cause, "user parked");
+            }
+            self.give_back(due, token, &how).await;
+        }
+    }
+
+    async fn give_back(&self, due: &DueUser, token: &str, how: &GiveBack) {
+        if let Err(error) = bounded(self.store.give_back(due, token, how)).await {
+            tracing::warn!(user_id = %due.user, %error, "a lease could not be ended: it expires");
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<String, DueUser>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A database that takes connections and never answers must not hold a worker for ever.
+async fn bounded<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(STEP_TIMEOUT, step).await.unwrap_or_else(|_| Err(StoreError::no_answer(STEP_TIMEOUT)))
+}

@@ -1,0 +1,113 @@
+//! Tells idle workers that there is work: those of this process directly, those of other instances over
+//! Redis. Only a hint: what is lost is found by the poll.
+
+use tokio::sync::Notify;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::redis_link::{RedisEvent, RedisLink};
+use crate::storage::Lane;
+
+/// Where due users are announced. Versions that run side by side share it, so it stays.
+pub const DUE_CHANNEL: &str = "job_recommendation_queue:due";
+
+/// One per process.
+#[derive(Debug)]
+pub struct Wakeups {
+    real_time: Notify,
+    batch: Notify,
+    opened: Notify,
+    redis: Option<RedisLink>,
+    tasks: TaskTracker,
+}
+
+impl Wakeups {
+    /// `redis` must listen to [`DUE_CHANNEL`]; `tasks` tracks announcements on their way.
+    pub fn new(redis: Option<RedisLink>, tasks: TaskTracker) -> Self {
+        let (real_time, batch, opened) = Default::default();
+        Self { real_time, batch, opened, redis, tasks }
+    }
+
+    /// Users of this lane are due.
+    pub fn due(&self, lane: Lane) {
+        self.notify(lane);
+        self.announce(lane_name(lane));
+    }
+
+    /// A batch has been opened.
+    pub fn batch_opened(&self) {
+        self.opened.notify_one();
+        self.announce("opened");
+    }
+
+    /// Returns when users of the lane have become due since the last call.
+    pub(super) async fn wait(&self, lane: Lane) {
+        self.of(lane).notified().await;
+    }
+
+    /// Returns when a batch has been opened since the last call.
+    pub async fn wait_for_batch(&self) {
+        self.opened.notified().await;
+    }
+
+    /// Passes on what other instances announce, until `stop`.
+    pub async fn listen(&self, stop: CancellationToken) {
+        let Some(redis) = &self.redis else { return stop.cancelled().await };
+        let mut events = redis.events();
+        while let Some(event) = stop.run_until_cancelled(events.recv()).await {
+            match event {
+                Ok(RedisEvent::Message { channel, payload }) if channel == DUE_CHANNEL => {
+                    match payload.as_str() {
+                        "real-time" => self.notify(Lane::RealTime),
+                        "batch" => self.notify(Lane::Batch),
+                        _ => self.opened.notify_one(),
+                    }
+                }
+                Ok(RedisEvent::Message { .. }) => {}
+                Ok(RedisEvent::Recovered) | Err(RecvError::Lagged(_)) => {
+                    self.notify(Lane::RealTime);
+                    self.notify(Lane::Batch);
+                    self.opened.notify_one();
+                }
+                // The link lives as long as this does.
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
+    /// Waits for announcements on their way.
+    pub async fn close(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn of(&self, lane: Lane) -> &Notify {
+        match lane {
+            Lane::RealTime => &self.real_time,
+            Lane::Batch => &self.batch,
+        }
+    }
+
+    fn notify(&self, lane: Lane) {
+        self.of(lane).notify_one();
+    }
+
+    /// Nobody waits for it: an outage of Redis must not slow a trigger down.
+    fn announce(&self, what: &'static str) {
+        if let Some(redis) = self.redis.clone() {
+            self.tasks.spawn(async move {
+                let publish = redis::cmd("PUBLISH").arg(DUE_CHANNEL).arg(what).to_owned();
+                // A failure has been logged by the link, and the poll finds the work.
+                let _ = redis.call::<i64>(publish.query_async(&mut redis.connection())).await;
+            });
+        }
+    }
+}
+
+fn lane_name(lane: Lane) -> &'static str {
+    match lane {
+        Lane::RealTime => "real-time",
+        Lane::Batch => "batch",
+    }
+}

@@ -1,0 +1,159 @@
+//! The connection to Redis that locks and wake-ups share: bounded calls, a circuit breaker, messages.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, FromRedisValue, Msg, PushInfo, RedisError};
+use tokio::sync::broadcast;
+use tokio::time::{sleep, timeout};
+
+/// No Redis call takes longer: what only saves work must not cost more than the work.
+const CALL_TIMEOUT: Duration = Duration::from_millis(200);
+/// How often an unreachable Redis is tried again.
+const PROBE_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What a link tells those who listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedisEvent {
+    Message {
+        channel: String,
+        payload: String,
+    },
+    /// Redis answers again after an outage; messages of the outage are lost.
+    Recovered,
+}
+
+/// A connection that is shared by cloning. After a failed call Redis is left alone until a probe in the
+/// background succeeds, so that an outage costs one call's time-out, not one per request.
+#[derive(Clone)]
+pub struct RedisLink(Arc<Shared>);
+
+struct Shared {
+    client: Client,
+    channels: &'static [&'static str],
+    connection: ArcSwap<ConnectionManager>,
+    available: AtomicBool,
+    events: broadcast::Sender<RedisEvent>,
+}
+
+/// Redis gave no answer. The cause has been logged.
+#[derive(Debug)]
+pub struct Unavailable;
+
+impl fmt::Debug for RedisLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisLink").field("available", &self.is_available()).finish_non_exhaustive()
+    }
+}
+
+impl RedisLink {
+    /// A link that listens to `channels`. A Redis that is not reachable now is used as soon as it is.
+    pub async fn connect(client: Client, channels: &'static [&'static str]) -> Result<Self, RedisError> {
+        let (events, _) = broadcast::channel(1024);
+        let connection = lazy_connection(&client, &events)?;
+        let link = Self(Arc::new(Shared {
+            client,
+            channels,
+            connection: ArcSwap::from_pointee(connection),
+            available: AtomicBool::new(true),
+            events,
+        }));
+        if let Err(error) = link.0.open_connection().await {
+            link.0.unavailable(&error.to_string());
+        }
+        Ok(link)
+    }
+
+    /// Whether the last call got through.
+    pub fn is_available(&self) -> bool {
+        self.0.available.load(Ordering::Relaxed)
+    }
+
+    /// Messages and recoveries from now on.
+    pub fn events(&self) -> broadcast::Receiver<RedisEvent> {
+        self.0.events.subscribe()
+    }
+
+    /// For calls that [`RedisLink::call`] bounds, and for administrators' tools, which may wait.
+    pub fn connection(&self) -> ConnectionManager {
+        ConnectionManager::clone(&self.0.connection.load())
+    }
+
+    /// One bounded call; none while the breaker is open.
+    pub async fn call<T: FromRedisValue>(
+        &self,
+        call: impl Future<Output = Result<T, RedisError>>,
+    ) -> Result<T, Unavailable> {
+        if !self.is_available() {
+            return Err(Unavailable);
+        }
+        match timeout(CALL_TIMEOUT, call).await {
+            Ok(Ok(answer)) => return Ok(answer),
+            Ok(Err(error)) => self.0.unavailable(&error.to_string()),
+            Err(_) => self.0.unavailable("no answer in time"),
+        }
+        Err(Unavailable)
+    }
+}
+
+fn lazy_connection(
+    client: &Client,
+    events: &broadcast::Sender<RedisEvent>,
+) -> Result<ConnectionManager, RedisError> {
+    let events = events.clone();
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(0)
+        .set_connection_timeout(Some(CALL_TIMEOUT))
+        .set_response_timeout(Some(CALL_TIMEOUT))
+        .set_automatic_resubscription()
+        .set_push_sender(move |push: PushInfo| {
+            if let Some(message) = Msg::from_push_info(push)
+                && let Ok(payload) = message.get_payload()
+            {
+                // Nobody listens: fine.
+                let channel = message.get_channel_name().to_owned();
+                let _ = events.send(RedisEvent::Message { channel, payload });
+            }
+            Ok::<(), redis::aio::SendError>(())
+        });
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}
+
+impl Shared {
+    /// Opens the breaker: one warning per outage, and a task that looks for Redis until it is back.
+    fn unavailable(self: &Arc<Self>, cause: &str) {
+        if self.available.swap(false, Ordering::Relaxed) {
+            tracing::warn!(cause, "Redis unavailable: continuing without the lock between instances");
+            let shared = Arc::downgrade(self);
+            tokio::spawn(async move {
+                loop {
+                    sleep(PROBE_INTERVAL).await;
+                    let Some(shared) = shared.upgrade() else { return };
+                    if shared.open_connection().await.is_ok() {
+                        shared.available.store(true, Ordering::Relaxed);
+                        tracing::info!("Redis available again: using the lock between instances");
+                        let _ = shared.events.send(RedisEvent::Recovered);
+                        return;
+                    }
+                }
+            });
+        }
+    }
+
+    /// A new connection that has been seen to answer; an old one may hang in a half-open state.
+    async fn open_connection(&self) -> Result<(), RedisError> {
+        let mut connection = lazy_connection(&self.client, &self.events)?;
+        let open = async {
+            redis::cmd("PING").query_async::<()>(&mut connection).await?;
+            connection.subscribe(self.channels).await
+        };
+        let timed_out = |_| RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
+        timeout(2 * CALL_TIMEOUT, open).await.map_err(timed_out)??;
+        self.connection.store(Arc::new(connection));
+        Ok(())
+    }
+}

@@ -1,0 +1,190 @@
+//! What happens at certain times: the nightly batch and the clean-up, each occurrence once over all
+//! instances.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use croner::Cron;
+use croner::parser::{CronParser, Seconds};
+use tokio_util::sync::CancellationToken;
+
+use crate::queue::Wakeups;
+use crate::storage::{Lane, Occurrence, ScheduledJob, Store, StoreError};
+
+/// The longest sleep between two looks at the clock, which somebody may set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+/// Between two looks, when an occurrence is close.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(100);
+
+/// A cron expression and the time zone it is meant in.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    cron: Cron,
+    zone: Tz,
+}
+
+/// Not a cron expression of five fields that ever comes true.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("not a cron expression of five fields")]
+pub struct InvalidSchedule;
+
+impl Schedule {
+    /// `expression` has five fields: minute, hour, day of month, month, day of week.
+    pub fn new(expression: &str, zone: Tz) -> Result<Self, InvalidSchedule> {
+        let parser = CronParser::builder().seconds(Seconds::Disallowed).build();
+        let cron = parser.parse(expression).map_err(|_| InvalidSchedule)?;
+        let schedule = Self { cron, zone };
+        schedule.next(DateTime::UNIX_EPOCH).map(|_| schedule).ok_or(InvalidSchedule)
+    }
+
+    /// The latest occurrence that is not after `now`.
+    pub fn latest(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let local = now.with_timezone(&self.zone);
+        self.cron.find_previous_occurrence(&local, true).ok().map(|time| time.to_utc())
+    }
+
+    /// The first occurrence after `now`.
+    pub fn next(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let local = now.with_timezone(&self.zone);
+        self.cron.find_next_occurrence(&local, false).ok().map(|time| time.to_utc())
+    }
+}
+
+/// When things happen.
+#[derive(Clone, Debug)]
+pub struct SchedulerConfig {
+    pub enabled: bool,
+    pub batch: Schedule,
+    pub clean_up: Schedule,
+    /// Lists that nobody has found current for this long are removed; `None`: never.
+    pub retention: Option<TimeDelta>,
+}
+
+/// Parses an IANA time zone.
+pub fn time_zone(name: &str) -> Option<Tz> {
+    Tz::from_str(name).ok()
+}
+
+/// Begins what the schedules ask for.
+#[derive(Clone)]
+pub struct Scheduler {
+    store: Arc<dyn Store>,
+    wakeups: Arc<Wakeups>,
+    config: SchedulerConfig,
+}
+
+impl Scheduler {
+    pub fn new(store: Arc<dyn Store>, wakeups: Arc<Wakeups>, config: SchedulerConfig) -> Self {
+        Self { store, wakeups, config }
+    }
+
+    /// What is scheduled.
+    pub fn config(&self) -> &SchedulerConfig {
+        &self.config
+    }
+
+    /// Keeps the schedules by the database's clock, which all instances share, until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        if !self.config.enabled {
+            return stop.cancelled().await;
+        }
+        while !stop.is_cancelled() {
+            let sleep = match self.store.now().await {
+                Ok(now) => {
+                    if let Err(error) = self.tick(now).await {
+                        tracing::warn!(%error, "a scheduled job could not be begun");
+                    }
+                    self.until_next(now)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the schedules cannot be looked at");
+                    LONGEST_SLEEP
+                }
+            };
+            stop.run_until_cancelled(tokio::time::sleep(sleep)).await;
+        }
+    }
+
+    /// Does what is due at `now` and has not been begun by any instance. Of occurrences that were missed,
+    /// the latest counts; a clock that is set back repeats nothing.
+    pub async fn tick(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        for (job, schedule) in
+            [(ScheduledJob::Batch, &self.config.batch), (ScheduledJob::CleanUp, &self.config.clean_up)]
+        {
+            let Some(occurrence) = schedule.latest(now) else { continue };
+            if self.store.begin_occurrence(job, occurrence).await? == Occurrence::Begun {
+                tracing::info!(?job, %occurrence, "scheduled job begun");
+                match job {
+                    ScheduledJob::Batch => self.wakeups.batch_opened(),
+                    ScheduledJob::CleanUp => self.clean_up(now).await?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn clean_up(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let unverified_since = self.config.retention.map(|retention| now - retention);
+        let (mut after, mut lists, mut rows) = (0, 0, 0);
+        while let Some(cleaned) = self.store.clean_up(after, unverified_since).await? {
+            (after, lists, rows) = (cleaned.through, lists + cleaned.lists, rows + cleaned.rows);
+        }
+        if rows > 0 {
+            self.wakeups.due(Lane::Batch);
+        }
+        tracing::info!(lists, rows, "clean-up finished");
+        Ok(())
+    }
+
+    fn until_next(&self, now: DateTime<Utc>) -> Duration {
+        let schedules = [&self.config.batch, &self.config.clean_up];
+        let next = schedules.into_iter().filter_map(|schedule| schedule.next(now)).min();
+        let sleep = next.and_then(|next| (next - now).to_std().ok()).unwrap_or(LONGEST_SLEEP);
+        sleep.clamp(SHORTEST_SLEEP, LONGEST_SLEEP)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        DateTime::parse_from_rfc3339(text).unwrap().to_utc()
+    }
+
+    fn nightly() -> Schedule {
+        Schedule::new("0 3 * * *", time_zone("Asia/Seoul").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn three_in_the_morning_in_seoul_is_six_in_the_evening_in_utc() {
+        let before = at("2026-11-21T17:59:59Z");
+        let three = at("2026-11-21T18:00:00Z");
+        assert_eq!(nightly().next(before), Some(three));
+        assert_eq!(nightly().latest(before), Some(at("2026-11-20T18:00:00Z")));
+        assert_eq!(nightly().latest(three), Some(three), "not only after it");
+        assert_eq!(nightly().next(three), Some(at("2026-11-22T18:00:00Z")));
+    }
+
+    #[test]
+    fn a_night_with_a_changed_clock_has_one_batch() {
+        let schedule = Schedule::new("30 2 * * *", time_zone("Europe/Berlin").unwrap()).unwrap();
+        let mut occurrences = Vec::new();
+        let mut now = at("2026-03-27T12:00:00Z");
+        while now < at("2026-03-31T00:00:00Z") {
+            now = schedule.next(now).unwrap();
+            occurrences.push(now.with_timezone(&chrono_tz::Europe::Berlin).date_naive().to_string());
+        }
+        assert_eq!(occurrences, ["2026-03-28", "2026-03-29", "2026-03-30", "2026-03-31"]);
+    }
+
+    #[test]
+    fn what_is_no_schedule_is_refused() {
+        for expression in ["", "every night", "0 0 3 * * *", "61 3 * * *", "0 0 31 2 *"] {
+            assert!(Schedule::new(expression, chrono_tz::UTC).is_err(), "{expression:?}");
+        }
+    }
+}
