@@ -86,7 +86,8 @@ impl App {
             Calculator::new(store.clone(), locks.clone(), catalogue.clone(), limits, tasks.clone());
         let wakeups = Arc::new(Wakeups::new(redis, tasks.clone()));
         let work = QueueConfig {
-            workers: config.queue_workers,
+            real_time_workers: config.queue_workers,
+            batch_workers: config.batch_workers,
             lease: config.queue_lease,
             max_attempts: config.queue_max_attempts,
             instance: Instance::new(&config.instance),

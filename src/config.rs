@@ -29,8 +29,10 @@ pub struct Config {
     pub max_recommendations: usize,
     /// Runs that requests may have in flight.
     pub max_runs: usize,
-    /// Background runs at the same time: so many in real time, and so many of a batch.
+    /// Background runs in real time at the same time, …
     pub queue_workers: usize,
+    /// … and runs of a batch.
+    pub batch_workers: usize,
     pub queue_lease: Duration,
     pub queue_max_attempts: u32,
     pub scheduler: SchedulerConfig,
@@ -97,6 +99,7 @@ impl Config {
             max_recommendations: env.integer("MAX_RECOMMENDATIONS", 50, 1, 100)? as usize,
             max_runs: env.integer("MAX_RUNS", 256, 1, 100_000)? as usize,
             queue_workers: env.integer("QUEUE_WORKERS", 2, 0, 100)? as usize,
+            batch_workers: env.integer("BATCH_WORKERS", 1, 0, 100)? as usize,
             queue_lease: env.seconds("QUEUE_LEASE_SECS", 90, 1, 1_800)?,
             queue_max_attempts: env.integer("QUEUE_MAX_ATTEMPTS", 5, 1, 100)? as u32,
             scheduler: scheduler(&env)?,
@@ -149,6 +152,7 @@ impl fmt::Debug for Config {
             .field("run_timeout", &self.run_timeout)
             .field("max_recommendations", &self.max_recommendations)
             .field("queue_workers", &self.queue_workers)
+            .field("batch_workers", &self.batch_workers)
             .field("queue_lease", &self.queue_lease)
             .field("scheduler", &self.scheduler.enabled)
             .field("catalogue_refresh", &self.catalogue_refresh)

@@ -12,6 +12,8 @@ mod joining;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use self::decision::{Action, AfterWrite, BeforeInputs};
@@ -20,7 +22,7 @@ use crate::catalogue::CurrentCatalogue;
 use crate::domain::{CareerProfile, Recommendation, UserId};
 use crate::lock::{Busy, UserGuard, UserLocks};
 use crate::profile::Reading;
-use crate::storage::{Basis, Store, StoreError};
+use crate::storage::{Basis, Lane, Store, StoreError};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct CalculatorConfig {
 pub struct Calculator {
     parts: Arc<Parts>,
     joining: Arc<Joining<(UserId, bool), RunResult>>,
+    /// How many callers wait for a run in real time.
+    urgent: watch::Sender<usize>,
 }
 
 struct Parts {
@@ -101,18 +105,27 @@ impl Calculator {
         tasks: TaskTracker,
     ) -> Self {
         let joining = Arc::new(Joining::new(tasks, config.max_runs));
-        Self { parts: Arc::new(Parts { store, locks, catalogue, config }), joining }
+        let urgent = watch::Sender::new(0);
+        Self { parts: Arc::new(Parts { store, locks, catalogue, config }), joining, urgent }
     }
 
     /// Makes the user's stored list right. Shares a run of this process that has not started yet.
     /// `force` writes even if nothing has changed.
     pub async fn calculate(&self, user: UserId, force: bool) -> RunResult {
+        let _urgent = Urgent::new(&self.urgent);
         self.join(user, force, Caller::Request).await
     }
 
     /// The same for a worker of the queue, whose number is bounded already.
-    pub async fn calculate_for_worker(&self, user: UserId) -> RunResult {
+    pub async fn calculate_for_worker(&self, user: UserId, lane: Lane) -> RunResult {
+        let _urgent = (lane == Lane::RealTime).then(|| Urgent::new(&self.urgent));
         self.join(user, false, Caller::Worker).await
+    }
+
+    /// Returns when nobody waits for a run in real time, at the latest after `patience`: batches give way,
+    /// but not for ever.
+    pub async fn give_way(&self, patience: Duration) {
+        let _ = timeout(patience, self.urgent.subscribe().wait_for(|urgent| *urgent == 0)).await;
     }
 
     async fn join(&self, user: UserId, force: bool, caller: Caller) -> RunResult {
@@ -137,6 +150,22 @@ impl Calculator {
                 Err(Arc::new(error))
             }
         }
+    }
+}
+
+/// Somebody waits for a run in real time, until this is dropped.
+struct Urgent<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Urgent<'a> {
+    fn new(urgent: &'a watch::Sender<usize>) -> Self {
+        urgent.send_modify(|urgent| *urgent += 1);
+        Self(urgent)
+    }
+}
+
+impl Drop for Urgent<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|urgent| *urgent -= 1);
     }
 }
 
@@ -263,7 +292,7 @@ impl Parts {
         work: impl Future<Output = Result<T, CalculationError>>,
     ) -> Result<T, CalculationError> {
         let limit = self.config.run_timeout;
-        tokio::time::timeout(limit, work).await.unwrap_or(Err(CalculationError::TimedOut(limit)))
+        timeout(limit, work).await.unwrap_or(Err(CalculationError::TimedOut(limit)))
     }
 
     async fn leave_to_queue(&self, user: UserId, reason: &str) -> Result<Outcome, CalculationError> {

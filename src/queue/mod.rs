@@ -6,7 +6,8 @@
 //! parked until the next trigger. A worker that dies is forgotten when its lease ends. Leases only keep
 //! work from being done twice: that the rows are right is the run's doing (see [`crate::calculator`]).
 //!
-//! Real-time triggers and batches have workers of their own, so that neither waits for the other.
+//! Real-time triggers and batches have workers of their own, so that neither waits for the other; a batch
+//! gives way for a moment when this process has something to do in real time.
 
 pub mod decision;
 mod wakeup;
@@ -32,14 +33,18 @@ use crate::storage::{DueUser, GiveBack, Lane, Lease, Store, StoreError};
 const POLL: Duration = Duration::from_secs(1);
 /// How long one step on the queue may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a batch waits, before each run, for those who wait for a run in real time.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// Due users read at once: a batch is not read one by one.
 const READ_AHEAD: u32 = 32;
 
 /// How the queue is worked on.
 #[derive(Clone, Debug)]
 pub struct QueueConfig {
-    /// Runs at the same time, for each of the two lanes.
-    pub workers: usize,
+    /// Runs in real time at the same time, …
+    pub real_time_workers: usize,
+    /// … and runs of a batch.
+    pub batch_workers: usize,
     /// How long a user is left to a worker that is never heard of again; more than a run may take.
     pub lease: Duration,
     /// After so many failures a user is parked.
@@ -77,10 +82,11 @@ impl Queue {
     /// Serves due users until `stop`; runs that have begun are finished.
     pub async fn work(&self, stop: CancellationToken) {
         let mut workers = JoinSet::new();
-        for lane in [Lane::RealTime, Lane::Batch] {
+        let QueueConfig { real_time_workers, batch_workers, .. } = self.0.config;
+        for (lane, count) in [(Lane::RealTime, real_time_workers), (Lane::Batch, batch_workers)] {
             // Of a lane's idle workers, the one that has this looks for work; the others wait for it.
             let ahead = Arc::new(tokio::sync::Mutex::new(VecDeque::new()));
-            for _ in 0..self.0.config.workers {
+            for _ in 0..count {
                 let (parts, stop, ahead) = (self.0.clone(), stop.clone(), ahead.clone());
                 workers.spawn(async move { parts.work(lane, &ahead, &stop).await });
             }
@@ -110,8 +116,11 @@ impl Parts {
                 self.next(lane, &mut ahead, stop).await
             };
             let Some(due) = next.await else { return };
+            if lane == Lane::Batch {
+                self.calculator.give_way(PATIENCE).await;
+            }
             match self.claim(&due).await {
-                Ok(Some(token)) => self.serve(&due, &token).await,
+                Ok(Some(token)) => self.serve(lane, &due, &token).await,
                 // Another worker was faster.
                 Ok(None) => {}
                 // The lease, if it was taken, ends by itself.
@@ -166,12 +175,12 @@ impl Parts {
         Ok(claimed.then_some(lease.token))
     }
 
-    async fn serve(&self, due: &DueUser, token: &str) {
+    async fn serve(&self, lane: Lane, due: &DueUser, token: &str) {
         self.held().insert(token.to_owned(), *due);
         let max_attempts = self.config.max_attempts;
         let ended = match decision::after_claim(due.attempts, max_attempts) {
             AfterClaim::Run => {
-                let result = self.calculator.calculate_for_worker(due.user).await;
+                let result = self.calculator.calculate_for_worker(due.user, lane).await;
                 decision::after_run(&result, due.attempts + 1, max_attempts, rand::random())
             }
             AfterClaim::Park => Some(decision::killer()),
