@@ -74,7 +74,7 @@ impl Queue {
         Self(Arc::new(Parts { store, calculator, catalogue, wakeups, config, held: Mutex::default() }))
     }
 
-    /// Serves due users until `stop`; runs that have begun are finished.
+    /// Serves due users until `stop`; runs that have begun are finished. Without workers it only waits.
     pub async fn work(&self, stop: CancellationToken) {
         let mut workers = JoinSet::new();
         for lane in [Lane::RealTime, Lane::Batch] {
@@ -85,7 +85,12 @@ impl Queue {
                 workers.spawn(async move { parts.work(lane, &ahead, &stop).await });
             }
         }
-        while workers.join_next().await.is_some() {}
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => while workers.join_next().await.is_some() {},
+            // A worker that ends untold has panicked: the process must not go on without it.
+            Some(_) = workers.join_next() => {}
+        }
     }
 
     /// Ends all leases of this process, for a stop that cannot wait for its runs: others may take over.
