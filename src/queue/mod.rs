@@ -116,11 +116,19 @@ impl Parts {
             };
             let Some(due) = next.await else { return };
             match self.claim(&due).await {
-                Ok(Some(token)) => self.serve(&due, &token).await,
+                Ok(Some(token)) => {
+                    self.serve(&due, &token).await;
+                    // The user is still due if a trigger has come in meanwhile; those who looked for it
+                    // found him taken.
+                    self.wakeups.notify(lane);
+                }
                 // Another worker was faster.
                 Ok(None) => {}
                 // The lease, if it was taken, ends by itself.
-                Err(error) => tracing::warn!(user_id = %due.user, %error, "a due user could not be claimed"),
+                Err(error) => {
+                    tracing::warn!(user_id = %due.user, %error, "a due user could not be claimed");
+                    stop.run_until_cancelled(tokio::time::sleep(poll())).await;
+                }
             }
         }
     }
@@ -142,11 +150,10 @@ impl Parts {
                     if let Err(error) = nothing {
                         tracing::warn!(%error, "the queue cannot be read");
                     }
-                    let poll = POLL.mul_f64(1.0 + 0.5 * rand::random::<f64>());
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = self.wakeups.wait(lane) => {}
-                        () = tokio::time::sleep(poll) => {}
+                        () = tokio::time::sleep(poll()) => {}
                     }
                 }
             }
@@ -200,6 +207,11 @@ impl Parts {
     fn held(&self) -> MutexGuard<'_, HashMap<String, DueUser>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Until the next look, when nothing is to be done or the database refuses.
+fn poll() -> Duration {
+    POLL.mul_f64(1.0 + 0.5 * rand::random::<f64>())
 }
 
 /// A database that takes connections and never answers must not hold a worker for ever.

@@ -13,6 +13,7 @@ on_every_database!(
     a_poison_user_is_parked_and_a_trigger_starts_anew,
     a_failed_user_is_tried_again_later,
     an_idle_worker_reacts_to_a_trigger_at_once,
+    a_trigger_that_comes_in_during_a_run_is_served_right_after_it,
     an_instance_without_workers_records_and_leaves_the_work_to_others,
     a_stop_finishes_what_ends_in_time,
     a_stop_hands_over_what_does_not_end_in_time,
@@ -22,6 +23,7 @@ on_every_database!(
         an_idle_worker_reacts_to_a_trigger_of_another_instance_at_once,
         a_stopped_instance_loses_its_lease_and_does_no_harm_when_it_wakes_up,
         a_user_that_kills_its_process_each_time_is_parked,
+        a_queue_that_cannot_be_written_is_left_alone,
 );
 
 async fn request(database: &TestDatabase, user: i64) {
@@ -194,6 +196,22 @@ async fn an_idle_worker_reacts_to_a_trigger_of_another_instance_at_once(database
     assert_reacts_at_once(&database, &front).await;
 }
 
+/// A worker that looks for the user during the run finds him taken; nobody tells it when the run has ended.
+async fn a_trigger_that_comes_in_during_a_run_is_served_right_after_it(database: TestDatabase) {
+    let app = TestApp::start(&database, &[]).await;
+    let mut fast = 0;
+    for user in USER..USER + 20 {
+        database.set_career(user, "간호사").await;
+        for _ in 0..8 {
+            assert_eq!(app.calculate_in_background(user).await.status, 202);
+        }
+        let triggered = Instant::now();
+        done(&database, user).await;
+        fast += u32::from(triggered.elapsed() < Duration::from_millis(400));
+    }
+    assert!(fast >= 18, "{fast} of 20 were served far below the poll");
+}
+
 async fn an_instance_without_workers_records_and_leaves_the_work_to_others(database: TestDatabase) {
     let front = TestApp::start(&database, &[("QUEUE_WORKERS", "0")]).await;
     database.set_career(USER, "간호사").await;
@@ -328,6 +346,31 @@ async fn a_stopped_instance_loses_its_lease_and_does_no_harm_when_it_wakes_up(da
     assert_eq!(database.stored_careers(USER).await, ["회계 담당자"]);
     assert_eq!(database.state(USER, "version").await, 1, "it wrote nothing over the newer list");
     assert_eq!(database.state(USER, "attempts").await, 0);
+}
+
+/// A read-only database, for example, answers at once: asking it in a tight loop would make things worse.
+async fn a_queue_that_cannot_be_written_is_left_alone(database: TestDatabase) {
+    request(&database, USER).await;
+    database
+        .execute(
+            "CREATE TRIGGER refuse BEFORE UPDATE ON recommendation_state FOR EACH ROW \
+             IF NEW.attempts > OLD.attempts THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no'; END IF",
+        )
+        .await;
+    let process = TestProcess::start(&database, &[("QUEUE_WORKERS", "1")]).await;
+    let failures = |number: usize| {
+        let process = &process;
+        async move {
+            let failed = || process.events("a due user could not be claimed").len() >= number;
+            eventually("claims fail", || async { failed() }).await;
+            Instant::now()
+        }
+    };
+    let first = failures(1).await;
+    let fourth = failures(4).await;
+    assert!(fourth - first > Duration::from_secs(1), "{:?} for three tries", fourth - first);
+    database.execute("DROP TRIGGER refuse").await;
+    done(&database, USER).await;
 }
 
 /// A rolling deploy: the newer version has calculated the list; the older one meets it.
