@@ -12,6 +12,7 @@ on_every_database!(
     leases_and_due_times_absurdly_far_in_the_future_hold_nobody_up,
     a_poison_user_is_parked_and_a_trigger_starts_anew,
     a_failed_user_is_tried_again_later,
+    a_user_whose_lock_is_taken_is_tried_again_later_and_loses_no_attempt,
     an_idle_worker_reacts_to_a_trigger_at_once,
     a_trigger_that_comes_in_during_a_run_is_served_right_after_it,
     an_instance_without_workers_records_and_leaves_the_work_to_others,
@@ -168,6 +169,30 @@ async fn a_failed_user_is_tried_again_later(database: TestDatabase) {
         _ => format!("TIMESTAMPDIFF(MICROSECOND, '{requested_at}', due_at) >= 500000"),
     };
     assert_eq!(database.state(USER, &put_off).await, 1);
+}
+
+/// Each time in vain, the run records its trigger again; that must not make the user due at once.
+async fn a_user_whose_lock_is_taken_is_tried_again_later_and_loses_no_attempt(database: TestDatabase) {
+    let redis = redis_with_lock(USER).await;
+    request(&database, USER).await;
+    let settings = [("REDIS_URL", redis.url()), ("LOCK_WAIT_SECS", "0".to_owned())];
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let app = TestApp::start(&database, &settings).await;
+    let in_vain = |times: i64| {
+        let database = &database;
+        async move {
+            eventually("the user is tried", || async { database.state(USER, "requested_seq").await > times })
+                .await;
+            Instant::now()
+        }
+    };
+    let first = in_vain(1).await;
+    let fourth = in_vain(4).await;
+    assert!(fourth - first > Duration::from_secs(1), "{:?} for three tries", fourth - first);
+    assert!(database.state(USER, "attempts").await <= 1, "the attempts are not the user's");
+    assert_ne!(status(&app, USER).await["state"], "parked");
+    redis.command(&["DEL", &lock_key(USER)]).await;
+    done(&database, USER).await;
 }
 
 /// Far below the poll of a second, most of the time: other tests run beside this one.
