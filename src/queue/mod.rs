@@ -79,7 +79,7 @@ impl Queue {
         Self(Arc::new(Parts { store, calculator, catalogue, wakeups, config, held: Mutex::default() }))
     }
 
-    /// Serves due users until `stop`; runs that have begun are finished.
+    /// Serves due users until `stop`; runs that have begun are finished. Without workers it only waits.
     pub async fn work(&self, stop: CancellationToken) {
         let mut workers = JoinSet::new();
         let QueueConfig { real_time_workers, batch_workers, .. } = self.0.config;
@@ -91,7 +91,12 @@ impl Queue {
                 workers.spawn(async move { parts.work(lane, &ahead, &stop).await });
             }
         }
-        while workers.join_next().await.is_some() {}
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => while workers.join_next().await.is_some() {},
+            // A worker that ends untold has panicked: the process must not go on without it.
+            Some(_) = workers.join_next() => {}
+        }
     }
 
     /// Ends all leases of this process, for a stop that cannot wait for its runs: others may take over.
@@ -120,11 +125,19 @@ impl Parts {
                 self.calculator.give_way(PATIENCE).await;
             }
             match self.claim(&due).await {
-                Ok(Some(token)) => self.serve(lane, &due, &token).await,
+                Ok(Some(token)) => {
+                    self.serve(lane, &due, &token).await;
+                    // The user is still due if a trigger has come in meanwhile; those who looked for it
+                    // found him taken.
+                    self.wakeups.notify(lane);
+                }
                 // Another worker was faster.
                 Ok(None) => {}
                 // The lease, if it was taken, ends by itself.
-                Err(error) => tracing::warn!(user_id = %due.user, %error, "a due user could not be claimed"),
+                Err(error) => {
+                    tracing::warn!(user_id = %due.user, %error, "a due user could not be claimed");
+                    stop.run_until_cancelled(tokio::time::sleep(poll())).await;
+                }
             }
         }
     }
@@ -146,11 +159,10 @@ impl Parts {
                     if let Err(error) = nothing {
                         tracing::warn!(%error, "the queue cannot be read");
                     }
-                    let poll = POLL.mul_f64(1.0 + 0.5 * rand::random::<f64>());
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = self.wakeups.wait(lane) => {}
-                        () = tokio::time::sleep(poll) => {}
+                        () = tokio::time::sleep(poll()) => {}
                     }
                 }
             }
@@ -204,6 +216,11 @@ impl Parts {
     fn held(&self) -> MutexGuard<'_, HashMap<String, DueUser>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Until the next look, when nothing is to be done or the database refuses.
+fn poll() -> Duration {
+    POLL.mul_f64(1.0 + 0.5 * rand::random::<f64>())
 }
 
 /// A database that takes connections and never answers must not hold a worker for ever.

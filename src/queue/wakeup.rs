@@ -89,7 +89,8 @@ impl Wakeups {
         }
     }
 
-    fn notify(&self, lane: Lane) {
+    /// Has one idle worker of this process look for work.
+    pub(super) fn notify(&self, lane: Lane) {
         self.of(lane).notify_one();
     }
 

@@ -37,9 +37,9 @@ pub struct Lease {
 /// How a worker ends a claim whose run did not end well. (One that did has ended the claim itself.)
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GiveBack {
-    /// Not the user's fault: due again, and the attempt is not counted.
+    /// Not the user's fault: due again, whatever has come in since, and the attempt is not counted.
     Untried { after: Duration },
-    /// Due again, with one attempt less left.
+    /// Due again, with one attempt less left; at once if a trigger has come in since the claim.
     Failed { after: Duration, error: WorkError },
     /// Left alone until the next trigger; due at once if one has come in since the claim.
     Parked { error: WorkError },

@@ -1,6 +1,8 @@
 //! Durable triggers and the leases of workers. Each operation is one statement on one row, by the clock of
 //! the database: the clocks of instances need not agree.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sqlx::mysql::MySqlPool;
 use sqlx::{AssertSqlSafe, query, query_as};
@@ -88,24 +90,27 @@ pub(super) async fn give_back(
     token: &str,
     how: &GiveBack,
 ) -> Result<(), StoreError> {
-    // A trigger that has come in since the claim has made the user due; it is not put off.
-    let (changes, after, error) = match how {
+    // A trigger that has come in since the claim is no reason to hurry where the user's lock was taken or the
+    // database away; it is one after a failure, which it may have put right.
+    let seq = due.requested_seq;
+    let later = |after: &Duration| i64::try_from(after.as_micros()).unwrap_or(i64::MAX);
+    let (changes, arguments, error) = match how {
         GiveBack::Untried { after } => (
-            "attempts = GREATEST(attempts, 1) - 1, \
-             due_at = CASE WHEN requested_seq > ? THEN due_at ELSE UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND END",
-            Some(after),
+            "attempts = GREATEST(attempts, 1) - 1, due_at = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND",
+            vec![later(after)],
             None,
         ),
         GiveBack::Failed { after, error } => (
-            "due_at = CASE WHEN requested_seq > ? THEN due_at ELSE UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND END",
-            Some(after),
+            "due_at = CASE WHEN requested_seq > ? THEN due_at \
+                           ELSE UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND END",
+            vec![seq, later(after)],
             Some(error),
         ),
         GiveBack::Parked { error } => (
             "attempts = CASE WHEN requested_seq > ? THEN 0 ELSE attempts END, \
              parked_at = CASE WHEN requested_seq > ? THEN NULL ELSE UTC_TIMESTAMP(6) END, \
              due_at = CASE WHEN requested_seq > ? THEN due_at ELSE NULL END",
-            None,
+            vec![seq; 3],
             Some(error),
         ),
     };
@@ -113,12 +118,10 @@ pub(super) async fn give_back(
         "UPDATE recommendation_state SET {changes}, last_error_code = COALESCE(?, last_error_code), \
                 last_error = COALESCE(?, last_error), lease_token = NULL, lease_until = NULL \
          WHERE user_id = ? AND lease_token = ?"
-    )))
-    .bind(due.requested_seq);
-    update = match after {
-        Some(after) => update.bind(i64::try_from(after.as_micros()).unwrap_or(i64::MAX)),
-        None => update.bind(due.requested_seq).bind(due.requested_seq),
-    };
+    )));
+    for argument in arguments {
+        update = update.bind(argument);
+    }
     update
         .bind(error.map(|error| error.code))
         .bind(error.map(|error| error.cause.chars().take(500).collect::<String>()))

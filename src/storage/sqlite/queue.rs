@@ -90,14 +90,16 @@ pub(super) async fn give_back(
     token: &str,
     how: &GiveBack,
 ) -> Result<(), StoreError> {
-    // A trigger that has come in since the claim has made the user due; it is not put off.
-    let put_off =
-        |after| format!("due_at = CASE WHEN requested_seq > ?1 THEN due_at ELSE {} END", later(after));
+    // A trigger that has come in since the claim is no reason to hurry where the user's lock was taken or the
+    // database away; it is one after a failure, which it may have put right.
     let (changes, error) = match how {
         GiveBack::Untried { after } => {
-            (format!("attempts = MAX(attempts, 1) - 1, {}", put_off(*after)), None)
+            (format!("attempts = MAX(attempts, 1) - 1, due_at = {}", later(*after)), None)
         }
-        GiveBack::Failed { after, error } => (put_off(*after), Some(error)),
+        GiveBack::Failed { after, error } => (
+            format!("due_at = CASE WHEN requested_seq > ?1 THEN due_at ELSE {} END", later(*after)),
+            Some(error),
+        ),
         GiveBack::Parked { error } => (
             format!(
                 "attempts = CASE WHEN requested_seq > ?1 THEN 0 ELSE attempts END, \

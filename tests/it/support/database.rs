@@ -70,7 +70,14 @@ impl TestDatabase {
         admin.close().await;
         let options = server.database(&name);
         let url = format!("{}/{name}", server_variable(variable).trim_end_matches('/'));
-        let pool = Pool::Mysql(MySqlPoolOptions::new().max_connections(8).connect_lazy_with(options));
+        // A test that holds rows must not hold the gaps beside them, where its neighbours' rows go.
+        let pool = MySqlPoolOptions::new().max_connections(8).after_connect(|connection, _| {
+            Box::pin(async move {
+                connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+                Ok(())
+            })
+        });
+        let pool = Pool::Mysql(pool.connect_lazy_with(options));
         Some(Self { kind, url, pool, folder })
     }
 
@@ -92,6 +99,19 @@ impl TestDatabase {
         let Pool::Mysql(pool) = &self.pool else { panic!("only a server locks rows") };
         let mut holder = pool.begin().await.unwrap();
         sqlx::query("SELECT * FROM recommendation_state FOR UPDATE").fetch_all(&mut *holder).await.unwrap();
+        holder
+    }
+
+    /// Locks the user's recommendations until the transaction ends: a run that replaces them waits there,
+    /// with the user's state row locked.
+    pub async fn hold_rows(&self, user: i64) -> Transaction<'static, MySql> {
+        let Pool::Mysql(pool) = &self.pool else { panic!("only a server locks rows") };
+        let mut holder = pool.begin().await.unwrap();
+        sqlx::query("SELECT * FROM user_job_recommendations WHERE user_id = ? FOR UPDATE")
+            .bind(user)
+            .fetch_all(&mut *holder)
+            .await
+            .unwrap();
         holder
     }
 
