@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::ranking::{Catalogue, CatalogueBuilder, SCORING_CODE_REVISION, Vocabulary};
+use crate::ranking::{self, Catalogue, CatalogueBuilder, Vocabulary};
 use crate::storage::{CatalogueChanges, CatalogueContents, Store, StoreError};
 
 /// How often listings are read again that change while they are read, in a way that no `updated_at` shows.
@@ -57,10 +57,9 @@ impl CurrentCatalogue {
         self.current.load_full()
     }
 
-    /// Ordered: of two instances, the one with the higher revision has the newer scoring. The code's
-    /// revision counts before the vocabulary's.
+    /// The revision of the scoring that this process calculates with.
     pub fn scoring_revision(&self) -> i64 {
-        i64::from(SCORING_CODE_REVISION) << 32 | i64::from(self.vocabulary.revision())
+        ranking::scoring_revision(&self.vocabulary)
     }
 
     /// Reads what has changed.

@@ -22,6 +22,7 @@ use crate::config::{Config, DatabaseConfig};
 use crate::domain::UserId;
 use crate::lifecycle;
 use crate::queue::Wakeups;
+use crate::ranking;
 use crate::storage::Lane;
 
 type Result<T = ExitCode> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -66,6 +67,9 @@ enum Command {
     Status { user_id: Option<UserId> },
     /// Mark a user due who is parked, or waits for another attempt
     Retry { user_id: UserId },
+    /// After going back to an older version (or an older VOCABULARY_FILE): let this one replace the lists that
+    /// the newer one has calculated. Until then it leaves them alone
+    RollBack,
     /// Show who holds a user's lock in Redis and remove it
     Unlock { user_id: UserId },
     /// Ask the service at HOST:PORT whether it is healthy (for containers)
@@ -87,6 +91,7 @@ impl Cli {
             Command::Batch(arguments) => batch::batch(&config, &arguments).await,
             Command::Status { user_id } => status::status(&config, user_id).await,
             Command::Retry { user_id } => retry(&config, user_id).await,
+            Command::RollBack => roll_back(&config).await,
             Command::Unlock { user_id } => unlock(&config, user_id).await,
             Command::Healthcheck => healthcheck(&config).await,
         }
@@ -145,6 +150,18 @@ async fn retry(config: &Config, user: UserId) -> Result {
         return Err(format!("user {user} is not known").into());
     }
     writeln!(std::io::stdout(), "user {user} is due")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn roll_back(config: &Config) -> Result {
+    let store = app::open_store(config).await?;
+    let scoring = ranking::scoring_revision(&*app::vocabulary(config)?);
+    let mut after = 0;
+    while let Some(through) = store.lower_scoring(scoring, after).await? {
+        after = through;
+    }
+    store.close().await;
+    writeln!(std::io::stdout(), "lists of newer versions are replaced when their users are calculated next")?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -37,4 +37,10 @@ pub use vocabulary::{Vocabulary, VocabularyError};
 
 /// Raised whenever the same profile and listings could get another score, order or text than before; results
 /// of an older revision are then computed anew.
-pub const SCORING_CODE_REVISION: u32 = 1;
+const SCORING_CODE_REVISION: u32 = 1;
+
+/// Ordered: of two instances, the one with the higher revision has the newer scoring. The code's revision
+/// counts before the vocabulary's.
+pub fn scoring_revision(vocabulary: &Vocabulary) -> i64 {
+    i64::from(SCORING_CODE_REVISION) << 32 | i64::from(vocabulary.revision())
+}

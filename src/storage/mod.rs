@@ -117,6 +117,11 @@ pub trait Store: Send + Sync + 'static {
         unverified_since: Option<DateTime<Utc>>,
     ) -> Result<Option<CleanedUp>, StoreError>;
 
+    /// Lets this scoring replace what newer ones have calculated, for the next users with an id above
+    /// `after`: for an operator who has gone back to an older version. Returns the last user looked at;
+    /// `None`: there are no more.
+    async fn lower_scoring(&self, scoring_revision: i64, after: i64) -> Result<Option<i64>, StoreError>;
+
     /// The database's clock.
     async fn now(&self) -> Result<DateTime<Utc>, StoreError>;
 

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::support::{
-    Kind, OTHER_USER, RedisServer, SHORT_LEASES, TestApp, TestDatabase, TestProcess, USER, eventually,
-    on_every_database,
+    Kind, OTHER_USER, RedisServer, SHORT_LEASES, TestApp, TestDatabase, TestProcess, USER, command,
+    eventually, on_every_database,
 };
 
 on_every_database!(
@@ -19,7 +19,7 @@ on_every_database!(
     a_stop_finishes_what_ends_in_time,
     a_stop_hands_over_what_does_not_end_in_time,
     a_second_signal_ends_the_process_at_once,
-    an_older_version_neither_overwrites_the_lists_of_a_newer_one_nor_loses_triggers;
+    an_older_version_leaves_the_lists_of_a_newer_one_alone_until_it_is_rolled_back;
     servers:
         an_idle_worker_reacts_to_a_trigger_of_another_instance_at_once,
         a_stopped_instance_loses_its_lease_and_does_no_harm_when_it_wakes_up,
@@ -401,7 +401,7 @@ async fn a_queue_that_cannot_be_written_is_left_alone(database: TestDatabase) {
 }
 
 /// A rolling deploy: the newer version has calculated the list; the older one meets it.
-async fn an_older_version_neither_overwrites_the_lists_of_a_newer_one_nor_loses_triggers(
+async fn an_older_version_leaves_the_lists_of_a_newer_one_alone_until_it_is_rolled_back(
     database: TestDatabase,
 ) {
     let folder = tempfile::tempdir().unwrap();
@@ -435,8 +435,20 @@ async fn an_older_version_neither_overwrites_the_lists_of_a_newer_one_nor_loses_
     assert_eq!(database.stored_careers(USER).await, ["백엔드 개발자"]);
     assert_eq!(status(&old, USER).await["state"], "pending");
 
-    let _newer_worker = TestApp::start(&database, &vocabulary).await;
+    let newer_worker = TestApp::start(&database, &vocabulary).await;
     done(&database, USER).await;
     assert_eq!(database.stored_careers(USER).await, ["간호사"]);
     assert_eq!(database.state(USER, "scoring_revision").await, new_revision);
+
+    // The operator goes back to the older version, and says so.
+    database.set_career(USER, "백엔드 개발자").await;
+    assert_eq!(old.calculate(USER).await.outcome(), "already_in_progress");
+    newer_worker.stop().await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("DATABASE_URL", database.url.as_str())];
+    let roll_back = command(folder.path(), &settings).arg("roll-back").status();
+    assert!(roll_back.unwrap().success());
+    done(&database, USER).await;
+    assert_eq!(database.stored_careers(USER).await, ["백엔드 개발자"]);
+    assert_eq!(database.state(USER, "scoring_revision").await, old_revision);
 }

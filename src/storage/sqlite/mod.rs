@@ -168,6 +168,10 @@ impl Store for SqliteStore {
         cleanup::next_users(&self.pool, after, unverified_since).await
     }
 
+    async fn lower_scoring(&self, scoring_revision: i64, after: i64) -> Result<Option<i64>, StoreError> {
+        state::lower_scoring(&self.pool, scoring_revision, after).await
+    }
+
     async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
         queue::now(&self.pool).await
     }

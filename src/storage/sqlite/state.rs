@@ -56,3 +56,35 @@ pub(super) async fn confirm(pool: &SqlitePool, basis: &Basis) -> Result<Written,
         _ => Written::Lost,
     })
 }
+
+/// Users looked at per statement of [`lower_scoring`].
+const CHUNK: u32 = 1_000;
+
+/// The digest goes, too: the next run replaces the list.
+pub(super) async fn lower_scoring(
+    pool: &SqlitePool,
+    scoring_revision: i64,
+    after: i64,
+) -> Result<Option<i64>, StoreError> {
+    let (through,): (Option<i64>,) = sqlx::query_as(
+        "SELECT MAX(user_id) FROM (SELECT user_id FROM recommendation_state WHERE user_id > ? \
+         ORDER BY user_id LIMIT ?) AS next_users",
+    )
+    .bind(after)
+    .bind(CHUNK)
+    .fetch_one(pool)
+    .await?;
+    if let Some(through) = through {
+        sqlx::query(
+            "UPDATE recommendation_state SET version = version + 1, result_digest = NULL, scoring_revision = ? \
+             WHERE user_id > ? AND user_id <= ? AND scoring_revision > ?",
+        )
+        .bind(scoring_revision)
+        .bind(after)
+        .bind(through)
+        .bind(scoring_revision)
+        .execute(pool)
+        .await?;
+    }
+    Ok(through)
+}
