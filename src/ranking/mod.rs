@@ -37,4 +37,4 @@ pub use vocabulary::{Vocabulary, VocabularyError};
 
 /// Raised whenever the same profile and listings could get another score, order or text than before; results
 /// of an older revision are then computed anew.
-pub const SCORING_CODE_REVISION: u32 = 1;
+pub const SCORING_CODE_REVISION: u32 = 2;
