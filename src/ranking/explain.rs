@@ -117,13 +117,16 @@ fn evidence(scope: &Scope<'_>, places: &GroupPlaces, phrase: &Phrase, listing: u
 fn found_words(phrase: &Phrase, mask: u64) -> Vec<String> {
     let mut found = Vec::new();
     for (word, bits) in &phrase.words {
+        // Most listings show whole words.
+        if !bits.is_empty() && bits.iter().all(|bit| mask >> bit & 1 == 1) {
+            found.push(word.clone());
+            continue;
+        }
         let syllables: Vec<char> = word.chars().collect();
         let mut piece = String::new();
         for (at, bit) in bits.iter().enumerate() {
             if mask >> bit & 1 == 0 {
                 found.extend((!piece.is_empty()).then(|| std::mem::take(&mut piece)));
-            } else if bits.len() == 1 {
-                piece.clone_from(word);
             } else {
                 let from = if piece.is_empty() { at } else { at + 1 };
                 piece.extend(&syllables[from..at + 2]);

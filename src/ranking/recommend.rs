@@ -236,7 +236,6 @@ pub(super) struct Scope<'q> {
     pub skills: Vec<&'q ListingSet>,
     pub interests: Vec<&'q ListingSet>,
     skill_counts: TermCounts,
-    interest_counts: TermCounts,
 }
 
 impl<'q> Scope<'q> {
@@ -246,8 +245,7 @@ impl<'q> Scope<'q> {
             (hits(&query.skills), hits(&query.interests));
         let part = &query.catalogue.parts()[number];
         let skill_counts = TermCounts::new(part.segment.len(), &skills);
-        let interest_counts = TermCounts::new(part.segment.len(), &interests);
-        Self { query, part, number, skills, interests, skill_counts, interest_counts }
+        Self { query, part, number, skills, interests, skill_counts }
     }
 
     fn facts(&self, listing: u16) -> &Facts {
@@ -257,7 +255,7 @@ impl<'q> Scope<'q> {
     fn components(&self, candidate: &Candidate, skills: Option<u16>) -> Components {
         // A dead listing may be newer than the catalogue.
         let age = u32::from(self.query.catalogue.newest_day().saturating_sub(candidate.day));
-        let interests = self.interest_counts.count(candidate.listing);
+        let interests = self.interests.iter().filter(|naming| naming.contains(candidate.listing)).count();
         Components {
             title: candidate.title,
             skills,

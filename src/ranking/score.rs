@@ -101,7 +101,7 @@ fn points(hundredths: u32) -> Value {
 }
 
 /// As many skills found as this, or all that the user has, are the full value.
-const SKILLS_ASKED: usize = 3;
+pub const SKILLS_ASKED: usize = 3;
 
 /// Of a listing that names `found` of the user's `known` skills. The first skill found says far more than the next:
 /// what is missing counts with its fourth power (of three skills 1 found is 0.80, 2 are 0.99).
@@ -115,9 +115,12 @@ pub fn skills_component(found: usize, known: usize) -> Option<u16> {
     Some((full - missing.pow(4) / full.pow(3)) as u16)
 }
 
-/// Two interests found are enough for the full value.
+/// As many interests found as this are the full value.
+pub const INTERESTS_ASKED: usize = 2;
+
+/// Of a listing that names `found` of the user's `known` interests.
 pub fn interests_component(found: usize, known: usize) -> Option<u16> {
-    (known > 0).then(|| found.min(2) as u16 * (FULL / 2))
+    (known > 0).then(|| found.min(INTERESTS_ASKED) as u16 * (FULL / INTERESTS_ASKED as u16))
 }
 
 /// A listing is fresh for this many days …

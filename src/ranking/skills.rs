@@ -1,5 +1,6 @@
 //! Skills: those that listings list, and which listings name a given one.
 
+use super::score::{INTERESTS_ASKED, SKILLS_ASKED};
 use super::segment::{Field, ListingSet, SET_BLOCK, Segment};
 use super::text::{Lexeme, Token, compact, hangul_tokens, lexemes, normalise};
 
@@ -47,30 +48,33 @@ pub fn naming(segment: &Segment, tokens: &[Token]) -> ListingSet {
 }
 
 /// More terms than this are not counted, as they make no difference to a score.
-pub const MOST_TERMS: usize = 4;
+pub const MOST_TERMS: usize = 3;
+const _: () = assert!(SKILLS_ASKED <= MOST_TERMS && INTERESTS_ASKED <= MOST_TERMS);
 
 /// How many of a user's terms each listing of a segment names, up to [`MOST_TERMS`].
-pub struct TermCounts(Box<[CountPlanes]>);
+pub struct TermCounts(Vec<CountPlanes>);
 
-/// Counts of 512 listings, one bit a listing: the ones, the twos, and everything from four on. Adding a term
-/// to so many at once takes a few wide instructions, which is what lets a user be answered at once.
-#[derive(Clone, Default)]
+/// Counts of 512 listings in two bits each, the ones and the twos. Adding a term to so many at once takes a few
+/// wide instructions, which is what lets a user be answered at once.
+#[derive(Clone, Copy, Default)]
 struct CountPlanes {
     ones: [u64; SET_BLOCK],
     twos: [u64; SET_BLOCK],
-    fours: [u64; SET_BLOCK],
 }
 
 impl TermCounts {
     /// Counts over a segment of `listings` listings.
     pub fn new(listings: usize, terms: &[&ListingSet]) -> Self {
-        let mut planes = vec![CountPlanes::default(); listings.div_ceil(64 * SET_BLOCK)];
-        for term in terms {
-            for (planes, found) in planes.iter_mut().zip(term.blocks()) {
-                planes.add(found);
+        let terms: Vec<&[[u64; SET_BLOCK]]> = terms.iter().map(|naming| naming.blocks()).collect();
+        let blocks = 0..listings.div_ceil(64 * SET_BLOCK);
+        let count = |block| {
+            let mut planes = CountPlanes::default();
+            for naming in &terms {
+                planes.add(&naming[block]);
             }
-        }
-        Self(planes.into())
+            planes
+        };
+        Self(blocks.map(count).collect())
     }
 
     /// The number of terms that a listing names.
@@ -78,17 +82,18 @@ impl TermCounts {
         let word = usize::from(listing >> 6);
         let planes = &self.0[word / SET_BLOCK];
         let bit = |plane: &[u64; SET_BLOCK]| (plane[word % SET_BLOCK] >> (listing & 63) & 1) as usize;
-        if bit(&planes.fours) == 1 { MOST_TERMS } else { 2 * bit(&planes.twos) + bit(&planes.ones) }
+        2 * bit(&planes.twos) + bit(&planes.ones)
     }
 }
 
 impl CountPlanes {
-    fn add(&mut self, found: &[u64; SET_BLOCK]) {
-        for (word, found) in found.iter().enumerate() {
-            let carry = self.ones[word] & found;
-            self.ones[word] ^= found;
-            self.fours[word] |= self.twos[word] & carry;
-            self.twos[word] ^= carry;
+    /// One more for those in `naming`; three stay three.
+    #[inline]
+    fn add(&mut self, naming: &[u64; SET_BLOCK]) {
+        for ((ones, twos), naming) in self.ones.iter_mut().zip(&mut self.twos).zip(naming) {
+            let carry = *ones & naming;
+            *ones = (*ones ^ naming) | (carry & *twos);
+            *twos |= carry;
         }
     }
 }
@@ -104,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_up_to_four_skills() {
+    fn counts_up_to_three_terms() {
         // Listing n names the first n of seven skills.
         let naming: Vec<ListingSet> = (0..7)
             .map(|skill| {
@@ -115,7 +120,7 @@ mod tests {
             .collect();
         let counts = TermCounts::new(70, &naming.iter().collect::<Vec<_>>());
         let counted: Vec<_> = (0..8).chain([69]).map(|listing| counts.count(listing)).collect();
-        assert_eq!(counted, [0, 1, 2, 3, 4, 4, 4, 4, 4]);
+        assert_eq!(counted, [0, 1, 2, 3, 3, 3, 3, 3, 3]);
     }
 
     #[test]
