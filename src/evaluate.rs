@@ -5,8 +5,8 @@
 //! is the one that a user with that career and those skills would be shown. Three things differ, because grades
 //! ask for them: copies of a posting are ranked each in its own right (the sets grade every copy), what users are
 //! spared (a score below 15, or next to nothing of the career) follows at the end of the list instead of being left
-//! out, and lists are longer than a user's and never shorter than graders demand (the rest follows with score 0, what names
-//! most of the skills first).
+//! out, and lists are longer than a user's and never shorter than graders demand (the rest follows with score 0, what
+//! names most of the skills first).
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, Write};
