@@ -5,7 +5,8 @@
 //! is the one that a user with that career and those skills would be shown. Three things differ, because grades
 //! ask for them: copies of a posting are ranked each in its own right (the sets grade every copy), what users are
 //! spared (a score below 15, or next to nothing of the career) follows at the end of the list instead of being left
-//! out, and lists are longer than a user's and never shorter than graders demand (the rest follows with score 0).
+//! out, and lists are longer than a user's and never shorter than graders demand (the rest follows with score 0, what
+//! names most of the skills first).
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, Write};
@@ -21,7 +22,8 @@ use crate::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 /// Results per query; sets that judge only some sources need more than they count.
 pub const RESULTS_PER_QUERY: usize = 1_000;
 
-/// Graders expect at least so many; where fewer listings show anything of a career, others follow with score 0.
+/// Graders expect at least so many; where fewer listings show anything of a career or name a skill, others follow with
+/// score 0.
 const LEAST_RESULTS: usize = 100;
 
 /// Why a file of a graded set cannot be used.

@@ -127,7 +127,7 @@ fn match_all(
 fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut [Match]) {
     let mut known: FxHashMap<(Masks, u8), Match> = FxHashMap::default();
     let [titles, skills, texts] = masks;
-    let names = !(group.field | group.any_field);
+    let names = group.names();
     let core = group.core();
     let shows_some = |at: usize| {
         ((titles[at] & names) | skills[at] != 0) & ((titles[at] | skills[at] | texts[at]) & core != 0)
@@ -147,7 +147,7 @@ fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phra
 fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut [Match]) {
     let mut known: FxHashMap<(u64, u64), Match> = FxHashMap::default();
     let [titles, skills, texts] = masks;
-    let names = !(group.field | group.any_field);
+    let names = group.names();
     let core = group.core();
     let shows_some = |at: usize| ((titles[at] & names) | skills[at] == 0) & (texts[at] & core != 0);
     for listing in positions(best.len(), shows_some) {
@@ -159,10 +159,14 @@ fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut 
 
 /// What is left are titles of the same field of work.
 fn match_fields(group: &Group, titles: &[u64], best: &mut [Match]) {
-    let same_field = Match::same_field();
     for (best, title) in best.iter_mut().zip(titles) {
-        if title & group.field != 0 && best.title < same_field.title {
-            *best = same_field;
+        let found = match () {
+            () if title & group.field != 0 => Match::same_field(),
+            () if title & group.field_word != 0 => Match::field_word(),
+            () => continue,
+        };
+        if found.title > best.title {
+            *best = found;
         }
     }
 }

@@ -10,7 +10,7 @@ use super::plan::Plan;
 use super::rarity;
 use super::segment::{ListingSet, SEGMENT_LISTINGS, Segment};
 use super::segment_builder::SegmentBuilder;
-use super::skills::{TermHits, is_listed, term_tokens};
+use super::skills::{is_listed, naming, term_tokens};
 use super::text::Token;
 use super::vocabulary::Vocabulary;
 use crate::domain::{JobListing, ListingId};
@@ -82,7 +82,7 @@ pub(super) struct CareerIndex {
 /// The listings that name a term, in every part.
 #[derive(Debug)]
 pub(super) struct TermIndex {
-    pub parts: Vec<(u64, Arc<TermHits>)>,
+    pub parts: Vec<(u64, Arc<ListingSet>)>,
 }
 
 /// Sizes that change speed and memory, never a result.
@@ -275,7 +275,7 @@ impl Catalogue {
             let parts = self.parts.iter().map(|part| {
                 let number = part.segment.number();
                 let known = older.and_then(|older| by_number(&older.parts, number));
-                (number, known.unwrap_or_else(|| Arc::new(TermHits::find(&part.segment, &tokens))))
+                (number, known.unwrap_or_else(|| Arc::new(naming(&part.segment, &tokens))))
             });
             TermIndex { parts: parts.collect() }
         })

@@ -5,10 +5,10 @@ use super::score::FULL;
 use super::segment::{FIELDS, Field};
 
 /// Of a phrase's token found in a field, in 1/100.
-const FIELD_WORTH: [u32; FIELDS] = [100, 75, 50];
+const FIELD_WORTH: [u32; FIELDS] = [100, 65, 50];
 
 /// Share of the title component that depends on how little else stands in the title.
-const PURITY_SHARE: f64 = 0.10;
+const PURITY_SHARE: f64 = 0.12;
 
 /// Share of the title component that depends on whether the phrase's words stand side by side.
 const ADJACENCY_SHARE: f64 = 0.12;
@@ -22,7 +22,14 @@ const SUPPORT_SHARE: f64 = 0.16;
 /// Of what is missing, the share that a title makes good by naming a job of the career's field of work.
 const SAME_FIELD_SHARE: f64 = 0.15;
 
-/// What is left of a partial match where the title names jobs of other fields only.
+/// What a title's word of the career's field of work is worth, where nothing else shows the career.
+const FIELD_WORD_SHARE: f64 = 0.10;
+
+/// What is left of a whole phrase whose words are scattered over a title that names jobs of other fields only: a
+/// 물류 기술영업 담당자 is no 물류 담당자.
+const SCATTERED_SHARE: f64 = 0.70;
+
+/// What is left of a partial match there.
 const OTHER_FIELD_SHARE: f64 = 0.85;
 
 /// Which tokens of a group a listing has, one mask per field.
@@ -42,12 +49,19 @@ pub struct Match {
 impl Match {
     /// Of a title that names a job of the career's field of work; nothing in the listing shows the career itself.
     pub fn same_field() -> Self {
-        Self { title: points(SAME_FIELD_SHARE), phrase: NO_PHRASE, whole: false }
+        Self { title: points(SAME_FIELD_SHARE), phrase: SAME_FIELD, whole: false }
+    }
+
+    /// Of a title that has a word of the career's field of work and names no job of it.
+    pub fn field_word() -> Self {
+        Self { title: points(FIELD_WORD_SHARE), phrase: FIELD_WORD, whole: false }
     }
 }
 
-/// In place of a phrase's number.
-const NO_PHRASE: u16 = u16::MAX;
+/// In place of a phrase's number: the title names a job of the field of work …
+const SAME_FIELD: u16 = u16::MAX;
+/// … or has a word of it.
+pub const FIELD_WORD: u16 = u16::MAX - 1;
 
 /// The first phrase with the highest title component; numbers are counted from `first_phrase`.
 pub fn best_phrase(group: &Group, masks: Masks, title_tokens: u8, first_phrase: u16) -> Match {
@@ -82,7 +96,9 @@ fn title_component(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u
     let title = masks[Field::Title as usize];
     points(match () {
         () if title & group.field != 0 => in_same_field(shown),
-        () if title & group.any_field != 0 && title & phrase.mask != phrase.mask => shown * OTHER_FIELD_SHARE,
+        () if title & group.any_field == 0 => shown,
+        () if title & phrase.mask != phrase.mask => shown * OTHER_FIELD_SHARE,
+        () if title & phrase.joints != phrase.joints => shown * SCATTERED_SHARE,
         () => shown,
     })
 }

@@ -77,7 +77,7 @@ fn everything_that_fits_gives_the_career_match_itself() {
         // An interest that listings ask for as a skill is one.
         "matchedSkills": ["Java", "AWS", "Spring Boot"],
         "matchedInterests": ["성장", "협업"],
-        "breakdown": {"title": 59.85, "skills": 25.65, "experience": 4.75, "interests": 2.85, "freshness": 1.9},
+        "breakdown": {"title": 57, "skills": 28.5, "experience": 4.75, "interests": 2.85, "freshness": 1.9},
     });
     assert_eq!(serde_json::Value::Object(found[0].data.clone()), expected);
 }
@@ -173,6 +173,8 @@ const JOBS: &str = r#"
     [fields."음식"]
     "조리사" = ["Chef", "조리 담당자"]
     "홀서빙원" = []
+    "카페 매니저" = []
+    "카페 서빙원" = []
     [fields."언론"]
     "기자" = ["스포츠 기자"]
     [fields."의료"]
@@ -212,6 +214,28 @@ fn what_only_narrows_a_job_down_is_no_evidence_of_it() {
     let catalogue = jobs(&listings);
     assert_eq!(ids(&catalogue, &user("기자")), Vec::<i64>::new());
     assert_eq!(ids(&catalogue, &user("물류 담당자")), [3]);
+}
+
+#[test]
+fn words_scattered_over_another_job_are_weaker_than_side_by_side() {
+    let catalogue = jobs(&[listing(1, "물류 약사 담당자"), listing(2, "신입 약사 (물류 담당자)")]);
+    let found = catalogue.recommend(&user("물류 담당자"), 50);
+    assert_eq!(found.iter().map(|found| found.listing_id.0).collect::<Vec<_>>(), [2, 1]);
+    assert!(found[1].score.points() < 0.8 * found[0].score.points());
+}
+
+#[test]
+fn a_word_of_the_field_counts_little_and_says_so() {
+    let mut cafe = listing(1, "신규 카페 정규직");
+    cafe.tech_stack = "커피".to_owned();
+    let catalogue = jobs(&[cafe, listing(2, "카페 정규직")]);
+    let profile = CareerProfile { skills: vec!["커피".to_owned()], ..user("조리사") };
+    let found = catalogue.recommend(&profile, 50);
+    assert_eq!(found.len(), 1);
+    assert_eq!(
+        found[0].reason,
+        "공고 제목에 추천 직업 '조리사'와 같은 분야(음식)의 말이 있습니다. 보유 기술 커피가 공고에 있습니다."
+    );
 }
 
 #[test]

@@ -3,12 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::candidates::{GroupPlaces, phrase_masks};
+use super::coverage::FIELD_WORD;
 use super::korean::{quoted_and, quoted_subject, quoted_topic};
 use super::plan::Phrase;
 use super::recommend::{Query, Scope, Term};
 use super::score::{Components, FULL};
+use super::segment::ListingSet;
 use super::select::Hit;
-use super::skills::TermHits;
 
 /// Skills that a reason names; the data name all.
 const NAMED_SKILLS: usize = 4;
@@ -76,7 +77,7 @@ pub(super) fn explain(
         data.insert("matchedIn".to_owned(), evidence.place.name().into());
         data.insert("matchedWords".to_owned(), evidence.words.into());
     } else if let Some(field) = &index.plan.field {
-        sentences.push(field_sentence(&career.name, field));
+        sentences.push(field_sentence(&career.name, field, hit.candidate.phrase));
         data.insert("matchedIn".to_owned(), "field".into());
     }
     if !skills.is_empty() {
@@ -92,8 +93,8 @@ pub(super) fn explain(
 }
 
 /// The terms that a listing names.
-fn named(terms: &[Term], hits: &[&TermHits], listing: u16) -> Vec<String> {
-    let found = terms.iter().zip(hits).filter(|(_, hits)| hits.any.contains(listing));
+fn named(terms: &[Term], hits: &[&ListingSet], listing: u16) -> Vec<String> {
+    let found = terms.iter().zip(hits).filter(|(_, hits)| hits.contains(listing));
     found.map(|(term, _)| term.spelling.clone()).collect()
 }
 
@@ -116,13 +117,16 @@ fn evidence(scope: &Scope<'_>, places: &GroupPlaces, phrase: &Phrase, listing: u
 fn found_words(phrase: &Phrase, mask: u64) -> Vec<String> {
     let mut found = Vec::new();
     for (word, bits) in &phrase.words {
+        // Most listings show whole words.
+        if !bits.is_empty() && bits.iter().all(|bit| mask >> bit & 1 == 1) {
+            found.push(word.clone());
+            continue;
+        }
         let syllables: Vec<char> = word.chars().collect();
         let mut piece = String::new();
         for (at, bit) in bits.iter().enumerate() {
             if mask >> bit & 1 == 0 {
                 found.extend((!piece.is_empty()).then(|| std::mem::take(&mut piece)));
-            } else if bits.len() == 1 {
-                piece.clone_from(word);
             } else {
                 let from = if piece.is_empty() { at } else { at + 1 };
                 piece.extend(&syllables[from..at + 2]);
@@ -153,8 +157,12 @@ fn career_sentence(career: &str, phrase: &Phrase, evidence: &Evidence) -> String
     }
 }
 
-fn field_sentence(career: &str, field: &str) -> String {
-    format!("공고 제목의 직무가 추천 직업 {} 같은 분야({field})입니다.", quoted_and(career))
+fn field_sentence(career: &str, field: &str, kind: u16) -> String {
+    let career = quoted_and(career);
+    match kind {
+        FIELD_WORD => format!("공고 제목에 추천 직업 {career} 같은 분야({field})의 말이 있습니다."),
+        _ => format!("공고 제목의 직무가 추천 직업 {career} 같은 분야({field})입니다."),
+    }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub use vocabulary::{Vocabulary, VocabularyError};
 
 /// Raised whenever the same profile and listings could get another score, order or text than before; results
 /// of an older revision are then computed anew.
-const SCORING_CODE_REVISION: u32 = 1;
+const SCORING_CODE_REVISION: u32 = 2;
 
 /// Ordered: of two instances, the one with the higher revision has the newer scoring. The code's revision
 /// counts before the vocabulary's.

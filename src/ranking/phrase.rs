@@ -133,6 +133,14 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
     text
 }
 
+/// The words of a phrase that say what the work is about; one syllable or letter says too little.
+pub fn subject_words(phrase: &str) -> impl Iterator<Item = String> {
+    let is_subject = |token: &PhraseToken| token.part == PhrasePart::Subject;
+    let words = phrase_text(phrase).words.into_iter();
+    let words = words.filter(move |(_, tokens)| tokens.iter().any(is_subject)).map(|(word, _)| word);
+    words.filter(|word| word.chars().nth(1).is_some())
+}
+
 /// `품질관리담당자` is read as `품질관리 담당자`.
 fn split_role(lexeme: Lexeme<'_>) -> impl Iterator<Item = Lexeme<'_>> {
     let at = match lexeme {

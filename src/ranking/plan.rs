@@ -8,7 +8,7 @@ use super::vocabulary::Vocabulary;
 const GROUP_TOKENS: usize = 64;
 
 /// What a synonym is worth beside the career's own name, in 1/100.
-const SYNONYM: u16 = 85;
+const SYNONYM: u16 = 88;
 const OWN_NAME: u16 = 100;
 
 /// What a token's weight is multiplied by, endings such as `발자` in `개발자` and all others.
@@ -33,6 +33,8 @@ pub struct Group {
     pub field: u64,
     /// The bit of the token of titles whose field of work is known.
     pub any_field: u64,
+    /// The bit of the token of titles with a word of the career's field of work.
+    pub field_word: u64,
 }
 
 /// One token of a phrase.
@@ -102,8 +104,10 @@ impl Plan {
         if last.is_none() {
             let mut group = Group::default();
             if let Some(field) = &self.field {
-                group.field = group.bit(&[Token::field(field)], 1).map_or(0, |bit| 1 << bit);
-                group.any_field = group.bit(&[Token::field("")], 1).map_or(0, |bit| 1 << bit);
+                let mut bit = |token| group.bit(&[token], 1).map_or(0, |bit| 1 << bit);
+                let [field, any_field, field_word] =
+                    [Token::field(field), Token::field(""), Token::field_word(field)].map(&mut bit);
+                group = Group { field, any_field, field_word, ..group };
             }
             self.groups.push(group);
         }
@@ -193,6 +197,11 @@ impl Group {
         }
         self.tokens.push(PlanToken { spellings: spellings.to_vec(), weight });
         Some(self.tokens.len() as u8 - 1)
+    }
+
+    /// The tokens of names; the others only tell the field of work.
+    pub fn names(&self) -> u64 {
+        !(self.field | self.any_field | self.field_word)
     }
 
     /// The tokens of which a listing must have one to show anything of any phrase.

@@ -1,6 +1,9 @@
 //! From a user's profile to the best listings: candidates of all careers merged, with an early stop.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
 
 use super::candidates::{Candidate, Candidates};
 use super::catalogue::{CareerIndex, Catalogue, Part, TermIndex};
@@ -8,9 +11,9 @@ use super::explain::explain;
 use super::score::{
     Components, FLOOR, FULL, experience_component, freshness_component, interests_component, skills_component,
 };
-use super::segment::Facts;
+use super::segment::{Facts, ListingSet};
 use super::select::{Hit, Selection};
-use super::skills::{MOST_SKILLS, TermCounts, TermHits};
+use super::skills::{MOST_TERMS, TermCounts};
 use super::text::compact;
 use crate::domain::{Career, CareerProfile, ListingId, MatchScore, Recommendation, Score};
 
@@ -58,11 +61,18 @@ impl Catalogue {
     }
 
     /// The same scores in the same order for measuring: without the floors, and with every copy in its own
-    /// right.
+    /// right. What shows nothing of a career follows with score 0 as far as it names a skill.
     pub fn rank(&self, profile: &CareerProfile, limit: usize) -> Vec<(ListingId, Score)> {
         let query = Query::new(self, profile);
-        let hits = query.select(&query.scopes(), limit, MEASURING);
-        hits.into_iter().map(|hit| (ListingId(hit.id), hit.score)).collect()
+        let scopes = query.scopes();
+        let hits = query.select(&scopes, limit, MEASURING);
+        let mut ranked: Vec<_> = hits.into_iter().map(|hit| (ListingId(hit.id), hit.score)).collect();
+        if ranked.len() < limit {
+            let shown: FxHashSet<ListingId> = ranked.iter().map(|(id, _)| *id).collect();
+            let others = naming_skills(&scopes).into_iter().filter(|id| !shown.contains(id));
+            ranked.extend(others.take(limit - shown.len()).map(|id| (id, Score(0))));
+        }
+        ranked
     }
 }
 
@@ -111,7 +121,7 @@ impl<'a> Query<'a> {
                 let mut needed = Needed::new(self, of_user.match_score, selection);
                 if candidates
                     .dropped
-                    .is_some_and(|title| title >= needed.titles[MOST_SKILLS].max(rules.least_title))
+                    .is_some_and(|title| title >= needed.titles[MOST_TERMS].max(rules.least_title))
                 {
                     let all = Candidates::find(&scope.part.segment, &index.plan, usize::MAX);
                     self.scan(selection, career, scope, &all, &mut needed, rules);
@@ -134,7 +144,7 @@ impl<'a> Query<'a> {
         let mut rest = list.best.as_slice();
         let newest_day = self.catalogue.newest_day();
         while let Some((candidate, others)) = rest.split_first() {
-            if candidate.title < needed.titles[MOST_SKILLS].max(rules.least_title) {
+            if candidate.title < needed.titles[MOST_TERMS].max(rules.least_title) {
                 break;
             }
             if !needed.may_be_among_the_best(candidate, newest_day) {
@@ -150,16 +160,9 @@ impl<'a> Query<'a> {
             if candidate.title < needed.titles[skills] {
                 continue;
             }
-            let mut components = scope.components_but_skills(candidate);
-            components.skills = needed.skills[skills];
-            if !needed.may_matter(components.score(needed.career), candidate.day)
-                || !scope.part.is_live(listing)
-            {
-                continue;
-            }
-            components.skills = scope.skills(listing);
+            let components = scope.components(candidate, needed.skills[skills]);
             let score = components.score(needed.career);
-            if score < selection.threshold() {
+            if !needed.may_matter(score, candidate.day) || !scope.part.is_live(listing) {
                 continue;
             }
             let facts = scope.facts(listing);
@@ -173,7 +176,8 @@ impl<'a> Query<'a> {
 
     fn recommendation(&self, scopes: &[Scope<'_>], hit: &Hit) -> Recommendation {
         let scope = &scopes[hit.part];
-        let components = scope.components(&hit.candidate);
+        let found = scope.skill_counts.count(hit.candidate.listing);
+        let components = scope.components(&hit.candidate, skills_component(found, self.skills.len()));
         let (reason, mut data) = explain(self, scope, hit, &components);
         data.insert("breakdown".to_owned(), components.breakdown(hit.score).into());
         Recommendation { listing_id: ListingId(hit.id), score: hit.score, reason, data }
@@ -188,21 +192,20 @@ struct Needed {
     /// The most that each component can be.
     full: Components,
     /// By how many of the user's skills the listing names.
-    titles: [u16; MOST_SKILLS + 1],
-    /// The most that the skills component can be with so many.
-    skills: [Option<u16>; MOST_SKILLS + 1],
+    titles: [u16; MOST_TERMS + 1],
+    /// The skills component with so many.
+    skills: [Option<u16>; MOST_TERMS + 1],
 }
 
 impl Needed {
     fn new(query: &Query<'_>, career: MatchScore, selection: &Selection) -> Self {
         let (threshold, threshold_day) = (selection.threshold(), selection.threshold_day());
-        let skills =
-            std::array::from_fn(|found| skills_component(found as u32 * u32::from(FULL), query.skills.len()));
+        let skills = std::array::from_fn(|found| skills_component(found, query.skills.len()));
         // Components that lack data cannot lift a listing: each is counted as full, and a full component never
         // lowers a mean.
         let full = Components {
             title: 0,
-            skills: skills[MOST_SKILLS],
+            skills: skills[MOST_TERMS],
             experience: query.years.map(|_| FULL),
             interests: (!query.interests.is_empty()).then_some(FULL),
             freshness: Some(FULL),
@@ -230,43 +233,32 @@ pub(super) struct Scope<'q> {
     pub query: &'q Query<'q>,
     pub part: &'q Part,
     number: usize,
-    pub skills: Vec<&'q TermHits>,
-    pub interests: Vec<&'q TermHits>,
+    pub skills: Vec<&'q ListingSet>,
+    pub interests: Vec<&'q ListingSet>,
     skill_counts: TermCounts,
-    interest_counts: TermCounts,
 }
 
 impl<'q> Scope<'q> {
     fn new(query: &'q Query<'_>, number: usize) -> Self {
         let hits = |terms: &'q [Term]| terms.iter().map(|term| term.index.parts[number].1.as_ref()).collect();
-        let (skills, interests): (Vec<&TermHits>, Vec<&TermHits>) =
+        let (skills, interests): (Vec<&ListingSet>, Vec<&ListingSet>) =
             (hits(&query.skills), hits(&query.interests));
         let part = &query.catalogue.parts()[number];
         let skill_counts = TermCounts::new(part.segment.len(), &skills);
-        let interest_counts = TermCounts::new(part.segment.len(), &interests);
-        Self { query, part, number, skills, interests, skill_counts, interest_counts }
+        Self { query, part, number, skills, interests, skill_counts }
     }
 
     fn facts(&self, listing: u16) -> &Facts {
         &self.part.segment.facts()[usize::from(listing)]
     }
 
-    fn components(&self, candidate: &Candidate) -> Components {
-        Components { skills: self.skills(candidate.listing), ..self.components_but_skills(candidate) }
-    }
-
-    fn skills(&self, listing: u16) -> Option<u16> {
-        let hits = self.skills.iter().map(|hits| hits.value(listing)).sum();
-        skills_component(hits, self.skills.len())
-    }
-
-    fn components_but_skills(&self, candidate: &Candidate) -> Components {
+    fn components(&self, candidate: &Candidate, skills: Option<u16>) -> Components {
         // A dead listing may be newer than the catalogue.
         let age = u32::from(self.query.catalogue.newest_day().saturating_sub(candidate.day));
-        let interests = self.interest_counts.count(candidate.listing) as u32;
+        let interests = self.interests.iter().filter(|naming| naming.contains(candidate.listing)).count();
         Components {
             title: candidate.title,
-            skills: None,
+            skills,
             experience: self
                 .query
                 .years
@@ -276,6 +268,23 @@ impl<'q> Scope<'q> {
             freshness: (candidate.day > 0).then(|| freshness_component(age)),
         }
     }
+}
+
+/// The listings that name skills, those that name most first.
+fn naming_skills(scopes: &[Scope<'_>]) -> Vec<ListingId> {
+    let mut naming = Vec::new();
+    for scope in scopes {
+        for (listing, facts) in
+            (0..).zip(scope.part.segment.facts()).filter(|(listing, _)| scope.part.is_live(*listing))
+        {
+            let skills = scope.skill_counts.count(listing);
+            if skills > 0 {
+                naming.push((Reverse(skills), Reverse(facts.crawled_at), ListingId(facts.id)));
+            }
+        }
+    }
+    naming.sort_unstable();
+    naming.into_iter().map(|(_, _, id)| id).collect()
 }
 
 /// Without empty terms and second spellings of a term.

@@ -30,7 +30,7 @@ pub struct Components {
 }
 
 /// Weights of title, skills, experience, interests and freshness, in points.
-const WEIGHTS: [u32; 5] = [63, 27, 5, 3, 2];
+const WEIGHTS: [u32; 5] = [60, 30, 5, 3, 2];
 const NAMES: [&str; 5] = ["title", "skills", "experience", "interests", "freshness"];
 
 impl Components {
@@ -101,23 +101,26 @@ fn points(hundredths: u32) -> Value {
 }
 
 /// As many skills found as this, or all that the user has, are the full value.
-const SKILLS_ASKED: usize = 3;
+pub const SKILLS_ASKED: usize = 3;
 
-/// `hits` in 1/10,000 of a skill. The first skill found says far more than the next: what is missing counts
-/// with its fourth power (of three skills 1 found is 0.80, 2 are 0.99).
-pub fn skills_component(hits: u32, known: usize) -> Option<u16> {
+/// Of a listing that names `found` of the user's `known` skills. The first skill found says far more than the next:
+/// what is missing counts with its fourth power (of three skills 1 found is 0.80, 2 are 0.99).
+pub fn skills_component(found: usize, known: usize) -> Option<u16> {
     let asked = known.min(SKILLS_ASKED) as u64;
     if asked == 0 {
         return None;
     }
     let full = u64::from(FULL);
-    let missing = (asked * full).saturating_sub(u64::from(hits)) / asked;
+    let missing = asked.saturating_sub(found as u64) * full / asked;
     Some((full - missing.pow(4) / full.pow(3)) as u16)
 }
 
-/// Two interests found are enough for the full value.
-pub fn interests_component(hits: u32, known: usize) -> Option<u16> {
-    (known > 0).then(|| (hits.min(2) * u32::from(FULL) / 2) as u16)
+/// As many interests found as this are the full value.
+pub const INTERESTS_ASKED: usize = 2;
+
+/// Of a listing that names `found` of the user's `known` interests.
+pub fn interests_component(found: usize, known: usize) -> Option<u16> {
+    (known > 0).then(|| found.min(INTERESTS_ASKED) as u16 * (FULL / INTERESTS_ASKED as u16))
 }
 
 /// A listing is fresh for this many days …
@@ -233,11 +236,10 @@ mod tests {
 
     #[test]
     fn every_skill_found_helps_and_the_first_most() {
-        let found: Vec<_> =
-            (0..=5).map(|hits| skills_component(hits * u32::from(FULL), 6).unwrap()).collect();
+        let found: Vec<_> = (0..=5).map(|found| skills_component(found, 6).unwrap()).collect();
         assert_eq!(found, [0, 8_026, 9_877, FULL, FULL, FULL]);
         assert_eq!(skills_component(0, 0), None);
-        assert_eq!(skills_component(u32::from(FULL), 1), Some(FULL));
+        assert_eq!(skills_component(1, 1), Some(FULL));
     }
 
     #[test]

@@ -105,7 +105,7 @@ impl SegmentBuilder {
         core_tokens.min(usize::from(u8::MAX)) as u8
     }
 
-    /// The fields of work that the title names a job of.
+    /// The fields of work that the title names a job of, and those that it has words of.
     fn add_fields(&mut self, listing: u32, parts: &[TitlePart<'_>]) {
         let words: Vec<&str> = parts.iter().map(|part| part.lexeme.as_str()).collect();
         let vocabulary = Arc::clone(&self.vocabulary);
@@ -115,6 +115,10 @@ impl SegmentBuilder {
         }
         for field in fields {
             self.add_token(listing, Field::Title, Token::field(field));
+        }
+        let core = parts.iter().filter(|part| part.core).map(|part| part.lexeme.as_str());
+        for field in core.filter_map(|word| vocabulary.field_of_word(word)) {
+            self.add_token(listing, Field::Title, Token::field_word(field));
         }
     }
 

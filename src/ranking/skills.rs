@@ -1,5 +1,6 @@
 //! Skills: those that listings list, and which listings name a given one.
 
+use super::score::{INTERESTS_ASKED, SKILLS_ASKED};
 use super::segment::{Field, ListingSet, SET_BLOCK, Segment};
 use super::text::{Lexeme, Token, compact, hangul_tokens, lexemes, normalise};
 
@@ -32,83 +33,48 @@ pub fn term_tokens(term: &str) -> Vec<Token> {
     tokens
 }
 
-/// The listings of a segment that name a term.
-#[derive(Debug)]
-pub struct TermHits {
-    /// In title or skill list.
-    pub strong: ListingSet,
-    /// Anywhere.
-    pub any: ListingSet,
+/// The listings of a segment that name a term, that is, have all of its tokens, wherever.
+pub fn naming(segment: &Segment, tokens: &[Token]) -> ListingSet {
+    let having = tokens.iter().map(|&token| {
+        let mut having = ListingSet::empty(segment.len());
+        segment.postings(token).into_iter().flatten().for_each(|&listing| having.insert(listing));
+        having
+    });
+    let in_all = having.reduce(|mut found, having| {
+        found.intersect(&having);
+        found
+    });
+    in_all.unwrap_or_else(|| ListingSet::empty(segment.len()))
 }
 
-impl TermHits {
-    /// The listings of `segment` that have all of `tokens`.
-    pub fn find(segment: &Segment, tokens: &[Token]) -> Self {
-        let none = || ListingSet::empty(segment.len());
-        let mut found: Option<Self> = None;
-        for &token in tokens {
-            let [title, skills, text] = segment.postings(token);
-            let mut strong = none();
-            for &listing in title.iter().chain(skills) {
-                strong.insert(listing);
-            }
-            let mut any = strong.clone();
-            for &listing in text {
-                any.insert(listing);
-            }
-            match &mut found {
-                Some(found) => {
-                    found.strong.intersect(&strong);
-                    found.any.intersect(&any);
-                }
-                None => found = Some(Self { strong, any }),
-            }
-        }
-        found.unwrap_or_else(|| Self { strong: none(), any: none() })
-    }
+/// More terms than this are not counted, as they make no difference to a score.
+pub const MOST_TERMS: usize = 3;
+const _: () = assert!(SKILLS_ASKED <= MOST_TERMS && INTERESTS_ASKED <= MOST_TERMS);
 
-    /// What a hit is worth, in 1/10,000: a skill that only the text mentions counts less.
-    pub fn value(&self, listing: u16) -> u32 {
-        match () {
-            () if self.strong.contains(listing) => STRONG_HIT,
-            () if self.any.contains(listing) => TEXT_HIT,
-            () => 0,
-        }
-    }
+/// How many of a user's terms each listing of a segment names, up to [`MOST_TERMS`].
+pub struct TermCounts(Vec<CountPlanes>);
 
-    pub fn memory_bytes(&self) -> usize {
-        self.strong.memory_bytes() + self.any.memory_bytes()
-    }
-}
-
-const STRONG_HIT: u32 = 10_000;
-const TEXT_HIT: u32 = 8_000;
-
-/// More skills found than this make no difference.
-pub const MOST_SKILLS: usize = 4;
-
-/// How many of a user's terms each listing of a segment names, up to [`MOST_SKILLS`].
-pub struct TermCounts(Box<[CountPlanes]>);
-
-/// Counts of 512 listings, one bit a listing: the ones, the twos, and everything from four on. Adding a term
-/// to so many at once takes a few wide instructions, which is what lets a user be answered at once.
-#[derive(Clone, Default)]
+/// Counts of 512 listings in two bits each, the ones and the twos. Adding a term to so many at once takes a few
+/// wide instructions, which is what lets a user be answered at once.
+#[derive(Clone, Copy, Default)]
 struct CountPlanes {
     ones: [u64; SET_BLOCK],
     twos: [u64; SET_BLOCK],
-    fours: [u64; SET_BLOCK],
 }
 
 impl TermCounts {
     /// Counts over a segment of `listings` listings.
-    pub fn new(listings: usize, terms: &[&TermHits]) -> Self {
-        let mut planes = vec![CountPlanes::default(); listings.div_ceil(64 * SET_BLOCK)];
-        for term in terms {
-            for (planes, found) in planes.iter_mut().zip(term.any.blocks()) {
-                planes.add(found);
+    pub fn new(listings: usize, terms: &[&ListingSet]) -> Self {
+        let terms: Vec<&[[u64; SET_BLOCK]]> = terms.iter().map(|naming| naming.blocks()).collect();
+        let blocks = 0..listings.div_ceil(64 * SET_BLOCK);
+        let count = |block| {
+            let mut planes = CountPlanes::default();
+            for naming in &terms {
+                planes.add(&naming[block]);
             }
-        }
-        Self(planes.into())
+            planes
+        };
+        Self(blocks.map(count).collect())
     }
 
     /// The number of terms that a listing names.
@@ -116,17 +82,18 @@ impl TermCounts {
         let word = usize::from(listing >> 6);
         let planes = &self.0[word / SET_BLOCK];
         let bit = |plane: &[u64; SET_BLOCK]| (plane[word % SET_BLOCK] >> (listing & 63) & 1) as usize;
-        if bit(&planes.fours) == 1 { MOST_SKILLS } else { 2 * bit(&planes.twos) + bit(&planes.ones) }
+        2 * bit(&planes.twos) + bit(&planes.ones)
     }
 }
 
 impl CountPlanes {
-    fn add(&mut self, found: &[u64; SET_BLOCK]) {
-        for (word, found) in found.iter().enumerate() {
-            let carry = self.ones[word] & found;
-            self.ones[word] ^= found;
-            self.fours[word] |= self.twos[word] & carry;
-            self.twos[word] ^= carry;
+    /// One more for those in `naming`; three stay three.
+    #[inline]
+    fn add(&mut self, naming: &[u64; SET_BLOCK]) {
+        for ((ones, twos), naming) in self.ones.iter_mut().zip(&mut self.twos).zip(naming) {
+            let carry = *ones & naming;
+            *ones = (*ones ^ naming) | (carry & *twos);
+            *twos |= carry;
         }
     }
 }
@@ -142,18 +109,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_up_to_four_skills() {
+    fn counts_up_to_three_terms() {
         // Listing n names the first n of seven skills.
-        let hits: Vec<TermHits> = (0..7)
+        let naming: Vec<ListingSet> = (0..7)
             .map(|skill| {
-                let mut any = ListingSet::empty(70);
-                (skill + 1..70).for_each(|listing| any.insert(listing));
-                TermHits { strong: ListingSet::empty(70), any }
+                let mut naming = ListingSet::empty(70);
+                (skill + 1..70).for_each(|listing| naming.insert(listing));
+                naming
             })
             .collect();
-        let counts = TermCounts::new(70, &hits.iter().collect::<Vec<_>>());
+        let counts = TermCounts::new(70, &naming.iter().collect::<Vec<_>>());
         let counted: Vec<_> = (0..8).chain([69]).map(|listing| counts.count(listing)).collect();
-        assert_eq!(counted, [0, 1, 2, 3, 4, 4, 4, 4, 4]);
+        assert_eq!(counted, [0, 1, 2, 3, 3, 3, 3, 3, 3]);
     }
 
     #[test]

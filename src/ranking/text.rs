@@ -143,6 +143,11 @@ impl Token {
         Self::hashed(3, name, "field")
     }
 
+    /// A word of a field of work in a title, whatever job it names.
+    pub fn field_word(name: &str) -> Self {
+        Self::hashed(3, name, "field word")
+    }
+
     /// A Latin word as written. `node.js` and `nodejs` are the same word.
     pub fn word(word: &str) -> Self {
         match word.strip_suffix("js").map(|base| base.trim_end_matches('.')) {

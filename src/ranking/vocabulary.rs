@@ -3,11 +3,12 @@
 //! A career that the table does not know gets no expansion, never a guess; a name that stands under two
 //! careers expands to neither, unless it is a career's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
 
+use super::phrase::subject_words;
 use super::text::{compact, is_hangul};
 
 /// The file as an operator writes it.
@@ -49,6 +50,8 @@ pub struct Vocabulary {
     by_phrase: FxHashMap<String, Vec<Mention>>,
     /// The last two characters of all spellings: most words of a title need no further look.
     endings: FxHashSet<[char; 2]>,
+    /// Word → the field of work that it belongs to.
+    field_words: FxHashMap<String, String>,
 }
 
 /// A career of the table.
@@ -85,7 +88,8 @@ impl Vocabulary {
             return Err(VocabularyError::Empty);
         }
         let endings = by_phrase.keys().filter_map(|phrase| last_two(phrase)).collect();
-        Ok(Self { file, careers, by_phrase, endings })
+        let field_words = field_words(&file);
+        Ok(Self { file, careers, by_phrase, endings, field_words })
     }
 
     /// The table that is built in.
@@ -141,6 +145,11 @@ impl Vocabulary {
         fields
     }
 
+    /// The field of work that a title's word belongs to, whatever job the title names.
+    pub(super) fn field_of_word(&self, word: &str) -> Option<&str> {
+        self.field_words.get(word).map(String::as_str)
+    }
+
     /// The entry that a career's name (or one of its other names) stands for.
     pub(super) fn find(&self, name: &str) -> Option<&CareerEntry> {
         let mentions = self.by_phrase.get(&compact(name))?;
@@ -153,6 +162,28 @@ impl Vocabulary {
         };
         self.careers.get(career)
     }
+}
+
+/// The words that belong to one field of work: several of its careers have them in their names, and few others.
+/// Job nouns do not count, they say who does the work and not in which field.
+fn field_words(file: &File) -> FxHashMap<String, String> {
+    let nouns: FxHashSet<String> = file.job_nouns.iter().map(|noun| compact(noun)).collect();
+    let mut careers_by_word: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
+    for (field, names) in &file.fields {
+        for (name, others) in names {
+            let phrases = std::iter::once(name).chain(others);
+            let words: BTreeSet<String> = phrases.flat_map(|phrase| subject_words(phrase)).collect();
+            for word in words.into_iter().filter(|word| !nouns.contains(word)) {
+                *careers_by_word.entry(word).or_default().entry(field).or_default() += 1;
+            }
+        }
+    }
+    let only_field = |(word, fields): (String, BTreeMap<&str, usize>)| {
+        let all: usize = fields.values().sum();
+        let (field, _) = fields.into_iter().find(|&(_, careers)| careers >= 2 && 5 * careers >= 3 * all)?;
+        Some((word, field.to_owned()))
+    };
+    careers_by_word.into_iter().filter_map(only_field).collect()
 }
 
 /// Words that a career's name has at most, as far as titles are searched for it.
@@ -207,6 +238,27 @@ mod tests {
         assert_eq!(name(&vocabulary, "웹 개발자"), None);
         assert_eq!(name(&vocabulary, "개발자"), None);
         assert_eq!(name(&vocabulary, ""), None);
+    }
+
+    #[test]
+    fn a_word_of_several_careers_of_one_field_belongs_to_it() {
+        let fields = r#"
+            [fields."음식"]
+            "음식점 매니저" = ["F&B 매니저"]
+            "F&B 기획자" = ["메뉴 기획자"]
+            "메뉴 개발자" = []
+            [fields."디자인"]
+            "메뉴 디자이너" = []
+            "메뉴판 디자이너" = ["메뉴 그래픽 디자이너"]
+            "그래픽 디자이너" = []
+        "#;
+        let head = "revision = 1\nknown_titles = []\njob_nouns = [\"매니저\", \"기획자\", \"디자이너\"]";
+        let vocabulary = Vocabulary::parse(&format!("{head}{fields}")).unwrap();
+        assert_eq!(vocabulary.field_of_word("f&b"), Some("음식"));
+        assert_eq!(vocabulary.field_of_word("그래픽"), Some("디자인"));
+        for word in ["음식점", "메뉴", "디자이너", "매니저"] {
+            assert_eq!(vocabulary.field_of_word(word), None, "{word}");
+        }
     }
 
     #[test]
