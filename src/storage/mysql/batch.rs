@@ -116,6 +116,7 @@ pub(super) async fn mark(pool: &MySqlPool, batch: i64) -> Result<Marking, StoreE
     Ok(if next.is_empty() { Marking::Ended } else { Marking::Going })
 }
 
+/// Ids are cast: in others' tables they may be unsigned.
 async fn next_users(pool: &MySqlPool, open: &Open) -> Result<Vec<i64>, StoreError> {
     let ids: Vec<(i64,)> = match &open.users {
         Some(users) => {
@@ -132,7 +133,7 @@ async fn next_users(pool: &MySqlPool, open: &Open) -> Result<Vec<i64>, StoreErro
         None => {
             let active = if open.scope == "active" { "AND is_active" } else { "" };
             query_as(AssertSqlSafe(format!(
-                "SELECT user_id FROM users WHERE user_id > ? {active} ORDER BY user_id LIMIT ?"
+                "SELECT CAST(user_id AS SIGNED) FROM users WHERE user_id > ? {active} ORDER BY user_id LIMIT ?"
             )))
             .bind(open.marked_through)
             .bind(CHUNK)
@@ -144,7 +145,7 @@ async fn next_users(pool: &MySqlPool, open: &Open) -> Result<Vec<i64>, StoreErro
 }
 
 /// Those with an analysis of the last days. The tables are others', with ids of different types and
-/// collations: ids are bound as values, which every column can be compared with by its index.
+/// collations: ids are bound as values, which every column can be compared with by its index, and cast.
 async fn active_among(pool: &MySqlPool, users: &[i64]) -> Result<Vec<i64>, StoreError> {
     if users.is_empty() {
         return Ok(Vec::new());
@@ -158,7 +159,8 @@ async fn active_among(pool: &MySqlPool, users: &[i64]) -> Result<Vec<i64>, Store
     sessions.push(format!(") AND a.analyzed_at >= UTC_TIMESTAMP(6) - INTERVAL {ACTIVE_DAYS} DAY"));
     let by_session: Vec<(String,)> = sessions.build_query_as().fetch_all(pool).await?;
 
-    let mut profiles = QueryBuilder::new("SELECT user_id FROM profile_analysis WHERE user_id IN (");
+    let mut profiles =
+        QueryBuilder::new("SELECT CAST(user_id AS SIGNED) FROM profile_analysis WHERE user_id IN (");
     let mut ids = profiles.separated(", ");
     users.iter().for_each(|user| _ = ids.push_bind(*user));
     profiles.push(")");
