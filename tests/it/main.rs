@@ -6,8 +6,10 @@
 
 mod support;
 
+mod back_pressure;
 mod background;
 mod bad_input;
+mod batch;
 mod catalogue;
 mod command_line;
 mod concurrency;
@@ -18,4 +20,5 @@ mod process;
 mod queue;
 mod redis_lock;
 mod session;
+mod status;
 mod store;
