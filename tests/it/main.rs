@@ -19,6 +19,7 @@ mod inputs;
 mod process;
 mod queue;
 mod redis_lock;
+mod schedule;
 mod session;
 mod status;
 mod store;
