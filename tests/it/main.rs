@@ -11,6 +11,7 @@ mod background;
 mod bad_input;
 mod batch;
 mod catalogue;
+mod cleanup;
 mod command_line;
 mod concurrency;
 mod contract;

@@ -26,13 +26,24 @@ pub(super) async fn next_users(
     let mut cleaned = CleanedUp { through, ..CleanedUp::default() };
     if let Some(since) = unverified_since {
         for user in unverified(pool, after, through, since).await? {
-            cleaned.lists += u64::from(remove_list(pool, user, since).await?);
+            cleaned.lists += u64::from(unless_locked(user, remove_list(pool, user, since).await)?);
         }
     }
     for user in with_dangling_rows(pool, after, through).await? {
-        cleaned.rows += remove_dangling_rows(pool, user).await?;
+        cleaned.rows += unless_locked(user, remove_dangling_rows(pool, user).await)?;
     }
     Ok(Some(cleaned))
+}
+
+/// A user whom another transaction holds is left to the next night, for the sake of those who follow.
+fn unless_locked<T: Default>(user: i64, cleaned: Result<T, StoreError>) -> Result<T, StoreError> {
+    match cleaned {
+        Err(error @ StoreError::Conflict(_)) => {
+            tracing::warn!(user_id = user, %error, "not cleaned up");
+            Ok(T::default())
+        }
+        cleaned => cleaned,
+    }
 }
 
 /// Users whose list nobody has found current since. Lists of the old service, which no run of ours has
