@@ -100,7 +100,7 @@ pub trait Store: Send + Sync + 'static {
     async fn latest_batch(&self) -> Result<Option<BatchStatus>, StoreError>;
 
     /// Begins an occurrence of a schedule, once over all instances; for the batch, opens it in the same
-    /// transaction. The first occurrence that is ever seen only sets the start: a new installation has
+    /// transaction, and ends one that is only waiting for its users: they stay due. The first occurrence that is ever seen only sets the start: a new installation has
     /// missed nothing.
     async fn begin_occurrence(
         &self,

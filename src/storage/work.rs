@@ -126,7 +126,7 @@ pub struct BatchStatus {
     pub marked: i64,
     pub marking_ended_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
-    /// Users who wait.
+    /// Users who wait; none of a batch that is finished.
     pub due: i64,
     pub running: i64,
     /// Users whose list was written.
@@ -159,6 +159,8 @@ pub enum Occurrence {
     Begun,
     /// Begun before (or a later one was), or so old that no instance has ever waited for it.
     Past,
+    /// Not begun: a batch for other users is just being marked. To be tried again.
+    Waits,
 }
 
 impl BatchScope {

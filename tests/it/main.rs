@@ -6,9 +6,12 @@
 
 mod support;
 
+mod back_pressure;
 mod background;
 mod bad_input;
+mod batch;
 mod catalogue;
+mod cleanup;
 mod command_line;
 mod concurrency;
 mod contract;
@@ -17,5 +20,7 @@ mod inputs;
 mod process;
 mod queue;
 mod redis_lock;
+mod schedule;
 mod session;
+mod status;
 mod store;

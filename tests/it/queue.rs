@@ -53,22 +53,6 @@ async fn time(database: &TestDatabase, user: i64, column: &str) -> String {
     database.texts(&sql).await.remove(0)
 }
 
-/// Every write of the user's rows fails from now on.
-async fn poison(database: &TestDatabase, user: i64) {
-    database
-        .execute(&match database.kind {
-            Kind::Sqlite => format!(
-                "CREATE TRIGGER poison BEFORE INSERT ON user_job_recommendations WHEN NEW.user_id = {user} \
-                 BEGIN SELECT RAISE(ABORT, 'poison'); END"
-            ),
-            _ => format!(
-                "CREATE TRIGGER poison BEFORE INSERT ON user_job_recommendations FOR EACH ROW \
-                 IF NEW.user_id = {user} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'poison'; END IF"
-            ),
-        })
-        .await;
-}
-
 async fn status(app: &TestApp, user: i64) -> serde_json::Value {
     app.get(&format!("/api/job-agent/recommendations/status/{user}")).await.body
 }
@@ -122,7 +106,7 @@ async fn a_poison_user_is_parked_and_a_trigger_starts_anew(database: TestDatabas
     let app = TestApp::start(&database, &[("QUEUE_MAX_ATTEMPTS", "2")]).await;
     assert_eq!(app.calculate(USER).await.outcome(), "computed");
     let rows = database.row_count(USER).await;
-    poison(&database, USER).await;
+    database.poison(USER).await;
     database.set_career(USER, "간호사").await;
     assert_eq!(app.calculate_in_background(USER).await.status, 202);
     for user in USER + 1..USER + 6 {
@@ -155,7 +139,7 @@ async fn a_poison_user_is_parked_and_a_trigger_starts_anew(database: TestDatabas
 }
 
 async fn a_failed_user_is_tried_again_later(database: TestDatabase) {
-    poison(&database, USER).await;
+    database.poison(USER).await;
     request(&database, USER).await;
     let requested_at = time(&database, USER, "requested_at").await;
     let _app = TestApp::start(&database, &[]).await;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::mysql::{MySqlConnection, MySqlPool};
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, FromRow, QueryBuilder, query, query_as};
+use sqlx::{AssertSqlSafe, FromRow, MySqlExecutor, QueryBuilder, query, query_as};
 
 use super::super::work::ACTIVE_DAYS;
 use super::super::{BatchScope, BatchStatus, Marking, Occurrence, OpenedBatch, ScheduledJob, StoreError};
@@ -34,8 +34,8 @@ pub(super) async fn begin_occurrence(
         .bind(job.name())
         .execute(&mut *transaction)
         .await?;
-    if last.is_some() && job == ScheduledJob::Batch {
-        open_or_join(&mut transaction, &BatchScope::Active).await?;
+    if last.is_some() && job == ScheduledJob::Batch && !open_nightly(&mut transaction).await? {
+        return Ok(Occurrence::Waits);
     }
     transaction.commit().await?;
     Ok(if last.is_some() { Occurrence::Begun } else { Occurrence::Past })
@@ -72,6 +72,25 @@ async fn open_or_join(
             .execute(connection)
             .await?;
     Ok(OpenedBatch { id: i64::try_from(inserted.last_insert_id()).unwrap_or(i64::MAX), joined: false })
+}
+
+/// A batch that is only waiting for its users ends here: they stay due, and one of them whom nobody can
+/// serve would otherwise keep every night to come from being begun. `false`: a batch for others is still
+/// being marked.
+async fn open_nightly(connection: &mut MySqlConnection) -> Result<bool, StoreError> {
+    let running: Option<(i64, String, bool)> = query_as(
+        "SELECT id, scope, marking_ended_at IS NOT NULL FROM recommendation_batches \
+         WHERE finished_at IS NULL ORDER BY id LIMIT 1",
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    match running {
+        Some((id, _, true)) => _ = end(&mut *connection, id).await?,
+        Some((_, scope, false)) => return Ok(scope == BatchScope::Active.name()),
+        None => {}
+    }
+    open_or_join(connection, &BatchScope::Active).await?;
+    Ok(true)
 }
 
 #[derive(FromRow)]
@@ -116,6 +135,7 @@ pub(super) async fn mark(pool: &MySqlPool, batch: i64) -> Result<Marking, StoreE
     Ok(if next.is_empty() { Marking::Ended } else { Marking::Going })
 }
 
+/// Ids are cast: in others' tables they may be unsigned.
 async fn next_users(pool: &MySqlPool, open: &Open) -> Result<Vec<i64>, StoreError> {
     let ids: Vec<(i64,)> = match &open.users {
         Some(users) => {
@@ -132,7 +152,7 @@ async fn next_users(pool: &MySqlPool, open: &Open) -> Result<Vec<i64>, StoreErro
         None => {
             let active = if open.scope == "active" { "AND is_active" } else { "" };
             query_as(AssertSqlSafe(format!(
-                "SELECT user_id FROM users WHERE user_id > ? {active} ORDER BY user_id LIMIT ?"
+                "SELECT CAST(user_id AS SIGNED) FROM users WHERE user_id > ? {active} ORDER BY user_id LIMIT ?"
             )))
             .bind(open.marked_through)
             .bind(CHUNK)
@@ -144,7 +164,7 @@ async fn next_users(pool: &MySqlPool, open: &Open) -> Result<Vec<i64>, StoreErro
 }
 
 /// Those with an analysis of the last days. The tables are others', with ids of different types and
-/// collations: ids are bound as values, which every column can be compared with by its index.
+/// collations: ids are bound as values, which every column can be compared with by its index, and cast.
 async fn active_among(pool: &MySqlPool, users: &[i64]) -> Result<Vec<i64>, StoreError> {
     if users.is_empty() {
         return Ok(Vec::new());
@@ -158,7 +178,8 @@ async fn active_among(pool: &MySqlPool, users: &[i64]) -> Result<Vec<i64>, Store
     sessions.push(format!(") AND a.analyzed_at >= UTC_TIMESTAMP(6) - INTERVAL {ACTIVE_DAYS} DAY"));
     let by_session: Vec<(String,)> = sessions.build_query_as().fetch_all(pool).await?;
 
-    let mut profiles = QueryBuilder::new("SELECT user_id FROM profile_analysis WHERE user_id IN (");
+    let mut profiles =
+        QueryBuilder::new("SELECT CAST(user_id AS SIGNED) FROM profile_analysis WHERE user_id IN (");
     let mut ids = profiles.separated(", ");
     users.iter().for_each(|user| _ = ids.push_bind(*user));
     profiles.push(")");
@@ -222,26 +243,29 @@ pub(super) async fn running(pool: &MySqlPool) -> Result<Option<i64>, StoreError>
 
 pub(super) async fn finish(pool: &MySqlPool, batch: i64) -> Result<bool, StoreError> {
     // One batch at a time: whoever waits in the lane belongs to it.
-    let finished = query(
-        "UPDATE recommendation_batches SET finished_at = UTC_TIMESTAMP(6) \
-         WHERE id = ? AND finished_at IS NULL AND marking_ended_at IS NOT NULL \
-           AND NOT EXISTS (SELECT 1 FROM recommendation_state WHERE lane = 1 AND due_at IS NOT NULL)",
+    let (ready,): (bool,) = query_as(
+        "SELECT EXISTS (SELECT 1 FROM recommendation_batches WHERE id = ? AND marking_ended_at IS NOT NULL) \
+            AND NOT EXISTS (SELECT 1 FROM recommendation_state WHERE lane = 1 AND due_at IS NOT NULL)",
     )
     .bind(batch)
-    .execute(pool)
+    .fetch_one(pool)
     .await?;
-    if finished.rows_affected() == 0 {
-        return Ok(false);
-    }
-    query(AssertSqlSafe(format!(
+    Ok(ready && end(pool, batch).await?)
+}
+
+/// Ends the batch with the result as it is; `false` if somebody else has ended it.
+async fn end(executor: impl MySqlExecutor<'_>, batch: i64) -> Result<bool, StoreError> {
+    let ended = query(AssertSqlSafe(format!(
         "UPDATE recommendation_batches AS b JOIN ({COUNTS}) AS c \
-         SET b.computed = c.computed, b.unchanged = c.unchanged, b.parked = c.parked WHERE b.id = ?"
+         SET b.finished_at = UTC_TIMESTAMP(6), b.computed = c.computed, b.unchanged = c.unchanged, \
+             b.parked = c.parked \
+         WHERE b.id = ? AND b.finished_at IS NULL"
     )))
     .bind(batch)
     .bind(batch)
-    .execute(pool)
+    .execute(executor)
     .await?;
-    Ok(true)
+    Ok(ended.rows_affected() == 1)
 }
 
 /// What has become of a batch's users; the batch is bound once.
@@ -263,7 +287,9 @@ pub(super) async fn latest(pool: &MySqlPool) -> Result<Option<BatchStatus>, Stor
         .await?;
     let Some((id,)) = latest else { return Ok(None) };
     Ok(query_as(AssertSqlSafe(format!(
-        "SELECT b.id, b.scope, b.opened_at, b.marked, b.marking_ended_at, b.finished_at, c.due, c.running, \
+        "SELECT b.id, b.scope, b.opened_at, b.marked, b.marking_ended_at, b.finished_at, \
+                CASE WHEN b.finished_at IS NULL THEN c.due ELSE 0 END AS due, \
+                CASE WHEN b.finished_at IS NULL THEN c.running ELSE 0 END AS running, \
                 COALESCE(b.computed, c.computed) AS computed, \
                 COALESCE(b.unchanged, c.unchanged) AS unchanged, COALESCE(b.parked, c.parked) AS parked \
          FROM recommendation_batches AS b JOIN ({COUNTS}) AS c WHERE b.id = ?"

@@ -15,7 +15,8 @@ pub(super) async fn next_users(
     unverified_since: Option<DateTime<Utc>>,
 ) -> Result<Option<CleanedUp>, StoreError> {
     let users: Vec<(i64,)> = query_as(
-        "SELECT DISTINCT user_id FROM user_job_recommendations WHERE user_id > ? ORDER BY user_id LIMIT ?",
+        "SELECT CAST(user_id AS SIGNED) FROM user_job_recommendations WHERE user_id > ? \
+         GROUP BY user_id ORDER BY user_id LIMIT ?",
     )
     .bind(after)
     .bind(CHUNK)
@@ -25,13 +26,24 @@ pub(super) async fn next_users(
     let mut cleaned = CleanedUp { through, ..CleanedUp::default() };
     if let Some(since) = unverified_since {
         for user in unverified(pool, after, through, since).await? {
-            cleaned.lists += u64::from(remove_list(pool, user, since).await?);
+            cleaned.lists += u64::from(unless_locked(user, remove_list(pool, user, since).await)?);
         }
     }
     for user in with_dangling_rows(pool, after, through).await? {
-        cleaned.rows += remove_dangling_rows(pool, user).await?;
+        cleaned.rows += unless_locked(user, remove_dangling_rows(pool, user).await)?;
     }
     Ok(Some(cleaned))
+}
+
+/// A user whom another transaction holds is left to the next night, for the sake of those who follow.
+fn unless_locked<T: Default>(user: i64, cleaned: Result<T, StoreError>) -> Result<T, StoreError> {
+    match cleaned {
+        Err(error @ StoreError::Conflict(_)) => {
+            tracing::warn!(user_id = user, %error, "not cleaned up");
+            Ok(T::default())
+        }
+        cleaned => cleaned,
+    }
 }
 
 /// Users whose list nobody has found current since. Lists of the old service, which no run of ours has
@@ -43,7 +55,7 @@ async fn unverified(
     since: DateTime<Utc>,
 ) -> Result<Vec<i64>, StoreError> {
     let users: Vec<(i64,)> = query_as(
-        "SELECT r.user_id FROM user_job_recommendations AS r \
+        "SELECT CAST(r.user_id AS SIGNED) FROM user_job_recommendations AS r \
          LEFT JOIN recommendation_state AS s ON s.user_id = r.user_id \
          WHERE r.user_id > ? AND r.user_id <= ? AND s.due_at IS NULL \
          GROUP BY r.user_id HAVING COALESCE(MAX(s.verified_at), MAX(r.updated_at)) < ?",
@@ -86,7 +98,7 @@ async fn remove_list(pool: &MySqlPool, user: i64, since: DateTime<Utc>) -> Resul
 
 async fn with_dangling_rows(pool: &MySqlPool, after: i64, through: i64) -> Result<Vec<i64>, StoreError> {
     let users: Vec<(i64,)> = query_as(
-        "SELECT DISTINCT r.user_id FROM user_job_recommendations AS r \
+        "SELECT DISTINCT CAST(r.user_id AS SIGNED) FROM user_job_recommendations AS r \
          LEFT JOIN job_listings AS l ON l.id = r.job_listing_id \
          WHERE r.user_id > ? AND r.user_id <= ? AND l.id IS NULL",
     )

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use sqlx::{AssertSqlSafe, query, query_as};
+use sqlx::{AssertSqlSafe, SqliteExecutor, query, query_as};
 
 use super::super::work::ACTIVE_DAYS;
 use super::super::{BatchScope, BatchStatus, Marking, Occurrence, OpenedBatch, ScheduledJob, StoreError};
@@ -37,8 +37,8 @@ pub(super) async fn begin_occurrence(
         .bind(job.name())
         .execute(&mut *transaction)
         .await?;
-    if last.is_some() && job == ScheduledJob::Batch {
-        open_or_join(&mut transaction, &BatchScope::Active).await?;
+    if last.is_some() && job == ScheduledJob::Batch && !open_nightly(&mut transaction).await? {
+        return Ok(Occurrence::Waits);
     }
     transaction.commit().await?;
     Ok(if last.is_some() { Occurrence::Begun } else { Occurrence::Past })
@@ -64,6 +64,25 @@ async fn open_or_join(
     .execute(connection)
     .await?;
     Ok(OpenedBatch { id: inserted.last_insert_rowid(), joined: false })
+}
+
+/// A batch that is only waiting for its users ends here: they stay due, and one of them whom nobody can
+/// serve would otherwise keep every night to come from being begun. `false`: a batch for others is still
+/// being marked.
+async fn open_nightly(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let running: Option<(i64, String, bool)> = query_as(
+        "SELECT id, scope, marking_ended_at IS NOT NULL FROM recommendation_batches \
+         WHERE finished_at IS NULL ORDER BY id LIMIT 1",
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    match running {
+        Some((id, _, true)) => _ = end(&mut *connection, id, "TRUE").await?,
+        Some((_, scope, false)) => return Ok(scope == BatchScope::Active.name()),
+        None => {}
+    }
+    open_or_join(connection, &BatchScope::Active).await?;
+    Ok(true)
 }
 
 pub(super) async fn mark(pool: &SqlitePool, batch: i64) -> Result<Marking, StoreError> {
@@ -144,18 +163,25 @@ pub(super) async fn running(pool: &SqlitePool) -> Result<Option<i64>, StoreError
 }
 
 pub(super) async fn finish(pool: &SqlitePool, batch: i64) -> Result<bool, StoreError> {
-    let counts = counts();
     // One batch at a time: whoever waits in the lane belongs to it.
-    let finished = query(AssertSqlSafe(format!(
+    let nobody_waits = "marking_ended_at IS NOT NULL \
+        AND NOT EXISTS (SELECT 1 FROM recommendation_state WHERE lane = 1 AND due_at IS NOT NULL)";
+    end(pool, batch, nobody_waits).await
+}
+
+/// Ends the batch with the result as it is; `false` if the condition does not hold, or somebody else has
+/// ended it.
+async fn end(executor: impl SqliteExecutor<'_>, batch: i64, condition: &str) -> Result<bool, StoreError> {
+    let counts = counts();
+    let ended = query(AssertSqlSafe(format!(
         "UPDATE recommendation_batches SET finished_at = {NOW}, \
                 (computed, unchanged, parked) = (SELECT computed, unchanged, parked FROM ({counts})) \
-         WHERE id = ?1 AND finished_at IS NULL AND marking_ended_at IS NOT NULL \
-           AND NOT EXISTS (SELECT 1 FROM recommendation_state WHERE lane = 1 AND due_at IS NOT NULL)"
+         WHERE id = ?1 AND finished_at IS NULL AND {condition}"
     )))
     .bind(batch)
-    .execute(pool)
+    .execute(executor)
     .await?;
-    Ok(finished.rows_affected() == 1)
+    Ok(ended.rows_affected() == 1)
 }
 
 /// What has become of a batch's users; the batch is ?1.
@@ -181,7 +207,9 @@ pub(super) async fn latest(pool: &SqlitePool) -> Result<Option<BatchStatus>, Sto
     let Some((id,)) = latest else { return Ok(None) };
     let counts = counts();
     Ok(query_as(AssertSqlSafe(format!(
-        "SELECT b.id, b.scope, b.opened_at, b.marked, b.marking_ended_at, b.finished_at, c.due, c.running, \
+        "SELECT b.id, b.scope, b.opened_at, b.marked, b.marking_ended_at, b.finished_at, \
+                CASE WHEN b.finished_at IS NULL THEN c.due ELSE 0 END AS due, \
+                CASE WHEN b.finished_at IS NULL THEN c.running ELSE 0 END AS running, \
                 COALESCE(b.computed, c.computed) AS computed, \
                 COALESCE(b.unchanged, c.unchanged) AS unchanged, COALESCE(b.parked, c.parked) AS parked \
          FROM recommendation_batches AS b JOIN ({counts}) AS c WHERE b.id = ?1"

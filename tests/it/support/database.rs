@@ -185,6 +185,39 @@ impl TestDatabase {
         .await;
     }
 
+    /// A user with one analysis of so many days ago that recommends `career`.
+    pub async fn add_user(&self, user: i64, is_active: bool, career: &str, days_ago: u32) {
+        self.execute(&format!("INSERT INTO users (user_id, is_active) VALUES ({user}, {is_active})")).await;
+        self.execute(&format!(
+            "INSERT INTO career_sessions (id, session_id, user_id) VALUES ({user}, 's{user}', '{user}')"
+        ))
+        .await;
+        let analyzed_at = match self.kind {
+            Kind::Sqlite => format!("strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-{days_ago} days')"),
+            _ => format!("UTC_TIMESTAMP(6) - INTERVAL {days_ago} DAY"),
+        };
+        self.execute(&format!(
+            "INSERT INTO career_analyses (session_id, recommended_careers, analyzed_at) \
+             VALUES ({user}, '[{{\"careerName\":\"{career}\",\"matchScore\":90}}]', {analyzed_at})"
+        ))
+        .await;
+    }
+
+    /// Every write of the user's rows fails from now on.
+    pub async fn poison(&self, user: i64) {
+        self.execute(&match self.kind {
+            Kind::Sqlite => format!(
+                "CREATE TRIGGER poison BEFORE INSERT ON user_job_recommendations WHEN NEW.user_id = {user} \
+                 BEGIN SELECT RAISE(ABORT, 'poison'); END"
+            ),
+            _ => format!(
+                "CREATE TRIGGER poison BEFORE INSERT ON user_job_recommendations FOR EACH ROW \
+                 IF NEW.user_id = {user} THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'poison'; END IF"
+            ),
+        })
+        .await;
+    }
+
     pub async fn row_count(&self, user: i64) -> i64 {
         self.number(&format!("SELECT COUNT(*) FROM user_job_recommendations WHERE user_id = {user}")).await
     }
