@@ -15,6 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::join_all;
 use rand::seq::SliceRandom;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -95,9 +96,9 @@ impl Queue {
     /// Ends all leases of this process, for a stop that cannot wait for its runs: others may take over.
     pub async fn give_back_all(&self) {
         let held = std::mem::take(&mut *self.0.held());
-        for (token, due) in held {
-            self.0.give_back(&due, &token, &GiveBack::Untried { after: Duration::ZERO }).await;
-        }
+        // All at once: a run that is stuck in its transaction holds the row that its own lease is in.
+        let how = GiveBack::Untried { after: Duration::ZERO };
+        join_all(held.iter().map(|(token, due)| self.0.give_back(due, token, &how))).await;
     }
 }
 
