@@ -6,12 +6,15 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::queue::Wakeups;
-use crate::storage::{BatchScope, Lane, Marking, OpenedBatch, Store, StoreError};
+use crate::storage::{self, BatchScope, Lane, Marking, OpenedBatch, Store, StoreError};
 
 /// How often instances look after a batch that is running.
 const RUNNING_POLL: Duration = Duration::from_secs(1);
 /// How often they look for one that they were not told of.
 const IDLE_POLL: Duration = Duration::from_secs(5);
+
+/// How long one step may take.
+const STEP: Duration = Duration::from_secs(10);
 
 /// Opens batches and sees them through.
 #[derive(Clone)]
@@ -28,7 +31,7 @@ impl Batches {
     /// Opens a batch, or joins the one that is running. Its users are marked by whichever instance is
     /// first.
     pub async fn open(&self, scope: &BatchScope) -> Result<OpenedBatch, StoreError> {
-        let opened = self.store.open_batch(scope).await?;
+        let opened = storage::within(STEP, self.store.open_batch(scope)).await?;
         if !opened.joined {
             tracing::info!(batch_id = opened.id, "batch opened");
         }
@@ -55,17 +58,17 @@ impl Batches {
 
     /// Whether a batch is still running.
     async fn advance(&self, stop: &CancellationToken) -> Result<bool, StoreError> {
-        let Some(batch) = self.store.running_batch().await? else { return Ok(false) };
-        while self.store.mark_batch(batch).await? == Marking::Going {
+        let Some(batch) = storage::within(STEP, self.store.running_batch()).await? else { return Ok(false) };
+        while storage::within(STEP, self.store.mark_batch(batch)).await? == Marking::Going {
             self.wakeups.due(Lane::Batch);
             if stop.is_cancelled() {
                 return Ok(true);
             }
         }
-        if !self.store.finish_batch(batch).await? {
+        if !storage::within(STEP, self.store.finish_batch(batch)).await? {
             return Ok(true);
         }
-        if let Some(status) = self.store.latest_batch().await? {
+        if let Some(status) = storage::within(STEP, self.store.latest_batch()).await? {
             tracing::info!(
                 batch_id = batch,
                 marked = status.marked,

@@ -12,12 +12,16 @@ use croner::parser::{CronParser, Seconds};
 use tokio_util::sync::CancellationToken;
 
 use crate::queue::Wakeups;
-use crate::storage::{Lane, Occurrence, ScheduledJob, Store, StoreError};
+use crate::storage::{self, Lane, Occurrence, ScheduledJob, Store, StoreError};
 
 /// The longest sleep between two looks at the clock, which somebody may set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// Between two looks, when an occurrence is close.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(100);
+
+/// How long one step may take; a step of a clean-up waits for many users' locks.
+const STEP: Duration = Duration::from_secs(10);
+const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A cron expression and the time zone it is meant in.
 #[derive(Clone, Debug)]
@@ -92,9 +96,9 @@ impl Scheduler {
             return stop.cancelled().await;
         }
         while !stop.is_cancelled() {
-            let sleep = match self.store.now().await {
+            let sleep = match storage::within(STEP, self.store.now()).await {
                 Ok(now) => {
-                    if let Err(error) = self.tick(now).await {
+                    if let Err(error) = self.look(now, &stop).await {
                         tracing::warn!(%error, "a scheduled job could not be begun");
                     }
                     self.until_next(now)
@@ -111,25 +115,33 @@ impl Scheduler {
     /// Does what is due at `now` and has not been begun by any instance. Of occurrences that were missed,
     /// the latest counts; a clock that is set back repeats nothing.
     pub async fn tick(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        self.look(now, &CancellationToken::new()).await
+    }
+
+    async fn look(&self, now: DateTime<Utc>, stop: &CancellationToken) -> Result<(), StoreError> {
         for (job, schedule) in
             [(ScheduledJob::Batch, &self.config.batch), (ScheduledJob::CleanUp, &self.config.clean_up)]
         {
             let Some(occurrence) = schedule.latest(now) else { continue };
-            if self.store.begin_occurrence(job, occurrence).await? == Occurrence::Begun {
+            let begin = self.store.begin_occurrence(job, occurrence);
+            if storage::within(STEP, begin).await? == Occurrence::Begun {
                 tracing::info!(?job, %occurrence, "scheduled job begun");
                 match job {
                     ScheduledJob::Batch => self.wakeups.batch_opened(),
-                    ScheduledJob::CleanUp => self.clean_up(now).await?,
+                    ScheduledJob::CleanUp => self.clean_up(now, stop).await?,
                 }
             }
         }
         Ok(())
     }
 
-    async fn clean_up(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+    /// A clean-up that is stopped in the middle is made up for by that of the next night.
+    async fn clean_up(&self, now: DateTime<Utc>, stop: &CancellationToken) -> Result<(), StoreError> {
         let unverified_since = self.config.retention.map(|retention| now - retention);
         let (mut after, mut lists, mut rows) = (0, 0, 0);
-        while let Some(cleaned) = self.store.clean_up(after, unverified_since).await? {
+        while !stop.is_cancelled() {
+            let step = self.store.clean_up(after, unverified_since);
+            let Some(cleaned) = storage::within(CLEAN_UP_TIMEOUT, step).await? else { break };
             (after, lists, rows) = (cleaned.through, lists + cleaned.lists, rows + cleaned.rows);
         }
         if rows > 0 {

@@ -46,9 +46,14 @@ pub(super) async fn batch(config: &Config, arguments: &Arguments) -> Result {
     let wakeups = Arc::new(Wakeups::new(app::connect_redis(config).await?, TaskTracker::new()));
     let batches = Batches::new(store.clone(), wakeups.clone());
     let opened = batches.open(&scope).await?;
+    if opened.joined && scope != BatchScope::Active {
+        store.close().await;
+        let id = opened.id;
+        return Err(format!("batch {id} is running, for its own users: try again when it is finished").into());
+    }
     let how = if opened.joined { "is running already: joined" } else { "opened" };
     writeln!(std::io::stdout(), "batch {} {how}", opened.id)?;
-    // Marks as every instance does, so that a batch begins even where none is running yet.
+    // Marks as every instance does, so that users are due even where none is running yet.
     let stop = CancellationToken::new();
     let keeping = tokio::spawn({
         let (batches, stop) = (batches.clone(), stop.clone());
@@ -90,14 +95,19 @@ fn read_users(file: &Path) -> Result<Vec<UserId>> {
 /// Waits until all users have been marked, and says how many.
 async fn marked(store: &dyn Store, id: i64) -> Result<()> {
     loop {
-        if let Some(batch) = store.latest_batch().await?.filter(|batch| batch.id == id)
-            && batch.marking_ended_at.is_some()
-        {
+        let batch = status(store, id).await?;
+        if batch.marking_ended_at.is_some() {
             writeln!(std::io::stdout(), "{} users are due", batch.marked)?;
             return Ok(());
         }
         tokio::time::sleep(POLL).await;
     }
+}
+
+async fn status(store: &dyn Store, id: i64) -> Result<BatchStatus> {
+    // A later batch can only have been opened when this one was finished.
+    let batch = store.latest_batch().await?.filter(|batch| batch.id == id);
+    batch.ok_or_else(|| format!("batch {id} is finished, and a later one has been opened").into())
 }
 
 async fn watch(store: &dyn Store, id: i64) -> Result<BatchStatus> {
@@ -107,10 +117,7 @@ async fn watch(store: &dyn Store, id: i64) -> Result<BatchStatus> {
     let mut said = Instant::now();
     loop {
         let asked = Instant::now();
-        // A later batch can only have been opened when this one was finished.
-        let Some(batch) = store.latest_batch().await?.filter(|batch| batch.id == id) else {
-            return Err(format!("batch {id} is finished, and a later one has been opened").into());
-        };
+        let batch = status(store, id).await?;
         let done = batch.computed + batch.unchanged + batch.parked;
         bar.set_length(batch.marked.max(0).unsigned_abs());
         bar.set_position(done.max(0).unsigned_abs());

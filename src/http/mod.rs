@@ -18,7 +18,6 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use chrono::{DateTime, SecondsFormat, Utc};
-use tokio::time::timeout;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
 use tower_http::trace::TraceLayer;
@@ -27,7 +26,7 @@ use crate::batch::Batches;
 use crate::calculator::Calculator;
 use crate::queue::Wakeups;
 use crate::schedule::Scheduler;
-use crate::storage::{Store, StoreError};
+use crate::storage::{self, Store, StoreError};
 use error::ApiError;
 use tokio_util::task::TaskTracker;
 
@@ -78,10 +77,7 @@ async fn detach(State(state): State<ApiState>, request: Request, next: Next) -> 
 
 /// A read that a database which takes connections and never answers cannot hold for ever.
 async fn read<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, ApiError> {
-    timeout(READ_TIMEOUT, read)
-        .await
-        .unwrap_or_else(|_| Err(StoreError::no_answer(READ_TIMEOUT)))
-        .map_err(Into::into)
+    storage::within(READ_TIMEOUT, read).await.map_err(Into::into)
 }
 
 /// A time as clients read it.

@@ -16,9 +16,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::join_all;
 use rand::seq::SliceRandom;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::decision::AfterClaim;
@@ -26,13 +26,13 @@ pub use self::wakeup::{DUE_CHANNEL, Wakeups};
 use crate::calculator::Calculator;
 use crate::catalogue::CurrentCatalogue;
 use crate::instance::Instance;
-use crate::storage::{DueUser, GiveBack, Lane, Lease, Store, StoreError};
+use crate::storage::{self, DueUser, GiveBack, Lane, Lease, Store, StoreError};
 
 /// How often idle workers look for work that nobody has told them of: left by a crash, or announced while
 /// Redis was away. Jittered up to one and a half times as long.
 const POLL: Duration = Duration::from_secs(1);
 /// How long one step on the queue may take.
-const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+const STEP: Duration = Duration::from_secs(10);
 /// How long a batch waits, before each run, for those who wait for a run in real time.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Due users read at once: a batch is not read one by one.
@@ -102,9 +102,9 @@ impl Queue {
     /// Ends all leases of this process, for a stop that cannot wait for its runs: others may take over.
     pub async fn give_back_all(&self) {
         let held = std::mem::take(&mut *self.0.held());
-        for (token, due) in held {
-            self.0.give_back(&due, &token, &GiveBack::Untried { after: Duration::ZERO }).await;
-        }
+        // All at once: a run that is stuck in its transaction holds the row that its own lease is in.
+        let how = GiveBack::Untried { after: Duration::ZERO };
+        join_all(held.iter().map(|(token, due)| self.0.give_back(due, token, &how))).await;
     }
 }
 
@@ -172,7 +172,7 @@ impl Parts {
 
     async fn due_users(&self, lane: Lane) -> Result<Vec<DueUser>, StoreError> {
         let revision = self.catalogue.scoring_revision();
-        let mut due = bounded(self.store.due_users(lane, revision, READ_AHEAD)).await?;
+        let mut due = storage::within(STEP, self.store.due_users(lane, revision, READ_AHEAD)).await?;
         if lane == Lane::Batch {
             // Instances that read the same users begin with different ones.
             due.shuffle(&mut rand::rng());
@@ -183,7 +183,8 @@ impl Parts {
     /// The token of the lease, if it was had.
     async fn claim(&self, due: &DueUser) -> Result<Option<String>, StoreError> {
         let lease = Lease { token: self.config.instance.token(), duration: self.config.lease };
-        let claimed = bounded(self.store.claim(due, &lease, self.catalogue.scoring_revision())).await?;
+        let claimed =
+            storage::within(STEP, self.store.claim(due, &lease, self.catalogue.scoring_revision())).await?;
         Ok(claimed.then_some(lease.token))
     }
 
@@ -208,7 +209,7 @@ impl Parts {
     }
 
     async fn give_back(&self, due: &DueUser, token: &str, how: &GiveBack) {
-        if let Err(error) = bounded(self.store.give_back(due, token, how)).await {
+        if let Err(error) = storage::within(STEP, self.store.give_back(due, token, how)).await {
             tracing::warn!(user_id = %due.user, %error, "a lease could not be ended: it expires");
         }
     }
@@ -221,9 +222,4 @@ impl Parts {
 /// Until the next look, when nothing is to be done or the database refuses.
 fn poll() -> Duration {
     POLL.mul_f64(1.0 + 0.5 * rand::random::<f64>())
-}
-
-/// A database that takes connections and never answers must not hold a worker for ever.
-async fn bounded<T>(step: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
-    timeout(STEP_TIMEOUT, step).await.unwrap_or_else(|_| Err(StoreError::no_answer(STEP_TIMEOUT)))
 }

@@ -36,7 +36,7 @@ const SQLITE_UNAVAILABLE: [u32; 4] = [8, 10, 13, 14];
 
 impl StoreError {
     /// The database takes connections and does not answer.
-    pub(crate) fn no_answer(within: Duration) -> Self {
+    pub(super) fn no_answer(within: Duration) -> Self {
         let cause = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {within:?}"));
         Self::Unavailable(Error::Io(cause))
     }

@@ -9,6 +9,8 @@ mod rows;
 pub mod sqlite;
 mod work;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -151,6 +153,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// Closes all connections.
     async fn close(&self);
+}
+
+/// A step that a database which takes connections and never answers cannot hold for ever. What it was to
+/// write may be written all the same.
+pub async fn within<T>(
+    limit: Duration,
+    step: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    tokio::time::timeout(limit, step).await.unwrap_or_else(|_| Err(StoreError::no_answer(limit)))
 }
 
 /// What [`Store::user_state`] reads.

@@ -18,14 +18,16 @@ on_every_database!(
     a_batch_in_which_no_input_has_changed_writes_no_recommendation,
     a_user_who_is_due_in_real_time_keeps_the_lane,
     a_parked_user_gets_one_more_try,
-    a_user_who_fails_does_not_keep_a_batch_from_others;
+    a_user_who_fails_does_not_keep_a_batch_from_others,
+    several_instances_serve_everybody_exactly_once,
+    a_trigger_in_real_time_does_not_wait_for_a_batch;
     servers:
         workers_that_die_in_a_batch_are_taken_over,
         a_deployment_with_other_tables_of_users_and_profiles_has_batches,
 );
 
 /// An app that marks batches and leaves the users to others.
-const NO_WORKERS: [(&str, &str); 1] = [("QUEUE_WORKERS", "0")];
+const NO_WORKERS: [(&str, &str); 2] = [("QUEUE_WORKERS", "0"), ("BATCH_WORKERS", "0")];
 
 async fn trigger(app: &TestApp) -> Value {
     let answer = app.post("/api/scheduler/trigger").await;
@@ -279,4 +281,39 @@ async fn a_deployment_with_other_tables_of_users_and_profiles_has_batches(databa
     let marked = "SELECT user_id FROM recommendation_state WHERE batch_id IS NOT NULL ORDER BY user_id";
     assert_eq!(database.numbers(marked).await, [1, 2]);
     assert!(database.row_count(1).await > 0);
+}
+
+async fn several_instances_serve_everybody_exactly_once(database: TestDatabase) {
+    const USERS: i64 = 60;
+    for user in 1..=USERS {
+        database.add_user(user, true, "간호사", 0).await;
+    }
+    let apps = [
+        TestApp::start(&database, &[]).await,
+        TestApp::start(&database, &[]).await,
+        TestApp::start(&database, &[]).await,
+    ];
+    trigger(&apps[0]).await;
+    assert_eq!(counts(&finished(&apps[1]).await), [USERS, USERS, 0, 0]);
+    // Every run that ends well counts one or the other.
+    let runs = "SELECT version + confirmations FROM recommendation_state ORDER BY user_id";
+    assert_eq!(database.numbers(runs).await, vec![1; USERS as usize]);
+}
+
+async fn a_trigger_in_real_time_does_not_wait_for_a_batch(database: TestDatabase) {
+    // Longer than an impatient test would wait, whatever the machine.
+    const USERS: i64 = 2_000;
+    add_many(&database, USERS).await;
+    database.execute("INSERT INTO profile_analysis (user_id) SELECT user_id FROM users").await;
+    let front = TestApp::start(&database, &NO_WORKERS).await;
+    trigger(&front).await;
+    marked(&front).await;
+    let app = TestApp::start(&database, &[]).await;
+    eventually("the batch is being served", || async { batch(&app).await["due"] != USERS }).await;
+    let user = USERS + 1;
+    database.set_career(user, "간호사").await;
+    assert_eq!(app.calculate_in_background(user).await.status, 202);
+    eventually("the trigger is served", || async { database.row_count(user).await > 0 }).await;
+    let waiting = batch(&app).await["due"].as_i64().unwrap();
+    assert!(waiting > USERS / 10, "{waiting} of the batch still wait");
 }

@@ -144,7 +144,7 @@ async fn a_user_who_is_locked_does_not_keep_the_others_from_being_cleaned_up(dat
     for user in USER..USER + 3 {
         calculate(&app, &database, user).await;
     }
-    let holder = database.hold_rows(USER + 1).await;
+    let holder = database.hold_a_row(USER + 1).await;
     clean_up_in(&app, 12).await;
     holder.rollback().await.unwrap();
     let left = "SELECT DISTINCT user_id FROM user_job_recommendations";

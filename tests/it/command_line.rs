@@ -4,9 +4,16 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-use crate::support::{Kind, RedisServer, TestDatabase, TestProcess, USER, command, on_every_database};
+use crate::support::{
+    Kind, RedisServer, TestApp, TestDatabase, TestProcess, USER, command, eventually, on_every_database,
+};
 
-on_every_database!(importing_a_file_and_recalculating_from_the_command_line);
+on_every_database!(
+    importing_a_file_and_recalculating_from_the_command_line,
+    a_batch_from_the_command_line_is_watched_to_its_end,
+    a_batch_is_for_whom_the_command_line_says,
+    status_and_retry_serve_an_operator,
+);
 
 fn run(folder: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = command(folder, settings).args(arguments).output().unwrap();
@@ -48,6 +55,122 @@ async fn importing_a_file_and_recalculating_from_the_command_line(database: Test
     assert_eq!((code, out.as_str()), (Some(2), "user 424242: the user has no analysis\n"));
     assert_eq!(run(folder.path(), &settings, &["recalculate", "0"]).0, Some(2));
     assert_eq!(run(folder.path(), &settings, &["migrate"]).0, Some(0));
+}
+
+async fn a_batch_from_the_command_line_is_watched_to_its_end(database: TestDatabase) {
+    for user in USER..USER + 5 {
+        database.add_user(user, true, "간호사", 0).await;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("DATABASE_URL", database.url.as_str())];
+    let _app = TestApp::start(&database, &[("QUEUE_MAX_ATTEMPTS", "1")]).await;
+    let watch = |arguments: &[&str]| {
+        let (folder, arguments) = (folder.path().to_owned(), arguments.to_vec());
+        tokio::task::block_in_place(|| {
+            run(&folder, &settings, &[vec!["batch", "--watch"], arguments].concat())
+        })
+    };
+    let (code, out, log) = watch(&[]);
+    assert_eq!(code, Some(0), "{log}");
+    assert_eq!(out.lines().nth(1), Some("5 users: 5 calculated, 0 current, 0 parked"), "{out}");
+    let (code, out, _) = watch(&["--all"]);
+    assert_eq!(code, Some(0));
+    assert_eq!(out.lines().nth(1), Some("5 users: 0 calculated, 5 current, 0 parked"), "{out}");
+
+    database.poison(USER).await;
+    database
+        .execute(&format!(
+            "UPDATE career_analyses SET recommended_careers = '[\"회계 담당자\"]' WHERE session_id = {USER}"
+        ))
+        .await;
+    let (code, out, _) = watch(&[]);
+    assert_eq!(code, Some(2), "a user is parked");
+    assert_eq!(out.lines().nth(1), Some("5 users: 0 calculated, 4 current, 1 parked"), "{out}");
+}
+
+async fn a_batch_is_for_whom_the_command_line_says(database: TestDatabase) {
+    database.add_user(1, true, "간호사", 0).await;
+    database.add_user(2, false, "간호사", 90).await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("DATABASE_URL", database.url.as_str())];
+    let batch = |arguments: &[&str]| run(folder.path(), &settings, &[&["batch"], arguments].concat());
+    let marked = async || {
+        let marked = "SELECT user_id FROM recommendation_state WHERE due_at IS NOT NULL ORDER BY user_id";
+        database.numbers(marked).await
+    };
+    let write = |text: &str| fs::write(folder.path().join("users"), text).unwrap();
+    // Nobody marks anybody before the file has been read to its end.
+    for (text, complaint) in [("1\n0\n", "line 2: \"0\""), ("2 3", "line 1: \"2 3\"")] {
+        write(text);
+        let (code, out, error) = batch(&["--users", "users"]);
+        assert_eq!((code, out.as_str()), (Some(1), ""));
+        assert!(error.contains(complaint), "{error}");
+    }
+    assert_eq!(batch(&["--users", "none"]).0, Some(1));
+    assert_eq!(batch(&["--users", "users", "--all"]).0, Some(2), "one or the other");
+    assert_eq!(marked().await, [0; 0]);
+
+    write("# after the incident\n7\n\n2 # the second\n7\n");
+    let (code, out, log) = batch(&["--users", "users"]);
+    assert_eq!((code, out.as_str()), (Some(0), "batch 1 opened\n2 users are due\n"), "{log}");
+    assert_eq!(marked().await, [2, 7]);
+
+    let (code, out, error) = batch(&["--all"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""), "its users would not be marked");
+    assert!(error.contains("batch 1 is running"), "{error}");
+    assert_eq!(batch(&[]).1, "batch 1 is running already: joined\n2 users are due\n");
+
+    database.execute("UPDATE recommendation_state SET due_at = NULL, requested_seq = completed_seq").await;
+    database.store().finish_batch(1).await.unwrap();
+    assert_eq!(batch(&["--all"]).1, "batch 2 opened\n2 users are due\n");
+    assert_eq!(marked().await, [1, 2], "the inactive one, too");
+}
+
+async fn status_and_retry_serve_an_operator(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("DATABASE_URL", database.url.as_str())];
+    let job_agent = |arguments: &[&str]| run(folder.path(), &settings, arguments);
+    let user = USER.to_string();
+    let (code, out, _) = job_agent(&["status"]);
+    let idle = "queue: 0 due in real time, 0 due in a batch, 0 running, 0 parked\nno batch yet\n";
+    assert_eq!((code, out.as_str()), (Some(0), idle));
+    let (code, out, _) = job_agent(&["status", &user]);
+    assert_eq!((code, out.as_str()), (Some(0), "user 1001: nothing is recorded\n"));
+    let (code, out, error) = job_agent(&["retry", &user]);
+    assert_eq!((code, out.as_str()), (Some(1), ""), "a slip must not leave a trace");
+    assert!(error.contains("user 1001 is not known"), "{error}");
+    assert_eq!(database.number("SELECT COUNT(*) FROM recommendation_state").await, 0);
+
+    database.set_career(USER, "간호사").await;
+    database.poison(USER).await;
+    let app = TestApp::start(&database, &[("QUEUE_MAX_ATTEMPTS", "1")]).await;
+    assert_eq!(app.calculate_in_background(USER).await.status, 202);
+    let parked = "SELECT COUNT(*) FROM recommendation_state WHERE parked_at IS NOT NULL";
+    eventually("the user is parked", || async { database.number(parked).await == 1 }).await;
+    let (_, out, _) = job_agent(&["status", &user]);
+    assert!(out.starts_with("user 1001: 0 rows, calculated never, last found current never\n"), "{out}");
+    assert!(out.contains("parked since ") && out.contains(" after 1 attempts\n"), "{out}");
+    assert!(out.contains("last error: internal_error: ") && out.contains("poison"), "{out}");
+    assert!(job_agent(&["status"]).1.contains("0 running, 1 parked\n"));
+
+    database.execute("DROP TRIGGER poison").await;
+    let (code, out, _) = job_agent(&["retry", &user]);
+    assert_eq!((code, out.as_str()), (Some(0), "user 1001 is due\n"));
+    eventually("he is served", || async { database.row_count(USER).await > 0 }).await;
+    let (_, out, _) = job_agent(&["status", &user]);
+    assert_eq!(out.lines().count(), 1, "{out}");
+    assert!(
+        out.starts_with(&format!("user 1001: {} rows, calculated 2", database.row_count(USER).await)),
+        "{out}"
+    );
+
+    assert_eq!(app.post("/api/scheduler/trigger").await.status, 202);
+    let finished = "SELECT COUNT(*) FROM recommendation_batches WHERE finished_at IS NOT NULL";
+    eventually("the batch is finished", || async { database.number(finished).await == 1 }).await;
+    let (_, out, _) = job_agent(&["status"]);
+    let batch = out.lines().nth(1).unwrap();
+    assert!(batch.starts_with("batch 1 (active users) opened 2") && batch.contains(", finished 2"), "{out}");
+    assert!(batch.ends_with("0 marked, 0 due, 0 running, 0 calculated, 0 current, 0 parked"), "{out}");
 }
 
 #[test]

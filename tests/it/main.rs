@@ -16,6 +16,7 @@ mod command_line;
 mod concurrency;
 mod contract;
 mod defects;
+mod documents;
 mod inputs;
 mod process;
 mod queue;

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use job_agent::storage::{BatchScope, Lane, Lease};
+
 use crate::support::{
-    Kind, OTHER_USER, RedisServer, SHORT_LEASES, TestApp, TestDatabase, TestProcess, USER, command,
-    eventually, on_every_database,
+    Kind, OTHER_USER, RedisServer, SHORT_LEASES, TestApp, TestDatabase, TestProcess, USER,
+    a_transaction_waits, command, eventually, on_every_database,
 };
 
 on_every_database!(
@@ -24,6 +26,7 @@ on_every_database!(
         an_idle_worker_reacts_to_a_trigger_of_another_instance_at_once,
         a_stopped_instance_loses_its_lease_and_does_no_harm_when_it_wakes_up,
         a_user_that_kills_its_process_each_time_is_parked,
+        a_run_that_is_stuck_does_not_keep_others_from_being_handed_over,
         a_queue_that_cannot_be_written_is_left_alone,
 );
 
@@ -69,7 +72,6 @@ fn lock_key(user: i64) -> String {
 }
 
 async fn a_user_is_left_to_its_worker_until_the_lease_ends(database: TestDatabase) {
-    use job_agent::storage::{Lane, Lease};
     request(&database, USER).await;
     let store = database.store();
     let due = store.due_users(Lane::RealTime, i64::MAX, 10).await.unwrap();
@@ -240,20 +242,21 @@ async fn an_instance_without_workers_records_and_leaves_the_work_to_others(datab
 async fn process_with_a_run_in_flight(
     database: &TestDatabase,
     redis: &RedisServer,
+    user: i64,
     drain_timeout: &str,
 ) -> TestProcess {
-    request(database, USER).await;
+    request(database, user).await;
     let url = redis.url();
     let settings =
         [("REDIS_URL", url.as_str()), ("LOCK_WAIT_SECS", "25"), ("DRAIN_TIMEOUT_SECS", drain_timeout)];
     let process = TestProcess::start(database, &settings).await;
-    claimed(database, USER).await;
+    claimed(database, user).await;
     process
 }
 
 async fn a_stop_finishes_what_ends_in_time(database: TestDatabase) {
     let redis = redis_with_lock(USER).await;
-    let mut process = process_with_a_run_in_flight(&database, &redis, "20").await;
+    let mut process = process_with_a_run_in_flight(&database, &redis, USER, "20").await;
     process.signal("TERM");
     eventually("it stops", || async { !process.events("stopping").is_empty() }).await;
     redis.command(&["DEL", &lock_key(USER)]).await;
@@ -264,7 +267,7 @@ async fn a_stop_finishes_what_ends_in_time(database: TestDatabase) {
 
 async fn a_stop_hands_over_what_does_not_end_in_time(database: TestDatabase) {
     let redis = redis_with_lock(USER).await;
-    let mut process = process_with_a_run_in_flight(&database, &redis, "1").await;
+    let mut process = process_with_a_run_in_flight(&database, &redis, USER, "1").await;
     process.signal("TERM");
     assert_eq!(process.exit_code().await, Some(0), "{}", process.log());
     let free = "lease_token IS NULL AND lease_until IS NULL AND due_at IS NOT NULL AND attempts = 0";
@@ -275,9 +278,32 @@ async fn a_stop_hands_over_what_does_not_end_in_time(database: TestDatabase) {
     done(&database, USER).await;
 }
 
+/// Its own transaction holds the row that ends its lease.
+async fn a_run_that_is_stuck_does_not_keep_others_from_being_handed_over(database: TestDatabase) {
+    let redis = redis_with_lock(OTHER_USER).await;
+    database.set_career(USER, "백엔드 개발자").await;
+    let app = TestApp::start(&database, &[]).await;
+    assert_eq!(app.calculate(USER).await.outcome(), "computed");
+    app.stop().await;
+    let holder = database.hold_a_row(USER).await;
+    request(&database, USER).await;
+    let mut process = process_with_a_run_in_flight(&database, &redis, OTHER_USER, "1").await;
+    claimed(&database, USER).await;
+    a_transaction_waits(&database).await;
+    process.signal("TERM");
+    assert_eq!(process.exit_code().await, Some(0), "{}", process.log());
+    assert_eq!(
+        database.state(OTHER_USER, "lease_token IS NULL AND attempts = 0").await,
+        1,
+        "{}",
+        process.log()
+    );
+    holder.rollback().await.unwrap();
+}
+
 async fn a_second_signal_ends_the_process_at_once(database: TestDatabase) {
     let redis = redis_with_lock(USER).await;
-    let mut process = process_with_a_run_in_flight(&database, &redis, "3600").await;
+    let mut process = process_with_a_run_in_flight(&database, &redis, USER, "3600").await;
     process.signal("TERM");
     eventually("it stops", || async { !process.events("stopping: ").is_empty() }).await;
     process.signal("INT");
@@ -300,7 +326,7 @@ async fn a_user_that_kills_its_process_each_time_is_parked(database: TestDatabas
         assert_eq!(app.calculate(USER).await.outcome(), "computed");
         app.stop().await;
     }
-    let holder = database.hold_rows(USER).await;
+    let holder = database.hold_a_row(USER).await;
     request(&database, USER).await;
     request(&database, OTHER_USER).await;
     for attempt in 1..=ATTEMPTS {
@@ -315,6 +341,15 @@ async fn a_user_that_kills_its_process_each_time_is_parked(database: TestDatabas
     assert_eq!(status(&app, USER).await["lastError"], "process_ended");
     request(&database, OTHER_USER).await;
     done(&database, OTHER_USER).await;
+
+    // A batch tries parked users once more, but nobody who has ended processes.
+    let store = database.store();
+    let listed = BatchScope::Listed(vec![USER.try_into().unwrap()]);
+    let opened = store.open_batch(&listed).await.unwrap();
+    eventually("the batch is finished", || async { store.running_batch().await.unwrap().is_none() }).await;
+    let batch = store.latest_batch().await.unwrap().unwrap();
+    assert_eq!((batch.id, batch.parked), (opened.id, 1));
+    assert_eq!(status(&app, USER).await["lastError"], "process_ended");
 
     holder.rollback().await.unwrap();
     assert_eq!(app.calculate_in_background(USER).await.status, 202);

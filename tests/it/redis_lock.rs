@@ -150,13 +150,13 @@ async fn a_key_that_somebody_overwrote_stays(database: TestDatabase) {
     assert_eq!(redis.lock_of(USER).await.as_deref(), Some("an intruder"));
 }
 
-/// A user with a list, and a background run with other inputs that waits for the user's rows until the
+/// A user with a list, and a background run with other inputs that waits for one of the user's rows until the
 /// returned transaction ends.
 async fn hold_back_a_run(database: &TestDatabase, app: &TestApp) -> sqlx::Transaction<'static, sqlx::MySql> {
     database.set_career(USER, "백엔드 개발자").await;
     assert_eq!(app.calculate(USER).await.outcome(), "computed");
     database.set_career(USER, "간호사").await;
-    let holder = database.hold_rows(USER).await;
+    let holder = database.hold_a_row(USER).await;
     assert_eq!(app.calculate_in_background(USER).await.status, 202);
     holder
 }

@@ -22,7 +22,7 @@ fn is_time(value: &Value) -> bool {
 
 async fn the_status_of_a_user_follows_his_triggers(database: TestDatabase) {
     database.set_career(USER, "간호사").await;
-    let front = TestApp::start(&database, &[("QUEUE_WORKERS", "0")]).await;
+    let front = TestApp::start(&database, &[("QUEUE_WORKERS", "0"), ("BATCH_WORKERS", "0")]).await;
     let user = USER.to_string();
     assert_eq!(front.calculate_in_background(USER).await.status, 202);
     let pending = status(&front, &user).await;
@@ -58,8 +58,11 @@ async fn nobody_knows_an_unknown_user_and_asking_leaves_no_trace(database: TestD
 }
 
 async fn the_status_of_the_scheduler_counts_the_work(database: TestDatabase) {
-    let app =
-        TestApp::start(&database, &[("QUEUE_WORKERS", "0"), ("SCHEDULER_TIME_ZONE", "Asia/Seoul")]).await;
+    let app = TestApp::start(
+        &database,
+        &[("QUEUE_WORKERS", "0"), ("BATCH_WORKERS", "0"), ("SCHEDULER_TIME_ZONE", "Asia/Seoul")],
+    )
+    .await;
     let path = "/api/scheduler/status";
     let idle = app.get(path).await.body;
     assert_eq!(

@@ -70,14 +70,7 @@ impl TestDatabase {
         admin.close().await;
         let options = server.database(&name);
         let url = format!("{}/{name}", server_variable(variable).trim_end_matches('/'));
-        // A test that holds rows must not hold the gaps beside them, where its neighbours' rows go.
-        let pool = MySqlPoolOptions::new().max_connections(8).after_connect(|connection, _| {
-            Box::pin(async move {
-                connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
-                Ok(())
-            })
-        });
-        let pool = Pool::Mysql(pool.connect_lazy_with(options));
+        let pool = Pool::Mysql(MySqlPoolOptions::new().max_connections(8).connect_lazy_with(options));
         Some(Self { kind, url, pool, folder })
     }
 
@@ -102,16 +95,23 @@ impl TestDatabase {
         holder
     }
 
-    /// Locks the user's recommendations until the transaction ends: a run that replaces them waits there,
-    /// with the user's state row locked.
-    pub async fn hold_rows(&self, user: i64) -> Transaction<'static, MySql> {
+    /// Locks one of the user's recommendations until the transaction ends: a run that deletes it waits there,
+    /// with the user's state row locked. One row by its whole key, so that no gap is locked in which the rows
+    /// of others go.
+    pub async fn hold_a_row(&self, user: i64) -> Transaction<'static, MySql> {
         let Pool::Mysql(pool) = &self.pool else { panic!("only a server locks rows") };
+        let first =
+            format!("SELECT MIN(job_listing_id) FROM user_job_recommendations WHERE user_id = {user}");
+        let listing = self.number(&first).await;
         let mut holder = pool.begin().await.unwrap();
-        sqlx::query("SELECT * FROM user_job_recommendations WHERE user_id = ? FOR UPDATE")
-            .bind(user)
-            .fetch_all(&mut *holder)
-            .await
-            .unwrap();
+        sqlx::query(
+            "SELECT 1 FROM user_job_recommendations WHERE user_id = ? AND job_listing_id = ? FOR UPDATE",
+        )
+        .bind(user)
+        .bind(listing)
+        .fetch_one(&mut *holder)
+        .await
+        .unwrap();
         holder
     }
 
