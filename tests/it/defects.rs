@@ -132,11 +132,11 @@ async fn defect_06_a_crash_left_the_lock_and_retries_froze(database: TestDatabas
     database.set_career(USER, "간호사").await;
     let redis = RedisServer::start().await;
     let url = redis.url();
+    let app = TestApp::start(&database, &[("REDIS_URL", &url), ("LOCK_WAIT_SECS", "1")]).await;
     // The key of a process that was killed; nobody will release it.
     redis
         .command(&["SET", &format!("job_recommendation_lock:user:{USER}"), "a dead process", "EX", "2"])
         .await;
-    let app = TestApp::start(&database, &[("REDIS_URL", &url), ("LOCK_WAIT_SECS", "1")]).await;
     let refused = app.calculate(USER).await;
     assert_eq!(
         (refused.outcome(), &refused.body["queued"]),
