@@ -6,7 +6,7 @@
 //! and the write compares the state's version first. Whoever read older inputs loses the comparison.
 
 pub mod decision;
-mod digest;
+pub mod digest;
 mod joining;
 
 use std::sync::Arc;

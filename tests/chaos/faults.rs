@@ -1,0 +1,306 @@
+//! What is done to the system while clients use it. All choices come from a seed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::clients::UserClient;
+use super::cluster::{Cluster, INSTANCES};
+use super::instance::{MAX_ATTEMPTS, RUN_TIMEOUT};
+use super::proxy::{Action, Direction, Flow, Step};
+
+/// Faults begin within this time.
+pub const DURATION: Duration = Duration::from_millis(4_500);
+/// How long a trap waits for its statement.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    Kill,
+    /// SIGSTOP, then SIGCONT.
+    Stop,
+    /// The answer of a run's COMMIT is lost, or the COMMIT, or it arrives late.
+    AmbiguousCommit,
+    /// The same for a statement that commits by itself.
+    AmbiguousStatement,
+    /// An instance is killed or stopped at a step of a run.
+    EndAtStep,
+    /// A link is delayed, silent in one direction, reset or refused.
+    Link,
+    Flush,
+    RestartRedis,
+    RestartDatabase,
+    /// There is a new scoring, and one instance that has it.
+    Deploy,
+    /// Somebody else locks a user's rows for longer than a session waits.
+    HoldRows,
+    TakeLock,
+}
+
+/// How often each is begun per 100 histories.
+const RATES: [(Fault, u32); 12] = [
+    (Fault::Kill, 450),
+    (Fault::Stop, 150),
+    (Fault::AmbiguousCommit, 500),
+    (Fault::AmbiguousStatement, 200),
+    (Fault::EndAtStep, 200),
+    (Fault::Link, 400),
+    (Fault::Flush, 100),
+    (Fault::RestartRedis, 20),
+    (Fault::RestartDatabase, 12),
+    (Fault::Deploy, 20),
+    (Fault::HoldRows, 40),
+    (Fault::TakeLock, 200),
+];
+
+/// When what happens, in one history.
+pub fn schedule(rng: &mut fastrand::Rng) -> Vec<(Duration, Fault)> {
+    let mut schedule = Vec::new();
+    for (fault, rate) in RATES {
+        let certain = rate / 100;
+        let times = certain + u32::from(rng.u32(..100) < rate % 100);
+        for _ in 0..times {
+            schedule.push((DURATION.mul_f64(rng.f64()), fault));
+        }
+    }
+    schedule
+}
+
+/// Does it, with its own choices, and undoes what lasts.
+pub async fn inject(cluster: Arc<Cluster>, users: Arc<[Arc<UserClient>]>, fault: Fault, seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let number = rng.usize(..INSTANCES);
+    let instance = &cluster.instances[number];
+    let client = &users[rng.usize(..users.len())];
+    let user = client.user;
+    match fault {
+        Fault::Kill => cluster.restart(number).await,
+        Fault::Stop => {
+            instance.stop_for(Duration::from_millis(rng.u64(200..5_500).min(rng.u64(200..5_500)))).await;
+            cluster.counts.add("fault: SIGSTOP and SIGCONT");
+        }
+        Fault::AmbiguousCommit | Fault::AmbiguousStatement => {
+            let steps = [Step::Confirm, Step::Request, Step::Claim, Step::GiveBack];
+            let commit = matches!(fault, Fault::AmbiguousCommit);
+            let step = if commit { Step::Commit } else { steps[rng.usize(..steps.len())] };
+            let action = match rng.u8(..4) {
+                0 => Action::LoseStatement,
+                1 | 2 => Action::LoseAnswer,
+                _ => Action::DeliverLate(Duration::from_millis(rng.u64(20..2_500))),
+            };
+            let mut trap = instance.database.trap(step, Some(user), action);
+            if trap.caught(PATIENCE).await {
+                cluster
+                    .counts
+                    .add(format!("fault: ambiguous {}", if commit { "COMMIT" } else { "statement" }));
+            }
+        }
+        Fault::EndAtStep => {
+            let step = Step::RUN[rng.usize(..Step::RUN.len())];
+            let late = Duration::from_millis(rng.u64(..1_500));
+            // What a dead process has sent still arrives.
+            let mut trap = instance.database.trap(step, Some(user), Action::Hold(late));
+            if trap.caught(PATIENCE).await {
+                if rng.bool() {
+                    cluster.counts.add("fault: killed at a step of a run");
+                    cluster.restart(number).await;
+                } else {
+                    cluster.counts.add("fault: stopped at a step of a run");
+                    instance.stop_for(Duration::from_millis(rng.u64(200..5_000))).await;
+                    cluster.counts.add("fault: SIGSTOP and SIGCONT");
+                }
+            }
+        }
+        Fault::Link => hurt_link(&cluster, number, &mut rng).await,
+        Fault::Flush => cluster.flush_redis().await,
+        Fault::RestartRedis => cluster.restart_redis(Duration::from_millis(rng.u64(..1_500))).await,
+        Fault::RestartDatabase => cluster.restart_database().await,
+        Fault::Deploy => {
+            cluster.release();
+            cluster.counts.add("fault: rolling deploy of another scoring");
+            cluster.restart(number).await;
+        }
+        Fault::HoldRows => {
+            let table = if rng.u8(..3) > 0 { "user_job_recommendations" } else { "recommendation_state" };
+            cluster.counts.add("fault: rows locked for too long");
+            cluster.database.hold_rows(user, table, Duration::from_millis(3_400)).await;
+        }
+        Fault::TakeLock => {
+            let ttl = Duration::from_millis(rng.u64(300..2_500));
+            client.plant_lock(ttl, rng.u64(..)).await;
+        }
+    }
+}
+
+async fn hurt_link(cluster: &Cluster, number: usize, rng: &mut fastrand::Rng) {
+    let instance = &cluster.instances[number];
+    let links: Vec<_> = instance.links().collect();
+    let index = rng.usize(..links.len());
+    let link = links[index];
+    // Only a fault on the clients' own link excuses a late answer.
+    let disturbed = (index == 0).then(|| instance.disturb());
+    let direction = if rng.bool() { Direction::Up } else { Direction::Down };
+    let lasts = Duration::from_millis(rng.u64(100..3_000));
+    let kind = match rng.u8(..4) {
+        0 => {
+            link.set_flow(direction, Flow::Delayed(Duration::from_millis(rng.u64(1..150))));
+            sleep(lasts).await;
+            link.set_flow(direction, Flow::Open);
+            "delayed"
+        }
+        1 => {
+            link.set_flow(direction, Flow::Silent);
+            sleep(lasts).await;
+            // What was held arrives now, or never.
+            if rng.bool() {
+                link.reset();
+            }
+            link.set_flow(direction, Flow::Open);
+            "silent in one direction"
+        }
+        2 => {
+            link.reset();
+            "reset"
+        }
+        _ => {
+            link.set_refuses(true);
+            link.reset();
+            sleep(lasts / 2).await;
+            link.set_refuses(false);
+            "refused"
+        }
+    };
+    cluster.counts.add(format!("fault: {} link {kind}", ["HTTP", "database", "Redis"][index]));
+    if let Some(disturbed) = disturbed {
+        instance.calm(disturbed);
+    }
+}
+
+/// Two runs of one user, interleaved step by step: one is held at a step while inputs change, its lock
+/// expires, and another runs, perhaps up to its own write.
+pub async fn interleave(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    for _ in 0..2 {
+        let first = rng.usize(..INSTANCES);
+        let second = (first + rng.usize(1..INSTANCES)) % INSTANCES;
+        client.renew_profile(&mut rng).await;
+        client.trigger(second, false).await;
+        if rng.u8(..3) > 0 {
+            client.renew_profile(&mut rng).await;
+        }
+        // Where most depends on the order, most often.
+        const STEPS: [Step; 10] = [
+            Step::ReadState,
+            Step::ReadState,
+            Step::ReadInputs,
+            Step::Begin,
+            Step::Compare,
+            Step::Compare,
+            Step::Compare,
+            Step::InsertRows,
+            Step::Commit,
+            Step::Confirm,
+        ];
+        let step = STEPS[rng.usize(..STEPS.len())];
+        let held = Action::Hold(RUN_TIMEOUT.mul_f64(0.8));
+        let about = (step != Step::Begin).then_some(client.user);
+        let mut trap = cluster.instances[first].database.trap(step, about, held);
+        let background = rng.u8(..4) == 0;
+        let asked = {
+            let client = client.clone();
+            tokio::spawn(async move { client.trigger(first, background).await })
+        };
+        if trap.caught(PATIENCE).await {
+            cluster.counts.add("fault: a run held at a step");
+            match rng.u8(..5) {
+                0 => {}
+                1 | 2 => client.return_to_profile(&mut rng).await,
+                _ => client.renew_profile(&mut rng).await,
+            }
+            if rng.u8(..5) > 0 {
+                client.expire_lock().await;
+            }
+            let holds_second = rng.u8(..3) == 0;
+            let second_held = if holds_second { held } else { Action::Hold(Duration::ZERO) };
+            let mut second_trap =
+                cluster.instances[second].database.trap(Step::Compare, Some(client.user), second_held);
+            let background = rng.u8(..4) == 0;
+            let also = {
+                let client = client.clone();
+                tokio::spawn(async move { client.trigger(second, background).await })
+            };
+            if holds_second {
+                second_trap.caught(PATIENCE).await;
+            } else if background {
+                sleep(Duration::from_millis(rng.u64(..300))).await;
+            } else {
+                let _ = also.await;
+                trap.open();
+                let _ = asked.await;
+                client.look().await;
+                continue;
+            }
+            trap.open();
+            let _ = asked.await;
+            client.look().await;
+            second_trap.open();
+            let _ = also.await;
+        } else {
+            let _ = asked.await;
+        }
+        client.look().await;
+    }
+}
+
+/// A run's BEGIN arrives after the run was given up: its connection has an open transaction that the driver
+/// does not know of. Whoever is next on it must not lose what it commits.
+pub async fn begin_late(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let number = rng.usize(..INSTANCES);
+    client.renew_profile(&mut rng).await;
+    let link = &cluster.instances[number].database;
+    let mut before = link.trap(Step::ReadInputs, Some(client.user), Action::Hold(PATIENCE));
+    let asked = {
+        let client = client.clone();
+        tokio::spawn(async move { client.trigger(number, false).await })
+    };
+    if before.caught(PATIENCE).await {
+        let late = RUN_TIMEOUT + Duration::from_millis(300);
+        let mut begin = link.trap(Step::Begin, None, Action::Hold(late));
+        before.open();
+        if begin.caught(PATIENCE).await {
+            cluster.counts.add("fault: BEGIN arrived after its run was given up");
+            sleep(late).await;
+        }
+    }
+    let _ = asked.await;
+    for _ in 0..8 {
+        client.trigger(number, true).await;
+    }
+}
+
+/// A user whose every run kills its process is parked in the end.
+pub async fn kill_whoever_serves(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u64) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    client.renew_profile(&mut rng).await;
+    client.trigger(rng.usize(..INSTANCES), true).await;
+    for _ in 0..=MAX_ATTEMPTS {
+        let trap = |number: usize| {
+            cluster.instances[number].database.trap(
+                Step::ReadState,
+                Some(client.user),
+                Action::Hold(PATIENCE),
+            )
+        };
+        let mut traps: Vec<_> = (0..INSTANCES).map(trap).collect();
+        let patience = Duration::from_secs(4);
+        let caught = traps.iter_mut().map(|trap| Box::pin(trap.caught(patience)));
+        let ((true, number, _),) = (futures::future::select_all(caught).await,) else { return };
+        cluster.restart(number).await;
+        cluster.counts.add("fault: killed by the user it serves");
+        client.log.lock().unwrap().killed += 1;
+        // Stands for the wait.
+        cluster.database.end_lease(client.user).await;
+    }
+}
