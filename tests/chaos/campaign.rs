@@ -159,11 +159,11 @@ async fn converge(cluster: &Cluster, users: &std::ops::Range<i64>) -> bool {
 }
 
 /// Transactions that do not end. Those of catalogue refreshes come and go.
-async fn open_transactions(cluster: &Cluster) -> i64 {
+async fn open_transactions(cluster: &Cluster) -> Vec<String> {
     let deadline = Instant::now() + WAIT_TIMEOUT + Duration::from_secs(5);
     loop {
-        let open = cluster.database.number("SELECT COUNT(*) FROM information_schema.innodb_trx").await;
-        if open == 0 || Instant::now() >= deadline {
+        let open = cluster.database.open_transactions().await;
+        if open.is_empty() || Instant::now() >= deadline {
             return open;
         }
         sleep(Duration::from_millis(30)).await;
@@ -197,7 +197,7 @@ async fn logged_runs(cluster: &Cluster) -> Vec<Run> {
             let at = DateTime::parse_from_rfc3339(at).unwrap().timestamp_micros();
             if message == "calculation started" {
                 started.insert(user.to_owned(), at);
-            } else if message.starts_with("lock released")
+            } else if ["recommendations saved", "skipped: already current"].contains(&message)
                 && let Some(from) = started.remove(user)
             {
                 runs.push(Run { user: user.parse().unwrap(), instance: number, from, to: at });

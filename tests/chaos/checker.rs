@@ -73,8 +73,8 @@ pub fn check(history: &History, oracle: &dyn Oracle, bounds: Bounds) -> Vec<Viol
         nothing_is_done_twice(history, user, &commits, &mut report);
     }
     let mut report = |invariant, what| violations.push(Violation { invariant, user: 0, what });
-    if history.at_rest.open_transactions > 0 {
-        report(Invariant::Clean, format!("{} transactions are open", history.at_rest.open_transactions));
+    for open in &history.at_rest.open_transactions {
+        report(Invariant::Clean, format!("a transaction is open: {open}"));
     }
     for failed in &history.at_rest.failed_requests {
         report(Invariant::Clean, format!("a pool is not whole: {failed}"));
@@ -555,7 +555,7 @@ mod tests {
     fn a_lease_a_transaction_or_a_broken_pool_at_rest_violates_i9() {
         assert_eq!(after(|user| user.states[3].leased = true), [Invariant::Clean]);
         let mut open = history(good());
-        open.at_rest.open_transactions = 1;
+        open.at_rest.open_transactions.push("a transaction".to_owned());
         assert_eq!(violated(&open), [Invariant::Clean]);
         let mut broken = history(good());
         broken.at_rest = AtRest { failed_requests: vec!["503".to_owned()], ..AtRest::default() };

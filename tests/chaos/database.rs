@@ -115,6 +115,15 @@ impl Database {
         row.get(0)
     }
 
+    pub async fn open_transactions(&self) -> Vec<String> {
+        let sql = "SELECT CONCAT_WS(', ', t.trx_started, t.trx_state, t.trx_isolation_level, p.host, p.command, \
+                                    p.time, t.trx_query, p.info) \
+                   FROM information_schema.innodb_trx AS t \
+                   LEFT JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id";
+        let rows = until_ok(|| self.pool.fetch_all(sql)).await;
+        rows.iter().map(|row| String::from_utf8_lossy(row.get_unchecked::<&[u8], _>(0)).into_owned()).collect()
+    }
+
     /// What a client knows of its user now.
     pub async fn seen(&self, user: i64) -> Seen {
         let row = until_ok(|| {

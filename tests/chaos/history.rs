@@ -115,7 +115,7 @@ pub struct Planted {
     pub lost: bool,
 }
 
-/// From "calculation started" to the release, in microseconds.
+/// From "calculation started" to its outcome, in microseconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
     pub user: i64,
@@ -127,7 +127,7 @@ pub struct Run {
 /// How the system was found after the faults.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AtRest {
-    pub open_transactions: i64,
+    pub open_transactions: Vec<String>,
     /// Requests at the same time, as many as an instance has connections, that did not end well.
     pub failed_requests: Vec<String>,
     pub seconds_to_converge: f64,

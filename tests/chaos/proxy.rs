@@ -80,7 +80,7 @@ impl Step {
             Self::Commit => "COMMIT",
             Self::Confirm => "SET confirmations = confirmations + 1",
             Self::Request => "ON DUPLICATE KEY UPDATE requested_seq = LAST_INSERT_ID",
-            Self::Claim => "attempts = attempts + 1",
+            Self::Claim => "lease_until = UTC_TIMESTAMP(6) + INTERVAL",
             Self::GiveBack => "lease_token = NULL, lease_until = NULL WHERE",
         }
     }
