@@ -108,6 +108,9 @@ pub async fn run(cluster: &Arc<Cluster>, number: u64, seed: u64) -> Outcome {
         at_rest.failed_requests = whole_pools(cluster, &http, first).await;
     }
     at_rest.seconds_to_converge = healed.elapsed().as_secs_f64();
+    for instance in &cluster.instances {
+        at_rest.ended.extend(instance.ended_by_themselves().await);
+    }
     at_rest.open_transactions = open_transactions(cluster).await;
 
     let mut history = History {

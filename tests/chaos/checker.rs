@@ -79,6 +79,9 @@ pub fn check(history: &History, oracle: &dyn Oracle, bounds: Bounds) -> Vec<Viol
     for failed in &history.at_rest.failed_requests {
         report(Invariant::Clean, format!("a pool is not whole: {failed}"));
     }
+    for ended in &history.at_rest.ended {
+        report(Invariant::Clean, ended.clone());
+    }
     violations
 }
 
@@ -560,6 +563,9 @@ mod tests {
         let mut broken = history(good());
         broken.at_rest = AtRest { failed_requests: vec!["503".to_owned()], ..AtRest::default() };
         assert_eq!(violated(&broken), [Invariant::Clean]);
+        let mut ended = history(good());
+        ended.at_rest.ended.push("an instance ended".to_owned());
+        assert_eq!(violated(&ended), [Invariant::Clean]);
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use job_agent::sample;
@@ -35,7 +35,7 @@ pub struct Cluster {
     pub instances: Vec<Instance>,
     pub ranking: Ranking,
     pub counts: Counts,
-    server: tokio::sync::Mutex<DatabaseServer>,
+    server: Arc<tokio::sync::Mutex<DatabaseServer>>,
     redis: Option<tokio::sync::Mutex<RedisServer>>,
     redis_client: Option<redis::Client>,
     redis_losses: AtomicU64,
@@ -61,16 +61,24 @@ impl Counts {
     }
 }
 
+/// The server that `scripts/with-servers` has started.
+pub async fn database_server(settings: &Settings) -> Arc<tokio::sync::Mutex<DatabaseServer>> {
+    let variable = format!("TEST_{}_URL", settings.database.to_uppercase());
+    let url = std::env::var(&variable).unwrap_or_else(|_| {
+        panic!("{variable} is not set: run the campaign with scripts/chaos, which starts the servers")
+    });
+    Arc::new(tokio::sync::Mutex::new(DatabaseServer::take_over(&url).await))
+}
+
 impl Cluster {
-    pub async fn start(settings: Settings) -> Self {
-        let variable = format!("TEST_{}_URL", settings.database.to_uppercase());
-        let url = std::env::var(&variable).unwrap_or_else(|_| {
-            panic!("{variable} is not set: run the campaign with scripts/chaos, which starts the servers")
-        });
-        let server = DatabaseServer::take_over(&url).await;
-        let mut admin = server.connect().await;
+    /// With a database of its own.
+    pub async fn start(settings: Settings, server: Arc<tokio::sync::Mutex<DatabaseServer>>) -> Self {
+        let (mut admin, options, address) = {
+            let server = server.lock().await;
+            (server.connect().await, server.options.clone().database(DATABASE), server.address)
+        };
+        admin.execute("DROP DATABASE IF EXISTS chaos").await.unwrap();
         admin.execute("CREATE DATABASE chaos CHARACTER SET utf8mb4").await.unwrap();
-        let options = server.options.clone().database(DATABASE);
         let store = MysqlStore::new(options.clone(), 4);
         store.migrate().await.unwrap();
         store.import_listings(&sample::listings().unwrap()).await.unwrap();
@@ -92,7 +100,7 @@ impl Cluster {
         for number in 0..INSTANCES {
             let nowhere = ([127, 0, 0, 1], 9).into();
             let http = Proxy::start(Protocol::Bytes, nowhere).await;
-            let database = Proxy::start(Protocol::Mysql, server.address).await;
+            let database = Proxy::start(Protocol::Mysql, address).await;
             let redis = match &redis {
                 Some(redis) => Some(Proxy::start(Protocol::Bytes, redis.address).await),
                 None => None,
@@ -107,7 +115,7 @@ impl Cluster {
             instances,
             ranking: Ranking::new(listings),
             counts: Counts::default(),
-            server: tokio::sync::Mutex::new(server),
+            server,
             redis_client: redis.as_ref().map(RedisServer::client),
             redis: redis.map(tokio::sync::Mutex::new),
             redis_losses: AtomicU64::new(0),

@@ -121,7 +121,9 @@ impl Database {
                    FROM information_schema.innodb_trx AS t \
                    LEFT JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id";
         let rows = until_ok(|| self.pool.fetch_all(sql)).await;
-        rows.iter().map(|row| String::from_utf8_lossy(row.get_unchecked::<&[u8], _>(0)).into_owned()).collect()
+        rows.iter()
+            .map(|row| String::from_utf8_lossy(row.get_unchecked::<&[u8], _>(0)).into_owned())
+            .collect()
     }
 
     /// What a client knows of its user now.

@@ -130,5 +130,7 @@ pub struct AtRest {
     pub open_transactions: Vec<String>,
     /// Requests at the same time, as many as an instance has connections, that did not end well.
     pub failed_requests: Vec<String>,
+    /// Processes that have ended without being killed.
+    pub ended: Vec<String>,
     pub seconds_to_converge: f64,
 }

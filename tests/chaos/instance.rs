@@ -34,6 +34,7 @@ pub struct Instance {
     process: tokio::sync::Mutex<Option<Process>>,
     /// When answers could not be expected in time; an end that is missing is still to come.
     disturbed: Mutex<Vec<(Instant, Option<Instant>)>>,
+    ended: Mutex<Vec<String>>,
     settings: Vec<(String, String)>,
     binary: PathBuf,
     folder: PathBuf,
@@ -83,6 +84,7 @@ impl Instance {
             redis,
             process: tokio::sync::Mutex::default(),
             disturbed: Mutex::default(),
+            ended: Mutex::default(),
             settings,
             binary: folder.join("job-agent"),
             folder: folder.to_owned(),
@@ -94,12 +96,29 @@ impl Instance {
         let mut process = self.process.lock().await;
         let started = self.disturb();
         let ran = process.take().map(|mut old| {
+            self.note_end(&mut old);
             old.child.kill().unwrap();
             old.child.wait().unwrap();
         });
         *process = Some(self.start(revision).await);
         self.calm(started);
         ran.is_some()
+    }
+
+    /// Processes that have ended without being killed, and their last words.
+    pub async fn ended_by_themselves(&self) -> Vec<String> {
+        if let Some(process) = self.process.lock().await.as_mut() {
+            self.note_end(process);
+        }
+        std::mem::take(&mut self.ended.lock().unwrap())
+    }
+
+    fn note_end(&self, process: &mut Process) {
+        if let Some(status) = process.child.try_wait().unwrap() {
+            let log = std::fs::read_to_string(&process.log).unwrap();
+            let last = log.lines().last().unwrap_or_default();
+            self.ended.lock().unwrap().push(format!("{} ended with {status}: {last}", self.name));
+        }
     }
 
     /// SIGSTOP for a while, then SIGCONT.

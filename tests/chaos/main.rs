@@ -13,6 +13,7 @@ mod database;
 mod faults;
 mod history;
 mod instance;
+mod mutants;
 mod oracle;
 mod proxy;
 mod server;
@@ -22,7 +23,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cluster::{Cluster, Settings};
+use cluster::{Cluster, Settings, database_server};
+use server::DatabaseServer;
+use tokio::sync::Mutex;
 
 fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
     match std::env::var(name) {
@@ -44,27 +47,64 @@ async fn campaign() {
     let settings = Settings {
         database: setting("CHAOS_DATABASE", "mysql".to_owned()),
         with_redis: !setting("CHAOS_WITHOUT_REDIS", false),
-        mutant: std::env::var("CHAOS_MUTANT").ok(),
+        mutant: None,
     };
-    say(&format!("{histories} histories from seed {seed} on: {settings:?}"));
+    let server = database_server(&settings).await;
+    match std::env::var("CHAOS_MUTANT").ok() {
+        None => {
+            let violated = run(settings, server, seed, histories).await.violated;
+            assert!(violated.is_empty(), "violations: {violated:?}");
+        }
+        Some(wanted) => {
+            let mutants = mutants::named(&wanted);
+            assert!(!mutants.is_empty(), "{wanted} is no mutant");
+            let mut alive = Vec::new();
+            for mutant in mutants {
+                let settings = Settings { mutant: Some(mutant.clone()), ..settings.clone() };
+                let caught = run(settings, server.clone(), seed, histories).await;
+                if caught.violated.is_empty() {
+                    alive.push(mutant.clone());
+                }
+                let (histories, seconds) = (caught.histories, caught.took.as_secs_f64());
+                say(&format!(
+                    "MUTANT {mutant}: {:?} in history {histories}, {seconds:.1} s",
+                    caught.violated
+                ));
+            }
+            assert!(alive.is_empty(), "mutants that live: {alive:?}");
+        }
+    }
+}
+
+/// What a campaign has found.
+struct Findings {
+    violated: BTreeMap<checker::Invariant, u64>,
+    /// Histories that were run.
+    histories: u64,
+    took: Duration,
+}
+
+/// Runs so many histories, or, with a mutant, until it is caught.
+async fn run(settings: Settings, server: Arc<Mutex<DatabaseServer>>, seed: u64, histories: u64) -> Findings {
+    say(&format!("up to {histories} histories from seed {seed} on: {settings:?}"));
+    let cluster = Arc::new(Cluster::start(settings, server).await);
     let started = Instant::now();
-    let cluster = Arc::new(Cluster::start(settings).await);
-    let mut violated: BTreeMap<checker::Invariant, u64> = BTreeMap::new();
-    let mut bad = 0;
-    for number in 0..histories {
+    let mut violated = BTreeMap::new();
+    let mut number = 0;
+    while number < histories && (cluster.settings.mutant.is_none() || violated.is_empty()) {
         let outcome = campaign::run(&cluster, number, seed + number).await;
-        let triggers: usize = outcome.history.users.values().map(|user| user.triggers.len()).sum();
-        let snapshots: usize = outcome.history.users.values().map(|user| user.snapshots.len()).sum();
+        number += 1;
+        let history = &outcome.history;
+        let triggers: usize = history.users.values().map(|user| user.triggers.len()).sum();
         say(&format!(
-            "seed {}: {triggers} triggers, {snapshots} snapshots, {:.1} s, converged in {:.1} s, checked in {:.1} s{}",
-            seed + number,
+            "seed {}: {triggers} triggers, {:.1} s, at rest after {:.1} s, checked in {:.1} s{}",
+            history.seed,
             outcome.took.as_secs_f64(),
-            outcome.history.at_rest.seconds_to_converge,
+            history.at_rest.seconds_to_converge,
             outcome.checked_in.as_secs_f64(),
-            if outcome.history.fault_free { ", without faults" } else { "" },
+            if history.fault_free { ", without faults" } else { "" },
         ));
         if !outcome.violations.is_empty() {
-            bad += 1;
             for violation in outcome.violations.iter().take(20) {
                 say(&format!("  VIOLATION {violation}"));
             }
@@ -72,26 +112,21 @@ async fn campaign() {
                 *violated.entry(violation.invariant).or_default() += 1;
             }
             say(&format!("  kept in {}", campaign::keep(&cluster, &outcome).display()));
-            if cluster.settings.mutant.is_some() {
-                break;
-            }
         }
     }
-    report(&cluster, started.elapsed());
-    match &cluster.settings.mutant {
-        None => assert_eq!(bad, 0, "histories with violations: {violated:?}"),
-        Some(mutant) => {
-            assert!(bad > 0, "the mutant {mutant} lives");
-            say(&format!("mutant {mutant}: {violated:?} after {:.1} s", started.elapsed().as_secs_f64()));
-        }
+    let took = started.elapsed();
+    if cluster.settings.mutant.is_none() {
+        report(&cluster, took);
     }
+    Findings { violated, histories: number, took }
 }
 
 fn report(cluster: &Cluster, took: Duration) {
     let counts = cluster.counts.all();
-    let sum =
+    let of =
         |kind: &str| counts.iter().filter(|(name, _)| name.starts_with(kind)).map(|(_, n)| n).sum::<u64>();
-    say(&format!("{} operations, {} faults in {:.0} s", sum("operation"), sum("fault"), took.as_secs_f64()));
+    let (operations, faults) = (of("operation"), of("fault"));
+    say(&format!("{operations} operations and {faults} faults in {:.0} s", took.as_secs_f64()));
     for (name, number) in &counts {
         say(&format!("{number:>8} {name}"));
     }
