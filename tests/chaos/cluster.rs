@@ -12,7 +12,7 @@ use sqlx::Executor;
 use tempfile::TempDir;
 
 use super::database::Database;
-use super::instance::{Instance, vocabulary_file};
+use super::instance::{CLOCK_OFFSETS, Instance, vocabulary_file};
 use super::oracle::{Ranking, vocabulary};
 use super::proxy::{Protocol, Proxy};
 use super::server::{DatabaseServer, RedisServer};
@@ -107,7 +107,14 @@ impl Cluster {
             };
             let (name, mutant) = (format!("instance-{number}"), settings.mutant.as_deref());
             let links = (http, database, redis);
-            instances.push(Instance::new(name, links, DATABASE, mutant, folder.path()));
+            instances.push(Instance::new(
+                name,
+                links,
+                DATABASE,
+                mutant,
+                CLOCK_OFFSETS[number],
+                folder.path(),
+            ));
         }
         let cluster = Self {
             settings,
@@ -142,6 +149,9 @@ impl Cluster {
     pub async fn restart(&self, instance: usize) {
         if self.instances[instance].restart(self.revision.load(Ordering::SeqCst)).await {
             self.counts.add("fault: SIGKILL");
+        }
+        if self.instances[instance].clock_offset != 0 {
+            self.counts.add("fault: started with a wrong clock");
         }
     }
 

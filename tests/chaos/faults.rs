@@ -40,17 +40,17 @@ pub enum Fault {
 
 /// How often each is begun per 100 histories.
 const RATES: [(Fault, u32); 12] = [
-    (Fault::Kill, 450),
-    (Fault::Stop, 150),
-    (Fault::AmbiguousCommit, 500),
-    (Fault::AmbiguousStatement, 200),
+    (Fault::Kill, 520),
+    (Fault::Stop, 220),
+    (Fault::AmbiguousCommit, 900),
+    (Fault::AmbiguousStatement, 300),
     (Fault::EndAtStep, 200),
     (Fault::Link, 400),
     (Fault::Flush, 100),
     (Fault::RestartRedis, 20),
-    (Fault::RestartDatabase, 12),
-    (Fault::Deploy, 20),
-    (Fault::HoldRows, 40),
+    (Fault::RestartDatabase, 15),
+    (Fault::Deploy, 35),
+    (Fault::HoldRows, 60),
     (Fault::TakeLock, 200),
 ];
 
@@ -124,7 +124,14 @@ pub async fn inject(cluster: Arc<Cluster>, users: Arc<[Arc<UserClient>]>, fault:
         Fault::HoldRows => {
             let table = if rng.u8(..3) > 0 { "user_job_recommendations" } else { "recommendation_state" };
             cluster.counts.add("fault: rows locked for too long");
-            cluster.database.hold_rows(user, table, Duration::from_millis(3_400)).await;
+            let hold = cluster.database.hold_rows(user, table, Duration::from_millis(3_400));
+            let meet = async {
+                sleep(Duration::from_millis(100)).await;
+                client.renew_profile(&mut rng).await;
+                client.trigger(number, false).await;
+                client.look().await;
+            };
+            tokio::join!(hold, meet);
         }
         Fault::TakeLock => {
             let ttl = Duration::from_millis(rng.u64(300..2_500));
@@ -181,7 +188,7 @@ async fn hurt_link(cluster: &Cluster, number: usize, rng: &mut fastrand::Rng) {
 /// expires, and another runs, perhaps up to its own write.
 pub async fn interleave(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u64) {
     let mut rng = fastrand::Rng::with_seed(seed);
-    for _ in 0..2 {
+    for _ in 0..3 {
         let first = rng.usize(..INSTANCES);
         let second = (first + rng.usize(1..INSTANCES)) % INSTANCES;
         client.renew_profile(&mut rng).await;

@@ -20,6 +20,8 @@ pub const LEASE: Duration = Duration::from_secs(6);
 pub const MAX_ATTEMPTS: u32 = 3;
 /// What the service sets on its sessions.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
+/// By how many seconds the instances' clocks are wrong, where the machine has libfaketime.
+pub const CLOCK_OFFSETS: [i64; 3] = [0, 7_200, -86_400];
 /// Connections of one instance to the database.
 pub const CONNECTIONS: usize = 6;
 
@@ -27,6 +29,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(90);
 
 pub struct Instance {
     pub name: String,
+    /// By how many seconds its clock is wrong.
+    pub clock_offset: i64,
     pub http: Proxy,
     pub database: Proxy,
     pub redis: Option<Proxy>,
@@ -52,8 +56,10 @@ impl Instance {
         links: (Proxy, Proxy, Option<Proxy>),
         database: &str,
         mutant: Option<&str>,
+        clock_offset: i64,
         folder: &Path,
     ) -> Self {
+        let mut offset = 0;
         let (http, database_link, redis) = links;
         let url = format!("mysql://root@{}/{database}?ssl-mode=DISABLED", database_link.address);
         let mut settings = vec![
@@ -77,7 +83,14 @@ impl Instance {
         if let Some(mutant) = mutant {
             settings.push(("JOB_AGENT_MUTANT".to_owned(), mutant.to_owned()));
         }
+        if let (Some(library), true) = (std::env::var("CHAOS_FAKETIME").ok(), clock_offset != 0) {
+            settings.push(("LD_PRELOAD".to_owned(), library));
+            settings.push(("FAKETIME".to_owned(), format!("{clock_offset:+}")));
+            settings.push(("FAKETIME_DONT_FAKE_MONOTONIC".to_owned(), "1".to_owned()));
+            offset = clock_offset;
+        }
         Self {
+            clock_offset: offset,
             name,
             http,
             database: database_link,
