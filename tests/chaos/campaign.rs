@@ -170,7 +170,8 @@ async fn open_transactions(cluster: &Cluster) -> Vec<String> {
         if open.is_empty() || Instant::now() >= deadline {
             return open;
         }
-        sleep(Duration::from_millis(30)).await;
+        // InnoDB shows what it has shown before unless it was left alone for 100 ms.
+        sleep(Duration::from_millis(150)).await;
     }
 }
 
