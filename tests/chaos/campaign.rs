@@ -20,8 +20,10 @@ use super::faults::{self, DURATION};
 use super::history::{AtRest, History, Run};
 use super::instance::{CONNECTIONS, LEASE, LOCK_WAIT, MAX_ATTEMPTS, RUN_TIMEOUT, WAIT_TIMEOUT};
 
-/// Users with ordinary clients; two more belong to the interleavings and to the one who kills.
+/// Users with ordinary clients, …
 const USERS: i64 = 5;
+/// … users whose runs are interleaved, and one who kills.
+const INTERLEAVED: i64 = 2;
 const USERS_PER_HISTORY: i64 = 100;
 /// Above all other numbers on the wire, so that a user can be found in a statement's parameters.
 const FIRST_USER: i64 = 7_000_000_000;
@@ -52,10 +54,11 @@ pub async fn run(cluster: &Arc<Cluster>, number: u64, seed: u64) -> Outcome {
     cluster.finish_rollout().await;
     let first = FIRST_USER + number as i64 * USERS_PER_HISTORY;
     let http = Client::builder().timeout(Duration::from_secs(15)).build().unwrap();
-    let clients: Arc<[_]> =
-        join_all((0..USERS + 2).map(|n| UserClient::new(cluster.clone(), http.clone(), first + n)))
-            .await
-            .into();
+    let clients: Arc<[_]> = join_all(
+        (0..USERS + INTERLEAVED + 1).map(|n| UserClient::new(cluster.clone(), http.clone(), first + n)),
+    )
+    .await
+    .into();
 
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     for client in &clients[..USERS as usize] {
@@ -68,21 +71,24 @@ pub async fn run(cluster: &Arc<Cluster>, number: u64, seed: u64) -> Outcome {
     tasks.spawn(change_listings(cluster.clone(), rng.u64(..), stop.clone()));
     let begun = tokio::time::Instant::now();
     if !fault_free {
-        let victims: Arc<[_]> = clients[..=USERS as usize].into();
+        let (victims, killer) = clients.split_at((USERS + INTERLEAVED) as usize);
+        let interleaved = &victims[USERS as usize..];
+        let all: Arc<[_]> = victims.into();
         for (at, fault) in faults::schedule(&mut rng) {
-            let (cluster, victims, seed) = (cluster.clone(), victims.clone(), rng.u64(..));
+            let (cluster, victims, seed) = (cluster.clone(), all.clone(), rng.u64(..));
             tasks.spawn(async move {
                 tokio::time::sleep_until(begun + at).await;
                 faults::inject(cluster, victims, fault, seed).await;
             });
         }
-        let (own, killer) = (clients[USERS as usize].clone(), clients[USERS as usize + 1].clone());
-        tasks.spawn(faults::interleave(cluster.clone(), own.clone(), rng.u64(..)));
+        for client in interleaved {
+            tasks.spawn(faults::interleave(cluster.clone(), client.clone(), rng.u64(..)));
+        }
         if rng.u8(..5) == 0 {
-            tasks.spawn(faults::begin_late(cluster.clone(), own, rng.u64(..)));
+            tasks.spawn(faults::begin_late(cluster.clone(), interleaved[0].clone(), rng.u64(..)));
         }
         if rng.u8(..6) == 0 {
-            tasks.spawn(faults::kill_whoever_serves(cluster.clone(), killer, rng.u64(..)));
+            tasks.spawn(faults::kill_whoever_serves(cluster.clone(), killer[0].clone(), rng.u64(..)));
         }
     }
     tokio::time::sleep_until(begun + DURATION + Duration::from_millis(500)).await;
@@ -206,10 +212,8 @@ async fn logged_runs(cluster: &Cluster) -> Vec<Run> {
             let at = at.timestamp_micros() - instance.clock_offset * 1_000_000;
             match message(event).as_str() {
                 "lock acquired" => drop(locked.insert(user.to_owned())),
-                "calculation started" => {
-                    if locked.remove(user) || !excused {
-                        started.insert(user.to_owned(), at);
-                    }
+                "calculation started" if locked.remove(user) || !excused => {
+                    started.insert(user.to_owned(), at);
                 }
                 "recommendations saved" | "skipped: already current" => {
                     if let Some(from) = started.remove(user) {

@@ -97,7 +97,7 @@ impl Cluster {
         // A copy: the campaign goes on with this one when it is built again.
         std::fs::copy(env!("CARGO_BIN_EXE_job-agent"), folder.path().join("job-agent")).unwrap();
         let mut instances = Vec::new();
-        for number in 0..INSTANCES {
+        for (number, clock_offset) in CLOCK_OFFSETS.into_iter().enumerate() {
             let nowhere = ([127, 0, 0, 1], 9).into();
             let http = Proxy::start(Protocol::Bytes, nowhere).await;
             let database = Proxy::start(Protocol::Mysql, address).await;
@@ -107,14 +107,7 @@ impl Cluster {
             };
             let (name, mutant) = (format!("instance-{number}"), settings.mutant.as_deref());
             let links = (http, database, redis);
-            instances.push(Instance::new(
-                name,
-                links,
-                DATABASE,
-                mutant,
-                CLOCK_OFFSETS[number],
-                folder.path(),
-            ));
+            instances.push(Instance::new(name, links, DATABASE, mutant, clock_offset, folder.path()));
         }
         let cluster = Self {
             settings,

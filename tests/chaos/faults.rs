@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::clients::UserClient;
 use super::cluster::{Cluster, INSTANCES};
@@ -187,37 +187,36 @@ async fn hurt_link(cluster: &Cluster, number: usize, rng: &mut fastrand::Rng) {
 /// Two runs of one user, interleaved step by step: one is held at a step while inputs change, its lock
 /// expires, and another runs, perhaps up to its own write.
 pub async fn interleave(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u64) {
+    // Where most depends on the order, most often.
+    const REPLACING: [Step; 9] = [
+        Step::ReadState,
+        Step::ReadState,
+        Step::ReadInputs,
+        Step::Begin,
+        Step::Compare,
+        Step::Compare,
+        Step::Compare,
+        Step::InsertRows,
+        Step::Commit,
+    ];
+    const CONFIRMING: [Step; 3] = [Step::ReadState, Step::ReadInputs, Step::Confirm];
     let mut rng = fastrand::Rng::with_seed(seed);
     for _ in 0..3 {
         let first = rng.usize(..INSTANCES);
         let second = (first + rng.usize(1..INSTANCES)) % INSTANCES;
         client.renew_profile(&mut rng).await;
         client.trigger(second, false).await;
-        if rng.u8(..3) > 0 {
+        let steps: &[Step] = if rng.u8(..5) > 0 {
             client.renew_profile(&mut rng).await;
-        }
-        // Where most depends on the order, most often.
-        const STEPS: [Step; 10] = [
-            Step::ReadState,
-            Step::ReadState,
-            Step::ReadInputs,
-            Step::Begin,
-            Step::Compare,
-            Step::Compare,
-            Step::Compare,
-            Step::InsertRows,
-            Step::Commit,
-            Step::Confirm,
-        ];
-        let step = STEPS[rng.usize(..STEPS.len())];
+            &REPLACING
+        } else {
+            &CONFIRMING
+        };
+        let step = steps[rng.usize(..steps.len())];
         let held = Action::Hold(RUN_TIMEOUT.mul_f64(0.8));
         let about = (step != Step::Begin).then_some(client.user);
         let mut trap = cluster.instances[first].database.trap(step, about, held);
-        let background = rng.u8(..4) == 0;
-        let asked = {
-            let client = client.clone();
-            tokio::spawn(async move { client.trigger(first, background).await })
-        };
+        let asked = tokio::spawn(trigger(client.clone(), first, false));
         if trap.caught(PATIENCE).await {
             cluster.counts.add("fault: a run held at a step");
             match rng.u8(..5) {
@@ -228,36 +227,35 @@ pub async fn interleave(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u6
             if rng.u8(..5) > 0 {
                 client.expire_lock().await;
             }
-            let holds_second = rng.u8(..3) == 0;
-            let second_held = if holds_second { held } else { Action::Hold(Duration::ZERO) };
-            let mut second_trap =
-                cluster.instances[second].database.trap(Step::Compare, Some(client.user), second_held);
-            let background = rng.u8(..4) == 0;
-            let also = {
-                let client = client.clone();
-                tokio::spawn(async move { client.trigger(second, background).await })
-            };
-            if holds_second {
-                second_trap.caught(PATIENCE).await;
+            let (holds, background) = (rng.u8(..3) == 0, rng.u8(..4) == 0);
+            let mut second_trap = holds
+                .then(|| cluster.instances[second].database.trap(Step::Compare, Some(client.user), held));
+            let mut also = tokio::spawn(trigger(client.clone(), second, background));
+            if let Some(trap) = &mut second_trap {
+                trap.caught(PATIENCE).await;
             } else if background {
                 sleep(Duration::from_millis(rng.u64(..300))).await;
             } else {
-                let _ = also.await;
-                trap.open();
-                let _ = asked.await;
-                client.look().await;
-                continue;
+                // All the way, unless it waits for the lock.
+                let _ = timeout(PATIENCE, &mut also).await;
             }
             trap.open();
             let _ = asked.await;
             client.look().await;
-            second_trap.open();
-            let _ = also.await;
+            drop(second_trap);
+            if !also.is_finished() {
+                let _ = also.await;
+            }
         } else {
+            drop(trap);
             let _ = asked.await;
         }
         client.look().await;
     }
+}
+
+async fn trigger(client: Arc<UserClient>, instance: usize, background: bool) {
+    client.trigger(instance, background).await;
 }
 
 /// A run's BEGIN arrives after the run was given up: its connection has an open transaction that the driver
@@ -268,10 +266,7 @@ pub async fn begin_late(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u6
     client.renew_profile(&mut rng).await;
     let link = &cluster.instances[number].database;
     let mut before = link.trap(Step::ReadInputs, Some(client.user), Action::Hold(PATIENCE));
-    let asked = {
-        let client = client.clone();
-        tokio::spawn(async move { client.trigger(number, false).await })
-    };
+    let asked = tokio::spawn(trigger(client.clone(), number, false));
     if before.caught(PATIENCE).await {
         let late = RUN_TIMEOUT + Duration::from_millis(300);
         let mut begin = link.trap(Step::Begin, None, Action::Hold(late));

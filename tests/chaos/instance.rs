@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tokio::time::sleep;
 
+use super::cluster::INSTANCES;
 use super::proxy::Proxy;
 
 /// Short, so that locks and leases end within a history; long enough that a row lock times out (3 s) within
@@ -21,7 +22,7 @@ pub const MAX_ATTEMPTS: u32 = 3;
 /// What the service sets on its sessions.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 /// By how many seconds the instances' clocks are wrong, where the machine has libfaketime.
-pub const CLOCK_OFFSETS: [i64; 3] = [0, 7_200, -86_400];
+pub const CLOCK_OFFSETS: [i64; INSTANCES] = [0, 7_200, -86_400];
 /// Connections of one instance to the database.
 pub const CONNECTIONS: usize = 6;
 
