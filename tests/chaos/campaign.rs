@@ -23,7 +23,7 @@ use super::instance::{CONNECTIONS, LEASE, LOCK_WAIT, MAX_ATTEMPTS, RUN_TIMEOUT, 
 /// Users with ordinary clients, …
 const USERS: i64 = 5;
 /// … users whose runs are interleaved, and one who kills.
-const INTERLEAVED: i64 = 2;
+const INTERLEAVED: i64 = 3;
 const USERS_PER_HISTORY: i64 = 100;
 /// Above all other numbers on the wire, so that a user can be found in a statement's parameters.
 const FIRST_USER: i64 = 7_000_000_000;

@@ -89,11 +89,12 @@ impl UserClient {
         self.set_profile(&profile).await;
     }
 
-    /// An earlier profile, often the one before the current.
+    /// An earlier profile, mostly the one before the current.
     pub async fn return_to_profile(&self, rng: &mut fastrand::Rng) {
         let profile = {
             let mut profiles = self.profiles.lock().unwrap();
-            let back = rng.usize(..profiles.len()).min(rng.usize(..3));
+            let back = if rng.u8(..4) > 0 { 1 } else { 2 };
+            let back = back.min(profiles.len() - 1);
             let profile = profiles[profiles.len() - 1 - back].clone();
             profiles.push(profile.clone());
             profile

@@ -1,17 +1,17 @@
 //! What is done to the system while clients use it. All choices come from a seed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
 use super::clients::UserClient;
 use super::cluster::{Cluster, INSTANCES};
-use super::instance::{MAX_ATTEMPTS, RUN_TIMEOUT};
+use super::instance::{LEASE, MAX_ATTEMPTS, RUN_TIMEOUT};
 use super::proxy::{Action, Direction, Flow, Step};
 
 /// Faults begin within this time.
-pub const DURATION: Duration = Duration::from_millis(4_500);
+pub const DURATION: Duration = Duration::from_millis(6_000);
 /// How long a trap waits for its statement.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
@@ -124,7 +124,7 @@ pub async fn inject(cluster: Arc<Cluster>, users: Arc<[Arc<UserClient>]>, fault:
         Fault::HoldRows => {
             let table = if rng.u8(..3) > 0 { "user_job_recommendations" } else { "recommendation_state" };
             cluster.counts.add("fault: rows locked for too long");
-            let hold = cluster.database.hold_rows(user, table, Duration::from_millis(3_400));
+            let hold = cluster.database.hold_rows(user, table, Duration::from_millis(4_300));
             let meet = async {
                 sleep(Duration::from_millis(100)).await;
                 client.renew_profile(&mut rng).await;
@@ -188,7 +188,8 @@ async fn hurt_link(cluster: &Cluster, number: usize, rng: &mut fastrand::Rng) {
 /// expires, and another runs, perhaps up to its own write.
 pub async fn interleave(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u64) {
     // Where most depends on the order, most often.
-    const REPLACING: [Step; 9] = [
+    const REPLACING: [Step; 10] = [
+        Step::ReadState,
         Step::ReadState,
         Step::ReadState,
         Step::ReadInputs,
@@ -201,9 +202,15 @@ pub async fn interleave(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u6
     ];
     const CONFIRMING: [Step; 3] = [Step::ReadState, Step::ReadInputs, Step::Confirm];
     let mut rng = fastrand::Rng::with_seed(seed);
-    for _ in 0..3 {
-        let first = rng.usize(..INSTANCES);
-        let second = (first + rng.usize(1..INSTANCES)) % INSTANCES;
+    let begun = Instant::now();
+    while begun.elapsed() < DURATION {
+        // Two that can answer.
+        let mut calm: Vec<_> = (0..INSTANCES).filter(|number| cluster.instances[*number].is_calm()).collect();
+        rng.shuffle(&mut calm);
+        let &[first, second, ..] = &calm[..] else {
+            sleep(Duration::from_millis(20)).await;
+            continue;
+        };
         client.renew_profile(&mut rng).await;
         client.trigger(second, false).await;
         let steps: &[Step] = if rng.u8(..5) > 0 {
@@ -213,21 +220,25 @@ pub async fn interleave(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u6
             &CONFIRMING
         };
         let step = steps[rng.usize(..steps.len())];
-        let held = Action::Hold(RUN_TIMEOUT.mul_f64(0.8));
+        let held = Action::Hold(RUN_TIMEOUT / 2);
         let about = (step != Step::Begin).then_some(client.user);
         let mut trap = cluster.instances[first].database.trap(step, about, held);
-        let asked = tokio::spawn(trigger(client.clone(), first, false));
-        if trap.caught(PATIENCE).await {
+        let mut asked = tokio::spawn(trigger(client.clone(), first, false));
+        let caught = tokio::select! {
+            caught = trap.caught(PATIENCE) => caught,
+            _ = &mut asked => false,
+        };
+        if caught {
             cluster.counts.add("fault: a run held at a step");
-            match rng.u8(..5) {
+            match rng.u8(..7) {
                 0 => {}
-                1 | 2 => client.return_to_profile(&mut rng).await,
+                1..4 => client.return_to_profile(&mut rng).await,
                 _ => client.renew_profile(&mut rng).await,
             }
-            if rng.u8(..5) > 0 {
+            if rng.u8(..8) > 0 {
                 client.expire_lock().await;
             }
-            let (holds, background) = (rng.u8(..3) == 0, rng.u8(..4) == 0);
+            let (holds, background) = (rng.u8(..3) == 0, rng.u8(..3) == 0);
             let mut second_trap = holds
                 .then(|| cluster.instances[second].database.trap(Step::Compare, Some(client.user), held));
             let mut also = tokio::spawn(trigger(client.clone(), second, background));
@@ -248,7 +259,9 @@ pub async fn interleave(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u6
             }
         } else {
             drop(trap);
-            let _ = asked.await;
+            if !asked.is_finished() {
+                let _ = asked.await;
+            }
         }
         client.look().await;
     }
@@ -287,22 +300,21 @@ pub async fn kill_whoever_serves(cluster: Arc<Cluster>, client: Arc<UserClient>,
     let mut rng = fastrand::Rng::with_seed(seed);
     client.renew_profile(&mut rng).await;
     client.trigger(rng.usize(..INSTANCES), true).await;
+    let trap_all = || -> Vec<_> {
+        let links = cluster.instances.iter().map(|instance| &instance.database);
+        links.map(|link| link.trap(Step::ReadState, Some(client.user), Action::Hold(RUN_TIMEOUT))).collect()
+    };
+    let mut traps = trap_all();
     for _ in 0..=MAX_ATTEMPTS {
-        let trap = |number: usize| {
-            cluster.instances[number].database.trap(
-                Step::ReadState,
-                Some(client.user),
-                Action::Hold(PATIENCE),
-            )
-        };
-        let mut traps: Vec<_> = (0..INSTANCES).map(trap).collect();
-        let patience = Duration::from_secs(4);
-        let caught = traps.iter_mut().map(|trap| Box::pin(trap.caught(patience)));
-        let ((true, number, _),) = (futures::future::select_all(caught).await,) else { return };
+        let caught = traps.iter_mut().map(|trap| Box::pin(trap.caught(LEASE)));
+        let (true, number, _) = futures::future::select_all(caught).await else { return };
+        // Set before anybody else can begin.
+        let next = trap_all();
         cluster.restart(number).await;
         cluster.counts.add("fault: killed by the user it serves");
         client.log.lock().unwrap().killed += 1;
         // Stands for the wait.
         cluster.database.end_lease(client.user).await;
+        traps = next;
     }
 }

@@ -12,12 +12,12 @@ use tokio::time::sleep;
 use super::cluster::INSTANCES;
 use super::proxy::Proxy;
 
-/// Short, so that locks and leases end within a history; long enough that a row lock times out (3 s) within
-/// a run.
-pub const LOCK_TTL: Duration = Duration::from_secs(5);
+/// Short, so that locks and leases end within a history; long enough that a row lock times out within a run
+/// (after 3 s, of which InnoDB makes up to 4).
+pub const LOCK_TTL: Duration = Duration::from_secs(7);
 pub const LOCK_WAIT: Duration = Duration::from_secs(1);
-pub const RUN_TIMEOUT: Duration = Duration::from_secs(4);
-pub const LEASE: Duration = Duration::from_secs(6);
+pub const RUN_TIMEOUT: Duration = Duration::from_secs(6);
+pub const LEASE: Duration = Duration::from_secs(8);
 pub const MAX_ATTEMPTS: u32 = 3;
 /// What the service sets on its sessions.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -169,6 +169,11 @@ impl Instance {
     pub fn was_disturbed(&self, from: Instant, to: Instant) -> bool {
         let disturbed = self.disturbed.lock().unwrap();
         disturbed.iter().any(|(start, end)| *start <= to && end.is_none_or(|end| end >= from))
+    }
+
+    /// Whether answers can be expected now.
+    pub fn is_calm(&self) -> bool {
+        self.disturbed.lock().unwrap().iter().all(|(_, end)| end.is_some())
     }
 
     /// The proxies on its links.

@@ -115,9 +115,7 @@ async fn run(settings: Settings, server: Arc<Mutex<DatabaseServer>>, seed: u64, 
         }
     }
     let took = started.elapsed();
-    if cluster.settings.mutant.is_none() {
-        report(&cluster, took);
-    }
+    report(&cluster, took);
     Findings { violated, histories: number, took }
 }
 
