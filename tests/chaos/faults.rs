@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 use super::clients::UserClient;
-use super::cluster::{Cluster, INSTANCES};
+use super::cluster::{Cluster, INSTANCES, Settings};
 use super::instance::{LEASE, MAX_ATTEMPTS, RUN_TIMEOUT};
 use super::proxy::{Action, Direction, Flow, Step};
 
@@ -53,6 +53,37 @@ const RATES: [(Fault, u32); 12] = [
     (Fault::HoldRows, 60),
     (Fault::TakeLock, 200),
 ];
+
+/// What the counts call the faults: a long campaign must have seen every one.
+pub fn names(settings: &Settings) -> Vec<String> {
+    let mut names: Vec<String> = [
+        "SIGKILL",
+        "SIGSTOP and SIGCONT",
+        "ambiguous COMMIT",
+        "ambiguous statement",
+        "killed at a step of a run",
+        "stopped at a step of a run",
+        "rolling deploy of another scoring",
+        "rows locked for too long",
+        "a run held at a step",
+        "BEGIN arrived after its run was given up",
+        "killed by the user it serves",
+    ]
+    .map(str::to_owned)
+    .into();
+    names.push(format!("{} killed and restarted", settings.database));
+    let mut links = vec!["HTTP", "database"];
+    if settings.with_redis {
+        links.push("Redis");
+        let redis = ["FLUSHALL", "Redis killed and restarted, empty", "lock expired", "lock taken away"];
+        names.extend(redis.map(str::to_owned));
+    }
+    for link in links {
+        let kinds = ["delayed", "silent in one direction", "reset", "refused"];
+        names.extend(kinds.map(|kind| format!("{link} link {kind}")));
+    }
+    names
+}
 
 /// When what happens, in one history.
 pub fn schedule(rng: &mut fastrand::Rng) -> Vec<(Duration, Fault)> {

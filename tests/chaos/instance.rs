@@ -253,3 +253,23 @@ fn signal(name: &str, child: &Child) {
     let status = Command::new("kill").args(["-s", name, &child.id().to_string()]).status();
     assert!(status.unwrap().success());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_that_cannot_start_does_not_say_that_it_listens() {
+        let folder = tempfile::tempdir().unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_job-agent"))
+            .current_dir(folder.path())
+            .env_clear()
+            .envs([("DATABASE_URL", "mysql://root@127.0.0.1:9/nowhere"), ("PORT", "0")])
+            .envs([("DATABASE_START_TIMEOUT_SECS", "0"), ("LOG_FORMAT", "json")])
+            .output()
+            .unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && log.contains("was not reachable"), "{log}");
+        assert!(!log.contains("listening"), "{log}");
+    }
+}

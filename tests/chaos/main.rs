@@ -27,6 +27,9 @@ use cluster::{Cluster, Settings, database_server};
 use server::DatabaseServer;
 use tokio::sync::Mutex;
 
+/// From so many histories on, every fault must have come about.
+const LONG: u64 = 50;
+
 fn setting<T: std::str::FromStr>(name: &str, default: T) -> T {
     match std::env::var(name) {
         Ok(value) => value.parse().ok().unwrap_or_else(|| panic!("{name}={value} is not valid")),
@@ -52,8 +55,10 @@ async fn campaign() {
     let server = database_server(&settings).await;
     match std::env::var("CHAOS_MUTANT").ok() {
         None => {
-            let violated = run(settings, server, seed, histories).await.violated;
-            assert!(violated.is_empty(), "violations: {violated:?}");
+            let found = run(settings, server, seed, histories).await;
+            assert!(found.violated.is_empty(), "violations: {:?}", found.violated);
+            let never = found.never;
+            assert!(histories < LONG || never.is_empty(), "a long campaign without {never:?}");
         }
         Some(wanted) => {
             let mutants = mutants::named(&wanted);
@@ -78,6 +83,8 @@ async fn campaign() {
 
 /// What a campaign has found.
 struct Findings {
+    /// Faults that did not come about.
+    never: Vec<String>,
     violated: BTreeMap<checker::Invariant, u64>,
     /// Histories that were run.
     histories: u64,
@@ -115,11 +122,12 @@ async fn run(settings: Settings, server: Arc<Mutex<DatabaseServer>>, seed: u64, 
         }
     }
     let took = started.elapsed();
-    report(&cluster, took);
-    Findings { violated, histories: number, took }
+    let never = report(&cluster, took);
+    Findings { never, violated, histories: number, took }
 }
 
-fn report(cluster: &Cluster, took: Duration) {
+/// Prints what happened and returns the faults that did not.
+fn report(cluster: &Cluster, took: Duration) -> Vec<String> {
     let counts = cluster.counts.all();
     let of =
         |kind: &str| counts.iter().filter(|(name, _)| name.starts_with(kind)).map(|(_, n)| n).sum::<u64>();
@@ -128,4 +136,7 @@ fn report(cluster: &Cluster, took: Duration) {
     for (name, number) in &counts {
         say(&format!("{number:>8} {name}"));
     }
+    let mut never = faults::names(&cluster.settings);
+    never.retain(|name| !counts.contains_key(&format!("fault: {name}")));
+    never
 }
