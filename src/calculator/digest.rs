@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::Recommendation;
 
 /// SHA-256 over every stored field, hexadecimal. JSON objects are hashed with sorted keys.
-pub(super) fn of(recommendations: &[Recommendation]) -> String {
+pub fn of(recommendations: &[Recommendation]) -> String {
     let mut hash = Sha256::new();
     for row in recommendations {
         hash.update(row.listing_id.0.to_le_bytes());

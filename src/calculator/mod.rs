@@ -6,7 +6,7 @@
 //! and the write compares the state's version first. Whoever read older inputs loses the comparison.
 
 pub mod decision;
-mod digest;
+pub mod digest;
 mod joining;
 
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use self::joining::{Caller, Joinable, Joining, NoResult};
 use crate::catalogue::CurrentCatalogue;
 use crate::domain::{CareerProfile, Recommendation, UserId};
 use crate::lock::{Busy, UserGuard, UserLocks};
+use crate::mutant::{Mutant, active};
 use crate::profile::Reading;
 use crate::storage::{Basis, Lane, Store, StoreError};
 
@@ -180,13 +181,9 @@ impl Parts {
         let locked = self.locks.acquire(user).await;
         // Before anything is read or recorded: whoever asks from here on has newer inputs.
         joinable.close();
-        let result = match locked {
+        let result = match &locked {
             Err(Busy { .. }) => self.bounded(self.leave_to_queue(user, "already running")).await,
-            Ok(guard) => {
-                let result = self.bounded(self.run_locked(&guard, user, force)).await;
-                guard.release().await;
-                result
-            }
+            Ok(guard) => self.bounded(self.run_locked(guard, user, force)).await,
         };
         match &result {
             Ok(Outcome::Computed { saved_count }) => {
@@ -199,6 +196,10 @@ impl Parts {
             Ok(Outcome::Queued) => {}
             Ok(outcome) => tracing::info!(user_id = %user, ?outcome, "nothing to calculate"),
             Err(error) => tracing::error!(user_id = %user, %error, "calculation failed"),
+        }
+        // The end of a run is logged before the next can begin, so that logs tell whether two overlapped.
+        if let Ok(guard) = locked {
+            guard.release().await;
         }
         result
     }
@@ -224,6 +225,9 @@ impl Parts {
                 }
                 BeforeInputs::LeaveToNewerScoring => return self.leave_to_queue(user, "newer scoring").await,
             }
+            let inputs = self.read_inputs(user).await?;
+            let state =
+                if active(Mutant::InputsBeforeState) { self.store.user_state(user).await? } else { state };
             let basis = Basis {
                 user,
                 expected: state.token(),
@@ -232,7 +236,6 @@ impl Parts {
                 scoring_revision: scoring,
                 now: state.now,
             };
-            let inputs = self.read_inputs(user).await?;
             let rows = self.rank(&catalogue, inputs.profile.clone()).await?;
             let digest = digest::of(&rows);
 
@@ -245,6 +248,9 @@ impl Parts {
             };
             match decision::after_write(&written, attempt) {
                 AfterWrite::Done => return Ok(outcome(&inputs, action, rows.len())),
+                AfterWrite::StartAgain if active(Mutant::VersionMovedSoSkip) => {
+                    return Ok(Outcome::UpToDate { saved_count: rows.len() });
+                }
                 AfterWrite::StartAgain => {
                     tracing::info!(user_id = %user, attempt, ?written, "starting again")
                 }
@@ -280,7 +286,10 @@ impl Parts {
     async fn record_if_it_can_run(&self, user: UserId) -> Result<bool, CalculationError> {
         let analysis = self.store.analysis(user).await?;
         let can_run = !Reading::of(&analysis).profile.careers.is_empty();
-        if can_run {
+        if can_run && active(Mutant::AcceptBeforeCommit) {
+            let store = self.store.clone();
+            tokio::spawn(async move { store.request_run(user).await });
+        } else if can_run {
             self.store.request_run(user).await?;
         }
         Ok(can_run)

@@ -102,6 +102,7 @@ async fn serve(config: &Config) -> Result {
     tracing::info!(?config, "starting");
     let stop = lifecycle::stop_on_signals()?;
     let Some(app) = stop.run_until_cancelled(App::build(config)).await else { return Ok(ExitCode::SUCCESS) };
+    let app = app?;
     let listener = TcpListener::bind((config.host, config.port))
         .await
         .map_err(|error| format!("cannot listen on {}:{}: {error}", config.host, config.port))?;
@@ -115,7 +116,7 @@ async fn serve(config: &Config) -> Result {
              curl -X POST '{api}/calculate/1'\n  curl '{api}/fast/1?limit=3'\n"
         )?;
     }
-    app?.serve(listener, stop).await?;
+    app.serve(listener, stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,0 +1,224 @@
+//! Three instances, a database and a Redis, with a proxy on every link.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use job_agent::sample;
+use job_agent::storage::{CatalogueContents, MysqlStore, Store};
+use sqlx::Executor;
+use tempfile::TempDir;
+
+use super::database::Database;
+use super::instance::{CLOCK_OFFSETS, Instance, vocabulary_file};
+use super::oracle::{Ranking, vocabulary};
+use super::proxy::{Protocol, Proxy};
+use super::server::{DatabaseServer, RedisServer};
+
+pub const INSTANCES: usize = 3;
+const DATABASE: &str = "chaos";
+
+/// What a campaign runs with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `mysql` or `mariadb`.
+    pub database: String,
+    pub with_redis: bool,
+    pub mutant: Option<String>,
+}
+
+pub struct Cluster {
+    pub settings: Settings,
+    pub database: Database,
+    pub instances: Vec<Instance>,
+    pub ranking: Ranking,
+    pub counts: Counts,
+    server: Arc<tokio::sync::Mutex<DatabaseServer>>,
+    redis: Option<tokio::sync::Mutex<RedisServer>>,
+    redis_client: Option<redis::Client>,
+    redis_losses: AtomicU64,
+    revision: AtomicU32,
+    folder: TempDir,
+}
+
+/// How often what has happened, by name.
+#[derive(Default)]
+pub struct Counts(Mutex<BTreeMap<String, u64>>);
+
+impl Counts {
+    pub fn add(&self, name: impl Into<String>) {
+        self.add_many(name, 1);
+    }
+
+    pub fn add_many(&self, name: impl Into<String>, number: u64) {
+        *self.0.lock().unwrap().entry(name.into()).or_default() += number;
+    }
+
+    pub fn all(&self) -> BTreeMap<String, u64> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// The server that `scripts/with-servers` has started.
+pub async fn database_server(settings: &Settings) -> Arc<tokio::sync::Mutex<DatabaseServer>> {
+    let variable = format!("TEST_{}_URL", settings.database.to_uppercase());
+    let url = std::env::var(&variable).unwrap_or_else(|_| {
+        panic!("{variable} is not set: run the campaign with scripts/chaos, which starts the servers")
+    });
+    Arc::new(tokio::sync::Mutex::new(DatabaseServer::take_over(&url).await))
+}
+
+impl Cluster {
+    /// With a database of its own.
+    pub async fn start(settings: Settings, server: Arc<tokio::sync::Mutex<DatabaseServer>>) -> Self {
+        let (mut admin, options, address) = {
+            let server = server.lock().await;
+            (server.connect().await, server.options.clone().database(DATABASE), server.address)
+        };
+        admin.execute("DROP DATABASE IF EXISTS chaos").await.unwrap();
+        admin.execute("CREATE DATABASE chaos CHARACTER SET utf8mb4").await.unwrap();
+        let store = MysqlStore::new(options.clone(), 4);
+        store.migrate().await.unwrap();
+        store.import_listings(&sample::listings().unwrap()).await.unwrap();
+        let mut listings = Vec::new();
+        let mut contents = CatalogueContents::default();
+        store.read_catalogue(&mut contents, &mut |listing| listings.push(listing)).await.unwrap();
+        store.close().await;
+        let database = Database::new(options);
+        database.add_audit().await;
+
+        let redis = match settings.with_redis {
+            true => Some(RedisServer::start().await),
+            false => None,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        // A copy: the campaign goes on with this one when it is built again.
+        std::fs::copy(env!("CARGO_BIN_EXE_job-agent"), folder.path().join("job-agent")).unwrap();
+        let mut instances = Vec::new();
+        for (number, clock_offset) in CLOCK_OFFSETS.into_iter().enumerate() {
+            let nowhere = ([127, 0, 0, 1], 9).into();
+            let http = Proxy::start(Protocol::Bytes, nowhere).await;
+            let database = Proxy::start(Protocol::Mysql, address).await;
+            let redis = match &redis {
+                Some(redis) => Some(Proxy::start(Protocol::Bytes, redis.address).await),
+                None => None,
+            };
+            let (name, mutant) = (format!("instance-{number}"), settings.mutant.as_deref());
+            let links = (http, database, redis);
+            instances.push(Instance::new(name, links, DATABASE, mutant, clock_offset, folder.path()));
+        }
+        let cluster = Self {
+            settings,
+            database,
+            instances,
+            ranking: Ranking::new(listings),
+            counts: Counts::default(),
+            server,
+            redis_client: redis.as_ref().map(RedisServer::client),
+            redis: redis.map(tokio::sync::Mutex::new),
+            redis_losses: AtomicU64::new(0),
+            revision: AtomicU32::new(0),
+            folder,
+        };
+        cluster.release();
+        futures::future::join_all((0..INSTANCES).map(|number| cluster.restart(number))).await;
+        cluster
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// There is a new revision of the scoring; instances have it from their next start on.
+    pub fn release(&self) {
+        let revision = self.revision.load(Ordering::SeqCst) + 1;
+        std::fs::write(vocabulary_file(self.folder(), revision), vocabulary(revision)).unwrap();
+        self.revision.store(revision, Ordering::SeqCst);
+    }
+
+    /// SIGKILL and a new start, with the newest revision.
+    pub async fn restart(&self, instance: usize) {
+        if self.instances[instance].restart(self.revision.load(Ordering::SeqCst)).await {
+            self.counts.add("fault: SIGKILL");
+        }
+        if self.instances[instance].clock_offset != 0 {
+            self.counts.add("fault: started with a wrong clock");
+        }
+    }
+
+    /// Restarts the instances with an older revision.
+    pub async fn finish_rollout(&self) {
+        for (number, instance) in self.instances.iter().enumerate() {
+            if instance.revision().await < self.revision.load(Ordering::SeqCst) {
+                self.restart(number).await;
+            }
+        }
+    }
+
+    /// Undoes all lasting faults; with `resets`, connections end as well.
+    pub fn heal(&self, resets: bool) {
+        for instance in &self.instances {
+            for proxy in instance.links() {
+                proxy.heal();
+                if resets {
+                    proxy.reset();
+                }
+            }
+        }
+    }
+
+    pub async fn restart_database(&self) {
+        self.server.lock().await.kill_and_restart().await;
+        self.counts.add(format!("fault: {} killed and restarted", self.settings.database));
+    }
+
+    pub async fn restart_redis(&self, down: Duration) {
+        let Some(redis) = &self.redis else { return };
+        let mut redis = redis.lock().await;
+        self.lose_redis_keys();
+        redis.kill_and_restart(down).await;
+        self.lose_redis_keys();
+        self.counts.add("fault: Redis killed and restarted, empty");
+    }
+
+    pub async fn flush_redis(&self) {
+        self.lose_redis_keys();
+        if self.redis_command(&["FLUSHALL"]).await.is_some() {
+            self.counts.add("fault: FLUSHALL");
+        }
+        self.lose_redis_keys();
+    }
+
+    /// To be called before and after keys are deleted.
+    pub fn lose_redis_keys(&self) {
+        self.redis_losses.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Changes whenever keys may have been lost.
+    pub fn redis_losses(&self) -> u64 {
+        self.redis_losses.load(Ordering::SeqCst)
+    }
+
+    /// The answer as text; `None` if there is no Redis, or none that answers.
+    pub async fn redis_command(&self, words: &[&str]) -> Option<String> {
+        let client = self.redis_client.as_ref()?;
+        let config = redis::AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(Duration::from_secs(1)))
+            .set_response_timeout(Some(Duration::from_secs(1)));
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.ok()?;
+        let mut command = redis::Cmd::new();
+        command.arg(words);
+        let answer: redis::Value = command.query_async(&mut connection).await.ok()?;
+        Some(redis::from_redis_value(answer).unwrap_or_default())
+    }
+
+    /// Keeps the logs of the instances' current processes.
+    pub fn keep_logs(&self, folder: &Path) {
+        for instance in &self.instances {
+            let name = PathBuf::from(format!("{}.log", instance.name));
+            let _ = std::fs::copy(self.folder().join(&name), folder.join(&name));
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The harness's own look into the database, past the proxies. A server that is being restarted is waited for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use job_agent::domain::{ListingId, Recommendation, Score};
+use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlRow};
+use sqlx::{AssertSqlSafe, Executor, Row, query};
+use tokio::time::sleep;
+
+use super::history::{Profile, Seen, Snapshot, State, UserHistory};
+use super::oracle::{Generation, moving_listing, rows_digest};
+
+#[derive(Clone)]
+pub struct Database {
+    pool: MySqlPool,
+}
+
+/// Tries until it works. What is tried must not mind being done twice.
+async fn until_ok<T, F: Future<Output = sqlx::Result<T>>>(mut attempt: impl FnMut() -> F) -> T {
+    for _ in 0..1_200 {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(error @ (sqlx::Error::ColumnNotFound(_) | sqlx::Error::ColumnDecode { .. })) => {
+                panic!("{error}")
+            }
+            Err(_) => sleep(Duration::from_millis(50)).await,
+        }
+    }
+    attempt().await.unwrap_or_else(|error| panic!("the database is away for a minute: {error}"))
+}
+
+impl Database {
+    pub fn new(options: MySqlConnectOptions) -> Self {
+        let pool = MySqlPoolOptions::new()
+            .max_connections(24)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_lazy_with(options);
+        Self { pool }
+    }
+
+    /// The audit, on a database that has the service's schema.
+    pub async fn add_audit(&self) {
+        let script = include_str!("schema.sql");
+        for statement in
+            script.split("\n\n").filter(|text| text.contains("CREATE") || text.contains("INSERT"))
+        {
+            self.pool.execute(AssertSqlSafe(statement.to_owned())).await.unwrap();
+        }
+    }
+
+    /// A new user with a first profile.
+    pub async fn add_user(&self, user: i64, career: &str, category: &str) {
+        until_ok(|| {
+            query(
+                "INSERT INTO job_recommendations (user_id, job_name, match_score, category) \
+                 VALUES (?, ?, 90, ?) ON DUPLICATE KEY UPDATE category = category",
+            )
+            .bind(user)
+            .bind(career)
+            .bind(category)
+            .execute(&self.pool)
+        })
+        .await;
+    }
+
+    /// Whether the change is known to be committed.
+    pub async fn change_profile(&self, user: i64, career: &str, category: &str) -> bool {
+        query("UPDATE job_recommendations SET job_name = ?, category = ? WHERE user_id = ?")
+            .bind(career)
+            .bind(category)
+            .bind(user)
+            .execute(&self.pool)
+            .await
+            .is_ok()
+    }
+
+    /// Whether the change was committed.
+    pub async fn change_listings(&self, number: u32, old: &Generation, new: &Generation) -> bool {
+        let change = async {
+            let mut transaction = self.pool.begin().await?;
+            query("UPDATE chaos_generation SET generation = ?")
+                .bind(number)
+                .execute(&mut *transaction)
+                .await?;
+            for (slot, variant) in new.iter().enumerate().filter(|(slot, variant)| old[*slot] != **variant) {
+                let listing = moving_listing(slot, variant.unwrap_or_default());
+                let statement = match variant {
+                    None => query("DELETE FROM job_listings WHERE id = ?").bind(listing.id.0),
+                    Some(_) => query(
+                        "INSERT INTO job_listings (id, site_name, job_id, title, company, description) \
+                         VALUES (?, 'moving', ?, ?, ?, ?) \
+                         ON DUPLICATE KEY UPDATE title = ?, description = ?",
+                    )
+                    .bind(listing.id.0)
+                    .bind(slot as i64)
+                    .bind(listing.title.clone())
+                    .bind(listing.company)
+                    .bind(listing.description.clone())
+                    .bind(listing.title)
+                    .bind(listing.description),
+                };
+                statement.execute(&mut *transaction).await?;
+            }
+            transaction.commit().await
+        };
+        if change.await.is_ok() {
+            return true;
+        }
+        self.number("SELECT generation FROM chaos_generation").await == i64::from(number)
+    }
+
+    pub async fn number(&self, sql: &str) -> i64 {
+        let row = until_ok(|| self.pool.fetch_one(AssertSqlSafe(sql.to_owned()))).await;
+        row.get(0)
+    }
+
+    pub async fn open_transactions(&self) -> Vec<String> {
+        let sql = "SELECT CONCAT_WS(', ', t.trx_started, t.trx_state, t.trx_isolation_level, p.host, p.command, \
+                                    p.time, t.trx_query, p.info) \
+                   FROM information_schema.innodb_trx AS t \
+                   LEFT JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id";
+        let rows = until_ok(|| self.pool.fetch_all(sql)).await;
+        rows.iter()
+            .map(|row| String::from_utf8_lossy(row.get_unchecked::<&[u8], _>(0)).into_owned())
+            .collect()
+    }
+
+    /// What a client knows of its user now.
+    pub async fn seen(&self, user: i64) -> Seen {
+        let row = until_ok(|| {
+            query(
+                "SELECT COALESCE((SELECT MAX(id) FROM chaos_audit WHERE user_id = ? AND version IS NOT NULL), 0), \
+                        COALESCE((SELECT MAX(id) FROM chaos_audit WHERE user_id = ? AND version IS NULL), 0), \
+                        COALESCE((SELECT requested_seq FROM recommendation_state WHERE user_id = ?), 0)",
+            )
+            .bind(user)
+            .bind(user)
+            .bind(user)
+            .fetch_one(&self.pool)
+        })
+        .await;
+        Seen { state: row.get(0), profile: row.get(1), requested_seq: row.get(2) }
+    }
+
+    /// The user's rows and the newest state change, in one statement.
+    pub async fn snapshot(&self, user: i64) -> Snapshot {
+        let rows = until_ok(|| {
+            query(
+                "SELECT CAST(s.id AS SIGNED) AS state, r.job_listing_id, \
+                        CAST(ROUND(r.match_score * 100) AS SIGNED) AS hundredths, r.match_reason, \
+                        CAST(r.recommendation_data AS CHAR) AS data \
+                 FROM (SELECT COALESCE(MAX(id), 0) AS id FROM chaos_audit \
+                       WHERE user_id = ? AND version IS NOT NULL) AS s \
+                 LEFT JOIN user_job_recommendations AS r ON r.user_id = ?",
+            )
+            .bind(user)
+            .bind(user)
+            .fetch_all(&self.pool)
+        })
+        .await;
+        let stored: Vec<Recommendation> = rows.iter().filter_map(recommendation).collect();
+        Snapshot { state: rows[0].get("state"), row_count: stored.len(), rows: rows_digest(stored) }
+    }
+
+    /// The audit of users in this range.
+    pub async fn audit(&self, users: std::ops::Range<i64>) -> BTreeMap<i64, UserHistory> {
+        let rows = until_ok(|| {
+            query("SELECT * FROM chaos_audit WHERE user_id >= ? AND user_id < ? ORDER BY user_id, id")
+                .bind(users.start)
+                .bind(users.end)
+                .fetch_all(&self.pool)
+        })
+        .await;
+        let mut histories: BTreeMap<i64, UserHistory> = BTreeMap::new();
+        for row in rows {
+            let user = histories.entry(row.get("user_id")).or_default();
+            let id = row.get("id");
+            match row.get::<Option<String>, _>("profile") {
+                Some(key) => user.profiles.push(Profile { id, key }),
+                None => user.states.push(State {
+                    id,
+                    version: row.get("version"),
+                    confirmations: row.get("confirmations"),
+                    digest: row.get("result_digest"),
+                    catalogue_version: row.get("catalogue_version"),
+                    scoring_revision: row.get("scoring_revision"),
+                    requested_seq: row.get("requested_seq"),
+                    completed_seq: row.get("completed_seq"),
+                    due: row.get("due"),
+                    leased: row.get("leased"),
+                    parked: row.get("parked"),
+                }),
+            }
+        }
+        histories
+    }
+
+    /// Which generations of the listings each catalogue version may stand for: the instance read them after
+    /// the version before was registered, and before this one was.
+    pub async fn catalogues(&self) -> BTreeMap<i64, (u32, u32)> {
+        let sql = "SELECT version, generation FROM chaos_catalogue ORDER BY version";
+        let rows = until_ok(|| self.pool.fetch_all(sql)).await;
+        let mut first = 0;
+        let mut catalogues = BTreeMap::new();
+        for row in rows {
+            let last = row.get::<i64, _>("generation") as u32;
+            catalogues.insert(row.get("version"), (first, last));
+            first = last;
+        }
+        catalogues
+    }
+
+    /// Locks the user's rows, as an operator might, or the state, for a while.
+    pub async fn hold_rows(&self, user: i64, table: &str, duration: Duration) {
+        let hold = async {
+            let mut holder = self.pool.begin().await?;
+            let sql = format!("SELECT user_id FROM {table} WHERE user_id = {user} FOR UPDATE");
+            holder.fetch_all(AssertSqlSafe(sql)).await?;
+            sleep(duration).await;
+            holder.rollback().await
+        };
+        // A server that is restarted has no locks.
+        let _ = hold.await;
+    }
+
+    /// The lease of a process that is dead ends now, not only seconds later.
+    pub async fn end_lease(&self, user: i64) {
+        let sql = "UPDATE recommendation_state SET lease_until = UTC_TIMESTAMP(6) \
+                   WHERE user_id = ? AND lease_until IS NOT NULL";
+        until_ok(|| query(sql).bind(user).execute(&self.pool)).await;
+    }
+}
+
+fn recommendation(row: &MySqlRow) -> Option<Recommendation> {
+    let id: Option<i64> = row.get("job_listing_id");
+    Some(Recommendation {
+        listing_id: ListingId(id?),
+        score: Score(row.get::<i64, _>("hundredths") as u16),
+        reason: row.get("match_reason"),
+        data: serde_json::from_str(row.get("data")).unwrap(),
+    })
+}

@@ -1,0 +1,136 @@
+//! What happened to the users of one history: what the database has recorded in its own transactions, and what
+//! clients have seen.
+//!
+//! The database's part is the table `chaos_audit`, which triggers fill: a row per change of a user's state and
+//! of a user's profile. A user's changes of either kind are ordered by a row lock, and a run that reads a
+//! profile changes the state later; so for one user the ids of the audit are the order of commits, and a state
+//! can only come from profiles with lower ids.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct History {
+    pub seed: u64,
+    pub database: String,
+    pub with_redis: bool,
+    pub fault_free: bool,
+    pub users: BTreeMap<i64, UserHistory>,
+    /// The first and the last generation of the listings that a catalogue version may stand for.
+    pub catalogues: BTreeMap<i64, (u32, u32)>,
+    /// Runs as the instances have logged them; only of a history without faults.
+    pub runs: Vec<Run>,
+    pub at_rest: AtRest,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct UserHistory {
+    pub profiles: Vec<Profile>,
+    pub states: Vec<State>,
+    pub snapshots: Vec<Snapshot>,
+    pub triggers: Vec<Trigger>,
+    pub planted: Vec<Planted>,
+    /// Processes that were killed because they had begun to serve this user.
+    pub killed: u32,
+}
+
+/// A committed change of a user's profile.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Profile {
+    /// Of the audit.
+    pub id: i64,
+    /// All that ranking depends on; equal keys are equal inputs.
+    pub key: String,
+}
+
+/// A committed change of a user's state row, as the row then was.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Of the audit.
+    pub id: i64,
+    pub version: i64,
+    pub confirmations: i64,
+    pub digest: Option<String>,
+    pub catalogue_version: i64,
+    pub scoring_revision: i64,
+    pub requested_seq: i64,
+    pub completed_seq: i64,
+    pub due: bool,
+    pub leased: bool,
+    pub parked: bool,
+}
+
+/// What one statement of a reader has seen.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The newest state change; 0 for none.
+    pub state: i64,
+    /// Of the rows, in the order of their listings.
+    pub rows: String,
+    pub row_count: usize,
+}
+
+/// What a client knows before it sends a trigger, or after it has got the answer.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Seen {
+    /// The newest state change; 0 for none.
+    pub state: i64,
+    /// The newest committed profile.
+    pub profile: i64,
+    pub requested_seq: i64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Trigger {
+    pub background: bool,
+    pub instance: usize,
+    pub before: Seen,
+    pub answer: Answer,
+    pub after: Seen,
+    pub millis: u64,
+    /// Whether nothing that was done to the instance excuses a late answer.
+    pub undisturbed: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// 200 with success: the rows are right.
+    Success,
+    /// 202.
+    Accepted,
+    /// 200 with `queued`.
+    Queued,
+    /// An error answer, by its code: nothing is promised.
+    Failed(String),
+    /// No answer.
+    Unknown,
+}
+
+/// A lock key that the harness has set with a token of its own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Planted {
+    pub token: String,
+    /// Whether it was gone, or another's, before its time to live had ended.
+    pub lost: bool,
+}
+
+/// From "calculation started" to its outcome, in microseconds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Run {
+    pub user: i64,
+    pub instance: usize,
+    pub from: i64,
+    pub to: i64,
+}
+
+/// How the system was found after the faults.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AtRest {
+    pub open_transactions: Vec<String>,
+    /// Requests at the same time, as many as an instance has connections, that did not end well.
+    pub failed_requests: Vec<String>,
+    /// Processes that have ended without being killed.
+    pub ended: Vec<String>,
+    pub seconds_to_converge: f64,
+}

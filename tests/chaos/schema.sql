@@ -1,0 +1,53 @@
+-- What the harness adds to the service's database. One statement per paragraph.
+
+CREATE TABLE chaos_audit (
+    id                BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    user_id           BIGINT       NOT NULL,
+    -- Of a change of the profile: all that ranking depends on.
+    profile           VARCHAR(500) NULL,
+    -- Of a change of the state: the row as it was then.
+    version           BIGINT       NULL,
+    confirmations     BIGINT       NULL,
+    result_digest     CHAR(64)     NULL,
+    catalogue_version BIGINT       NULL,
+    scoring_revision  BIGINT       NULL,
+    requested_seq     BIGINT       NULL,
+    completed_seq     BIGINT       NULL,
+    due               BOOLEAN      NULL,
+    leased            BOOLEAN      NULL,
+    parked            BOOLEAN      NULL,
+    KEY ix_chaos_audit_user (user_id, id)
+) DEFAULT CHARSET = utf8mb4
+
+CREATE TABLE chaos_generation (generation BIGINT NOT NULL)
+
+INSERT INTO chaos_generation VALUES (0)
+
+CREATE TABLE chaos_catalogue (version BIGINT NOT NULL PRIMARY KEY, generation BIGINT NOT NULL)
+
+CREATE TRIGGER chaos_profile_inserted AFTER INSERT ON job_recommendations FOR EACH ROW
+    INSERT INTO chaos_audit (user_id, profile) VALUES (NEW.user_id, CONCAT(NEW.job_name, '|', NEW.category))
+
+CREATE TRIGGER chaos_profile_updated AFTER UPDATE ON job_recommendations FOR EACH ROW
+    INSERT INTO chaos_audit (user_id, profile) VALUES (NEW.user_id, CONCAT(NEW.job_name, '|', NEW.category))
+
+CREATE TRIGGER chaos_state_inserted AFTER INSERT ON recommendation_state FOR EACH ROW
+    INSERT INTO chaos_audit (user_id, version, confirmations, result_digest, catalogue_version,
+        scoring_revision, requested_seq, completed_seq, due, leased, parked)
+    VALUES (NEW.user_id, NEW.version, NEW.confirmations, NEW.result_digest, NEW.catalogue_version,
+        NEW.scoring_revision, NEW.requested_seq, NEW.completed_seq, NEW.due_at IS NOT NULL,
+        NEW.lease_token IS NOT NULL, NEW.parked_at IS NOT NULL)
+
+CREATE TRIGGER chaos_state_updated AFTER UPDATE ON recommendation_state FOR EACH ROW
+    INSERT INTO chaos_audit (user_id, version, confirmations, result_digest, catalogue_version,
+        scoring_revision, requested_seq, completed_seq, due, leased, parked)
+    VALUES (NEW.user_id, NEW.version, NEW.confirmations, NEW.result_digest, NEW.catalogue_version,
+        NEW.scoring_revision, NEW.requested_seq, NEW.completed_seq, NEW.due_at IS NOT NULL,
+        NEW.lease_token IS NOT NULL, NEW.parked_at IS NOT NULL)
+
+-- Read committed: at least as new as what the instance has read, and no newer than now.
+CREATE TRIGGER chaos_catalogue_inserted AFTER INSERT ON catalogue_state FOR EACH ROW
+    INSERT INTO chaos_catalogue SELECT NEW.version, generation FROM chaos_generation
+
+CREATE TRIGGER chaos_catalogue_updated AFTER UPDATE ON catalogue_state FOR EACH ROW
+    INSERT INTO chaos_catalogue SELECT NEW.version, generation FROM chaos_generation
