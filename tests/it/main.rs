@@ -17,4 +17,5 @@ mod inputs;
 mod process;
 mod redis_lock;
 mod session;
+mod state_machine;
 mod store;
