@@ -15,6 +15,7 @@ mod contract;
 mod defects;
 mod inputs;
 mod process;
+mod properties;
 mod redis_lock;
 mod session;
 mod state_machine;
