@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
 /// A run that others may join; `None` if it panicked.
 type Run<T> = Shared<BoxFuture<'static, Option<T>>>;
+/// What does a run.
+type Task = BoxFuture<'static, ()>;
 type Waiting<K, T> = Arc<Mutex<HashMap<K, Run<T>>>>;
 
 /// Runs that have not started yet, by key.
@@ -61,33 +63,41 @@ where
     pub(super) async fn join<F, R>(&self, key: K, caller: Caller, run: F) -> Result<T, NoResult>
     where
         F: FnOnce(Joinable<K, T>) -> R + Send + 'static,
-        R: Future<Output = T> + Send,
+        R: Future<Output = T> + Send + 'static,
     {
-        let shared = {
-            // Held until the run is in the map, so that it cannot start before it can be found.
-            let mut waiting = lock(&self.waiting);
-            match waiting.get(&key) {
-                Some(shared) => shared.clone(),
-                None => {
-                    let room = match caller {
-                        Caller::Worker => None,
-                        Caller::Request => {
-                            Some(self.room.clone().try_acquire_owned().map_err(|_| NoResult::Full)?)
-                        }
-                    };
-                    let joinable = Joinable { key: Some(key.clone()), waiting: self.waiting.clone() };
-                    // `run` is called by the task: it may drop what it is given, which takes the mutex.
-                    let task = self.tasks.spawn(async move {
-                        let _room = room;
-                        run(joinable).await
-                    });
-                    let shared = task.map(|result| result.ok()).boxed().shared();
-                    waiting.insert(key, shared.clone());
-                    shared
-                }
-            }
+        let (run, task) = self.find_or_begin(key, caller, run)?;
+        if let Some(task) = task {
+            self.tasks.spawn(task);
+        }
+        run.await.ok_or(NoResult::Panicked)
+    }
+
+    /// A run that may be joined; if it is a new one, with the task that does it.
+    fn find_or_begin<F, R>(&self, key: K, caller: Caller, run: F) -> Result<(Run<T>, Option<Task>), NoResult>
+    where
+        F: FnOnce(Joinable<K, T>) -> R + Send + 'static,
+        R: Future<Output = T> + Send + 'static,
+    {
+        let mut waiting = lock(&self.waiting);
+        if let Some(run) = waiting.get(&key) {
+            return Ok((run.clone(), None));
+        }
+        let room = match caller {
+            Caller::Worker => None,
+            Caller::Request => Some(self.room.clone().try_acquire_owned().map_err(|_| NoResult::Full)?),
         };
-        shared.await.ok_or(NoResult::Panicked)
+        let joinable = Joinable { key: Some(key.clone()), waiting: self.waiting.clone() };
+        let (result, shared) = oneshot::channel();
+        let task = async move {
+            // `run` is called by the task: it may drop what it is given, which takes the mutex.
+            let ended = run(joinable).await;
+            drop(room);
+            // Nobody may be waiting any more.
+            _ = result.send(ended);
+        };
+        let shared = shared.map(Result::ok).boxed().shared();
+        waiting.insert(key, shared.clone());
+        Ok((shared, Some(task.boxed())))
     }
 }
 
@@ -170,6 +180,39 @@ mod tests {
         }
         assert_eq!(late.await.unwrap(), Ok(2));
         assert!(lock(&runs.joining.waiting).is_empty());
+    }
+
+    /// Three requests under many schedules, on the executor of a checker instead of tokio's.
+    #[test]
+    fn under_any_schedule_requests_share_runs_that_begin_after_them_and_nothing_stays() {
+        use shuttle::future::{block_on, spawn};
+        use shuttle::sync::atomic::AtomicUsize;
+
+        async fn request(joining: Arc<Joining<u8, usize>>, clock: Arc<AtomicUsize>) {
+            let (asked, time) = (clock.fetch_add(1, Ordering::SeqCst), clock.clone());
+            let run = |joinable: Joinable<u8, usize>| async move {
+                time.fetch_add(1, Ordering::SeqCst);
+                joinable.close();
+                time.fetch_add(1, Ordering::SeqCst)
+            };
+            let (run, task) = joining.find_or_begin(1, Caller::Request, run).unwrap();
+            if let Some(task) = task {
+                drop(spawn(task));
+            }
+            assert!(run.await.unwrap() > asked, "the run had begun before the request");
+        }
+
+        let three_requests = || {
+            let joining = Arc::new(Joining::new(TaskTracker::new(), 3));
+            let clock = Arc::new(AtomicUsize::new(0));
+            let requests = [(); 3].map(|()| spawn(request(joining.clone(), clock.clone())));
+            for request in requests {
+                block_on(request).unwrap();
+            }
+            assert!(lock(&joining.waiting).is_empty());
+            assert_eq!(joining.room.available_permits(), 3);
+        };
+        shuttle::check_random(three_requests, 2_000);
     }
 
     #[tokio::test]

@@ -1,0 +1,384 @@
+//! Every backend does to a user what `tests/spec/state.rs` says, whatever the order of operations: what the
+//! model (`tests/model`) has explored is what the SQL does.
+
+#[path = "../spec/state.rs"]
+mod spec;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use job_agent::calculator::decision;
+use job_agent::domain::{ListingId, Recommendation, Score, UserId};
+use job_agent::lock::{UserGuard, UserLocks};
+use job_agent::storage::{
+    Basis, BatchScope, DueUser, GiveBack, Lane, Lease, Marking, Store, UserState, WorkError, Written,
+};
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use serde_json::Map;
+use tokio::runtime::Handle;
+
+use self::spec::{Due, User};
+use crate::support::{Kind, TestDatabase, on_every_database};
+
+on_every_database!(every_operation_does_what_the_specification_says);
+
+/// The largest list; listings 1 to this are the lists' rows.
+const MAX_LIST: u8 = 4;
+
+/// One step. Numbers choose among what has been read before.
+#[derive(Clone, Debug)]
+enum Operation {
+    RequestRun,
+    ReadState,
+    Replace { state: usize, list: u8, catalogue: u8, scoring: u8 },
+    Confirm { state: usize, catalogue: u8, scoring: u8 },
+    Look { scoring: u8 },
+    Claim { due: usize, scoring: u8 },
+    GiveBack { claim: usize, how: How },
+    ExpireLease,
+    EndPause,
+    Batch,
+    FinishBatch,
+    RemoveLists { old: bool },
+    RemoveDanglingRows,
+    AlterRow,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum How {
+    UntriedNow,
+    Untried,
+    Failed,
+    Parked,
+}
+
+impl How {
+    fn give_back(self) -> GiveBack {
+        let (now, after) = (Duration::ZERO, Duration::from_secs(3_600));
+        let error = |code| WorkError { code, cause: "a test".to_owned() };
+        match self {
+            Self::UntriedNow => GiveBack::Untried { after: now },
+            Self::Untried => GiveBack::Untried { after },
+            Self::Failed => GiveBack::Failed { after, error: error("failed") },
+            Self::Parked => GiveBack::Parked { error: error("parked") },
+        }
+    }
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    let version = 0..3u8;
+    // Mostly the newest that was read.
+    let nth = prop_oneof![4 => Just(0), 1 => 1..4usize];
+    let how = prop_oneof![Just(How::UntriedNow), Just(How::Untried), Just(How::Failed), Just(How::Parked)];
+    prop_oneof![
+        3 => Just(Operation::RequestRun),
+        4 => Just(Operation::ReadState),
+        4 => (nth.clone(), 0..=MAX_LIST, version.clone(), version.clone())
+            .prop_map(|(state, list, catalogue, scoring)| Operation::Replace { state, list, catalogue, scoring }),
+        2 => (nth.clone(), version.clone(), version.clone())
+            .prop_map(|(state, catalogue, scoring)| Operation::Confirm { state, catalogue, scoring }),
+        5 => version.clone().prop_map(|scoring| Operation::Look { scoring }),
+        5 => (nth.clone(), version).prop_map(|(due, scoring)| Operation::Claim { due, scoring }),
+        4 => (nth, how).prop_map(|(claim, how)| Operation::GiveBack { claim, how }),
+        2 => Just(Operation::ExpireLease),
+        2 => Just(Operation::EndPause),
+        1 => Just(Operation::Batch),
+        1 => Just(Operation::FinishBatch),
+        1 => any::<bool>().prop_map(|old| Operation::RemoveLists { old }),
+        1 => Just(Operation::RemoveDanglingRows),
+        1 => Just(Operation::AlterRow),
+    ]
+}
+
+async fn every_operation_does_what_the_specification_says(database: TestDatabase) {
+    let next_user = AtomicI64::new(5_000);
+    let mut runner = TestRunner::new(Config {
+        cases: 6,
+        max_shrink_iters: 200,
+        failure_persistence: None,
+        ..Config::default()
+    });
+    let checked = tokio::task::block_in_place(|| {
+        runner.run(&vec(operation(), 100..200), |operations| {
+            let user = next_user.fetch_add(1, Ordering::Relaxed).try_into().unwrap();
+            Handle::current().block_on(run(&database, user, &operations));
+            Ok(())
+        })
+    });
+    if let Err(error) = checked {
+        panic!("{error}");
+    }
+}
+
+async fn run(database: &TestDatabase, user: UserId, operations: &[Operation]) {
+    for table in ["recommendation_batches", "recommendation_state", "user_job_recommendations"] {
+        database.execute(&format!("DELETE FROM {table}")).await;
+    }
+    let store = database.store();
+    let mut both = Both {
+        guard: UserLocks::new(None, Duration::from_secs(1)).acquire(user).await.unwrap(),
+        database,
+        store,
+        user,
+        spec: User::default(),
+        states: Vec::new(),
+        dues: Vec::new(),
+        claims: Vec::new(),
+        batch: 0,
+    };
+    for (step, operation) in operations.iter().enumerate() {
+        both.apply(operation).await;
+        let state = both.store.user_state(user).await.unwrap();
+        assert_eq!(both.stored(&state).await, both.spec, "after step {step}, {operation:?}");
+        for list in 0..=MAX_LIST {
+            let digest = spec::digest(list);
+            let result = decision::Result { digest: &digest, has_careers: list > 0 };
+            let specified = decision::action(&both.spec.state(state.now), result, false);
+            assert_eq!(
+                decision::action(&state, result, false),
+                specified,
+                "after step {step}, {operation:?}"
+            );
+        }
+    }
+    both.store.close().await;
+}
+
+/// A user in a database and in the specification.
+struct Both<'a> {
+    guard: UserGuard,
+    database: &'a TestDatabase,
+    store: Arc<dyn Store>,
+    user: UserId,
+    spec: User,
+    /// What has been read and may be used later, newest last.
+    states: Vec<UserState>,
+    dues: Vec<DueUser>,
+    claims: Vec<(DueUser, u8)>,
+    batch: i64,
+}
+
+/// The `nth` newest.
+fn newest<T: Clone>(read: &[T], nth: usize) -> Option<T> {
+    read.iter().rev().nth(nth).cloned()
+}
+
+impl Both<'_> {
+    async fn apply(&mut self, operation: &Operation) {
+        match *operation {
+            Operation::RequestRun => {
+                assert_eq!(self.store.request_run(self.user).await.unwrap(), self.spec.request_run());
+            }
+            Operation::ReadState => self.states.push(self.store.user_state(self.user).await.unwrap()),
+            Operation::Replace { state, list, catalogue, scoring } => {
+                let Some(state) = newest(&self.states, state) else { return };
+                let basis = self.basis(&state, catalogue, scoring);
+                let written = self.store.replace(&self.guard, &basis, &rows(list), &spec::digest(list)).await;
+                same_fate(written.unwrap(), self.spec.replace(&basis, list));
+            }
+            Operation::Confirm { state, catalogue, scoring } => {
+                let Some(state) = newest(&self.states, state) else { return };
+                let basis = self.basis(&state, catalogue, scoring);
+                same_fate(self.store.confirm(&self.guard, &basis).await.unwrap(), self.spec.confirm(&basis));
+            }
+            Operation::Look { scoring } => {
+                let mut due = Vec::new();
+                for lane in [Lane::RealTime, Lane::Batch] {
+                    due.extend(self.store.due_users(lane, scoring.into(), u32::MAX).await.unwrap());
+                }
+                due.retain(|due| due.user == self.user);
+                assert_eq!(due.first().copied(), self.spec.due(self.user, scoring.into()));
+                self.dues.extend(due);
+            }
+            Operation::Claim { due, scoring } => {
+                let Some(due) = newest(&self.dues, due) else { return };
+                let token = u8::try_from(self.claims.len()).unwrap();
+                let lease = Lease { token: token.to_string(), duration: Duration::from_secs(600) };
+                let claimed = self.store.claim(&due, &lease, scoring.into()).await.unwrap();
+                assert_eq!(claimed, self.spec.claim(&due, token, scoring.into()));
+                self.claims.push((due, token));
+            }
+            Operation::GiveBack { claim, how } => {
+                let Some((due, token)) = newest(&self.claims, claim) else { return };
+                let how = how.give_back();
+                self.store.give_back(&due, &token.to_string(), &how).await.unwrap();
+                self.spec.give_back(&due, token, &how);
+            }
+            Operation::ExpireLease => {
+                self.set(&format!("lease_until = {} WHERE lease_until IS NOT NULL AND", self.long_ago()))
+                    .await;
+                self.spec.expire_lease();
+            }
+            Operation::EndPause => {
+                self.set(&format!("due_at = {} WHERE due_at IS NOT NULL AND", self.long_ago())).await;
+                self.spec.end_pause();
+            }
+            Operation::Batch => self.mark_in_a_batch().await,
+            Operation::FinishBatch => {
+                let waits = self
+                    .spec
+                    .recorded
+                    .as_ref()
+                    .is_some_and(|row| row.lane == Lane::Batch && row.due != Due::No);
+                if let Some(running) = self.store.running_batch().await.unwrap() {
+                    assert_eq!(self.store.finish_batch(running).await.unwrap(), !waits);
+                }
+            }
+            Operation::RemoveLists { old } => {
+                let state = self.store.user_state(self.user).await.unwrap();
+                let verified = state.recorded.and_then(|recorded| recorded.verified_at).unwrap_or(state.now);
+                let since = verified + TimeDelta::seconds(i64::from(old));
+                let cleaned = self.store.clean_up(self.user.get() - 1, Some(since)).await.unwrap();
+                assert_eq!(
+                    cleaned.map_or(0, |cleaned| cleaned.lists),
+                    u64::from(self.spec.remove_list(since))
+                );
+            }
+            Operation::RemoveDanglingRows => {
+                if self.database.row_count(self.user.get()).await == 0 {
+                    return;
+                }
+                // Other lists need the listing: the row is given one that never was.
+                self.change_a_row("job_listing_id = 999999").await;
+                let cleaned = self.store.clean_up(self.user.get() - 1, None).await.unwrap().unwrap();
+                assert_eq!(cleaned.rows, 1);
+                self.spec.remove_dangling_rows();
+            }
+            Operation::AlterRow => {
+                if self.database.row_count(self.user.get()).await > 0 {
+                    self.change_a_row("match_score = 1, updated_at = '2099-01-01 00:00:00'").await;
+                    self.spec.list.altered = true;
+                }
+            }
+        }
+    }
+
+    fn basis(&self, state: &UserState, catalogue: u8, scoring: u8) -> Basis {
+        Basis {
+            user: self.user,
+            expected: state.token(),
+            serves_seq: state.requested_seq(),
+            catalogue_version: catalogue.into(),
+            scoring_revision: scoring.into(),
+            now: state.now,
+        }
+    }
+
+    async fn mark_in_a_batch(&mut self) {
+        let opened = self.store.open_batch(&BatchScope::Listed(vec![self.user])).await.unwrap();
+        while self.store.mark_batch(opened.id).await.unwrap() == Marking::Going {}
+        // Whoever joins a batch whose users have been marked finds nothing to mark.
+        assert_eq!(opened.joined, opened.id == self.batch);
+        if !opened.joined {
+            self.batch = opened.id;
+            self.spec.mark_due(u8::try_from(opened.id).unwrap());
+        }
+    }
+
+    async fn set(&self, change: &str) {
+        let user = self.user;
+        self.database.execute(&format!("UPDATE recommendation_state SET {change} user_id = {user}")).await;
+    }
+
+    async fn change_a_row(&self, change: &str) {
+        let user = self.user;
+        let first =
+            format!("SELECT MIN(job_listing_id) FROM user_job_recommendations WHERE user_id = {user}");
+        let listing = self.database.number(&first).await;
+        self.database
+            .execute(&format!(
+                "UPDATE user_job_recommendations SET {change} WHERE user_id = {user} AND job_listing_id = {listing}"
+            ))
+            .await;
+    }
+
+    fn long_ago(&self) -> &'static str {
+        if self.database.kind == Kind::Sqlite {
+            "'2020-01-01T00:00:00.000Z'"
+        } else {
+            "'2020-01-01 00:00:00'"
+        }
+    }
+
+    /// The user as the database holds it.
+    async fn stored(&self, state: &UserState) -> User {
+        let (user, now) = (
+            self.user,
+            if self.database.kind == Kind::Sqlite {
+                "strftime('%Y-%m-%dT%H:%M:%fZ')"
+            } else {
+                "UTC_TIMESTAMP(6)"
+            },
+        );
+        let ids =
+            format!("SELECT job_listing_id FROM user_job_recommendations WHERE user_id = {user} ORDER BY 1");
+        let ids = self.database.numbers(&ids).await;
+        let mut list = self.spec.list;
+        if !list.altered {
+            list.number = u8::try_from(ids.len()).unwrap();
+            assert_eq!(ids, rows(list.number).iter().map(|row| row.listing_id.0).collect::<Vec<_>>());
+        }
+        let columns = format!(
+            "SELECT CONCAT_WS(' ', CASE WHEN due_at IS NULL THEN 'no' WHEN due_at <= {now} THEN 'now' \
+                                        ELSE 'later' END, \
+                    lane, CASE WHEN requested_at IS NULL THEN 0 ELSE 1 END, attempts, \
+                    CASE WHEN parked_at IS NULL THEN 0 ELSE 1 END, COALESCE(batch_id, '-'), \
+                    COALESCE(last_error_code, '-'), COALESCE(lease_token, '-'), \
+                    CASE WHEN lease_until <= {now} THEN 1 ELSE 0 END) \
+             FROM recommendation_state WHERE user_id = {user}"
+        );
+        let columns = self.database.texts(&columns).await.pop();
+        let Some((recorded, columns)) = state.recorded.clone().zip(columns) else {
+            assert_eq!(state.recorded, None);
+            return User { recorded: None, list };
+        };
+        let columns: Vec<&str> = columns.split(' ').collect();
+        let [due, lane, waiting, attempts, parked, batch, error, token, over] = columns[..] else {
+            panic!("{columns:?}")
+        };
+        let number = |text: &str| text.parse::<u8>().ok();
+        let row = spec::Recorded {
+            version: u16::try_from(recorded.token.version).unwrap(),
+            confirmations: u16::try_from(recorded.token.confirmations).unwrap(),
+            digest: recorded.result_digest.map(|digest| digest.trim_end().parse().unwrap()),
+            catalogue_version: u8::try_from(recorded.catalogue_version).unwrap(),
+            scoring_revision: u8::try_from(recorded.scoring_revision).unwrap(),
+            requested_seq: u16::try_from(recorded.requested_seq).unwrap(),
+            completed_seq: u16::try_from(recorded.completed_seq).unwrap(),
+            calculated_at: recorded.calculated_at,
+            verified_at: recorded.verified_at,
+            due: match due {
+                "no" => Due::No,
+                "now" => Due::Now,
+                _ => Due::Later,
+            },
+            waiting: waiting == "1",
+            lane: if lane == "0" { Lane::RealTime } else { Lane::Batch },
+            lease: number(token).map(|token| spec::Lease { token, over: over == "1" }),
+            attempts: attempts.parse().unwrap(),
+            parked: parked == "1",
+            error: ["failed", "parked"].into_iter().find(|code| *code == error),
+            batch: number(batch),
+        };
+        User { recorded: Some(row), list }
+    }
+}
+
+fn same_fate(stored: Written, specified: Written) {
+    assert_eq!(stored == Written::Lost, specified == Written::Lost, "{stored:?}, not {specified:?}");
+}
+
+/// The list `number`: the first `number` listings, each with the number in its text.
+fn rows(number: u8) -> Vec<Recommendation> {
+    let row = |id: u8| Recommendation {
+        listing_id: ListingId(id.into()),
+        score: Score(5_000),
+        reason: format!("목록 {number}"),
+        data: Map::new(),
+    };
+    (1..=number).map(row).collect()
+}

@@ -1,0 +1,109 @@
+//! What must hold in every world, and what must be possible in some.
+
+use stateright::Property;
+
+use crate::spec::Due;
+use crate::world::{Protocol, Step, Violation, Who, World};
+
+pub const FORWARD: &str = "I2 forward: no commit has older inputs, listings or scoring than one before";
+pub const CONFIRMED: &str = "I2 forward: what a run confirms is what is stored";
+pub const NOT_SWALLOWED: &str = "I3 not swallowed: a completed trigger's inputs are in the stored rows";
+pub const HONEST: &str = "I4 honest: success is answered when the stored rows are at least as new";
+pub const DURABLE: &str = "I5 durable: at rest, every promise is kept, or the user is parked";
+pub const CONVERGES: &str = "I6 converges: at rest, nothing is pending but what is parked";
+pub const NO_LEASE: &str = "I9 clean: at rest nobody holds a lease";
+pub const ENDS: &str = "a user who kills its process is parked after so many attempts";
+pub const PARKS_WHAT_FAILED: &str = "only triggers that a failed worker knew of are parked";
+
+pub fn all() -> Vec<Property<Protocol>> {
+    let mut properties = vec![
+        Property::always(FORWARD, |_, world| !violated(world, Violation::WentBack)),
+        Property::always(CONFIRMED, |_, world| !violated(world, Violation::OtherRowsConfirmed)),
+        Property::always(NOT_SWALLOWED, |_, world| !violated(world, Violation::Swallowed)),
+        Property::always(HONEST, |_, world| !violated(world, Violation::Dishonest)),
+        Property::always(ENDS, |_, world| !violated(world, Violation::TriedAgain)),
+        Property::always(PARKS_WHAT_FAILED, |_, world: &World| {
+            world.user.recorded.as_ref().is_none_or(|recorded| {
+                !recorded.parked || recorded.requested_seq <= world.history.parked_with
+            })
+        }),
+        Property::always(DURABLE, |protocol: &Protocol, world: &World| {
+            let shown = world.history.shown.map_or(0, |shown| shown.profile);
+            shown >= world.history.promised || is_parked(world) || !protocol.is_at_rest(world)
+        }),
+        Property::always(CONVERGES, |protocol: &Protocol, world: &World| {
+            is_settled(world) || is_parked(world) || !protocol.is_at_rest(world)
+        }),
+        Property::always(NO_LEASE, |protocol: &Protocol, world: &World| {
+            world.user.recorded.as_ref().is_none_or(|recorded| recorded.lease.is_none())
+                || !protocol.is_at_rest(world)
+        }),
+    ];
+    properties.extend(POSSIBLE.map(|(name, condition)| Property::sometimes(name, condition)));
+    properties
+}
+
+type Condition = fn(&Protocol, &World) -> bool;
+
+/// A model in which these never happen shows nothing about them.
+pub const POSSIBLE: [(&str, Condition); 8] = [
+    ("a write loses the compare", |_, world| {
+        steps(world, |step| matches!(step, Step::Written { won: false, .. }))
+    }),
+    ("a lost answer is settled by finding the own rows", |_, world| {
+        world.activities.iter().any(|activity| {
+            activity.unsure && matches!(activity.step, Step::Written { confirm: true, won: true, .. })
+        })
+    }),
+    ("a user is parked", |_, world| is_parked(world)),
+    ("two workers serve the user at once", |_, world| {
+        let runs = world
+            .activities
+            .iter()
+            .filter(|activity| matches!(activity.who, Who::Worker { .. }) && activity.step != Step::Found);
+        runs.count() == 2
+    }),
+    ("only a confirmation stands between older inputs and the rows", |_, world| {
+        let token = world.user.recorded.as_ref().map(|recorded| (recorded.version, recorded.confirmations));
+        steps(world, |step| match step {
+            Step::Writing { write, .. } if !write.confirm => token.is_some_and(|(version, confirmations)| {
+                version == write.version && confirmations > write.confirmations
+            }),
+            _ => false,
+        })
+    }),
+    ("a trigger comes in while a run is on its way", |_, world| {
+        world.user.recorded.as_ref().is_some_and(|recorded| {
+            recorded.completed_seq > 0 && recorded.requested_seq > recorded.completed_seq
+        })
+    }),
+    ("a run gives up after losing too often", |_, world| {
+        world
+            .activities
+            .iter()
+            .any(|activity| matches!((&activity.step, activity.who), (Step::Recording, Who::Worker { .. })))
+    }),
+    ("all is well at rest", |protocol, world| {
+        world.history.shown.is_some() && is_settled(world) && protocol.is_at_rest(world)
+    }),
+];
+
+fn violated(world: &World, violation: Violation) -> bool {
+    world.history.violation == Some(violation)
+}
+
+fn is_parked(world: &World) -> bool {
+    world.user.recorded.as_ref().is_some_and(|recorded| recorded.parked)
+}
+
+fn is_settled(world: &World) -> bool {
+    world
+        .user
+        .recorded
+        .as_ref()
+        .is_none_or(|recorded| recorded.due == Due::No && recorded.completed_seq == recorded.requested_seq)
+}
+
+fn steps(world: &World, is: impl Fn(&Step) -> bool) -> bool {
+    world.activities.iter().any(|activity| is(&activity.step))
+}
