@@ -77,7 +77,7 @@ pub const POSSIBLE: [(&str, Condition); 8] = [
             recorded.completed_seq > 0 && recorded.requested_seq > recorded.completed_seq
         })
     }),
-    ("a run gives up after losing too often", |_, world| {
+    ("a worker leaves its user to the queue", |_, world| {
         world
             .activities
             .iter()

@@ -573,6 +573,9 @@ impl Next<'_> {
             }
             Step::Writing { attempt, write } => {
                 let won = self.write(write);
+                if let Who::Worker { counts, .. } = &mut activity.who {
+                    *counts &= !won;
+                }
                 activity.step = Step::Written { attempt, confirm: write.confirm, won };
                 self.begin(activity);
             }
