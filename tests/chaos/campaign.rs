@@ -21,12 +21,12 @@ use super::history::{AtRest, History, Run};
 use super::instance::{CONNECTIONS, LEASE, LOCK_WAIT, MAX_ATTEMPTS, RUN_TIMEOUT, WAIT_TIMEOUT};
 
 /// Users with ordinary clients, …
-const USERS: i64 = 5;
+const ORDINARY: i64 = 5;
 /// … users whose runs are interleaved, and one who kills.
 const INTERLEAVED: i64 = 3;
 const USERS_PER_HISTORY: i64 = 100;
 /// Above all other numbers on the wire, so that a user can be found in a statement's parameters.
-const FIRST_USER: i64 = 7_000_000_000;
+pub const USERS: std::ops::Range<i64> = 7_000_000_000..8_000_000_000;
 /// One history in so many has no faults.
 const FAULT_FREE: u64 = 10;
 /// Polls, back-offs and a machine that is busy with everything at once.
@@ -52,16 +52,16 @@ pub async fn run(cluster: &Arc<Cluster>, number: u64, seed: u64) -> Outcome {
     let mut rng = fastrand::Rng::with_seed(seed);
     let fault_free = rng.u64(..FAULT_FREE) == 0;
     cluster.finish_rollout().await;
-    let first = FIRST_USER + number as i64 * USERS_PER_HISTORY;
+    let first = USERS.start + number as i64 * USERS_PER_HISTORY;
     let http = Client::builder().timeout(Duration::from_secs(15)).build().unwrap();
     let clients: Arc<[_]> = join_all(
-        (0..USERS + INTERLEAVED + 1).map(|n| UserClient::new(cluster.clone(), http.clone(), first + n)),
+        (0..ORDINARY + INTERLEAVED + 1).map(|n| UserClient::new(cluster.clone(), http.clone(), first + n)),
     )
     .await
     .into();
 
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    for client in &clients[..USERS as usize] {
+    for client in &clients[..ORDINARY as usize] {
         for _ in 0..2 {
             tasks.spawn(client.clone().send_triggers(rng.u64(..), stop.clone()));
         }
@@ -71,8 +71,8 @@ pub async fn run(cluster: &Arc<Cluster>, number: u64, seed: u64) -> Outcome {
     tasks.spawn(change_listings(cluster.clone(), rng.u64(..), stop.clone()));
     let begun = tokio::time::Instant::now();
     if !fault_free {
-        let (victims, killer) = clients.split_at((USERS + INTERLEAVED) as usize);
-        let interleaved = &victims[USERS as usize..];
+        let (victims, killer) = clients.split_at((ORDINARY + INTERLEAVED) as usize);
+        let interleaved = &victims[ORDINARY as usize..];
         let all: Arc<[_]> = victims.into();
         for (at, fault) in faults::schedule(&mut rng) {
             let (cluster, victims, seed) = (cluster.clone(), all.clone(), rng.u64(..));

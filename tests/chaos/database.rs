@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use job_agent::domain::{ListingId, Recommendation, Score};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlRow};
-use sqlx::{AssertSqlSafe, Executor, Row, query};
+use sqlx::{AssertSqlSafe, Connection, Executor, Row, query};
 use tokio::time::sleep;
 
 use super::history::{Profile, Seen, Snapshot, State, UserHistory};
@@ -214,7 +214,10 @@ impl Database {
     /// Locks the user's rows, as an operator might, or the state, for a while.
     pub async fn hold_rows(&self, user: i64, table: &str, duration: Duration) {
         let hold = async {
-            let mut holder = self.pool.begin().await?;
+            let mut connection = self.pool.acquire().await?;
+            // Rows alone, not what is between them.
+            connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+            let mut holder = connection.begin().await?;
             let sql = format!("SELECT user_id FROM {table} WHERE user_id = {user} FOR UPDATE");
             holder.fetch_all(AssertSqlSafe(sql)).await?;
             sleep(duration).await;

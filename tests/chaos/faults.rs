@@ -7,8 +7,9 @@ use tokio::time::{sleep, timeout};
 
 use super::clients::UserClient;
 use super::cluster::{Cluster, INSTANCES, Settings};
+use super::history::Answer;
 use super::instance::{LEASE, MAX_ATTEMPTS, RUN_TIMEOUT};
-use super::proxy::{Action, Direction, Flow, Step};
+use super::proxy::{About, Action, Direction, Flow, Step};
 
 /// Faults begin within this time.
 pub const DURATION: Duration = Duration::from_millis(6_000);
@@ -120,7 +121,7 @@ pub async fn inject(cluster: Arc<Cluster>, users: Arc<[Arc<UserClient>]>, fault:
                 1 | 2 => Action::LoseAnswer,
                 _ => Action::DeliverLate(Duration::from_millis(rng.u64(20..2_500))),
             };
-            let mut trap = instance.database.trap(step, Some(user), action);
+            let mut trap = instance.database.trap(step, About::AnyUser, action);
             if trap.caught(PATIENCE).await {
                 cluster
                     .counts
@@ -131,7 +132,7 @@ pub async fn inject(cluster: Arc<Cluster>, users: Arc<[Arc<UserClient>]>, fault:
             let step = Step::RUN[rng.usize(..Step::RUN.len())];
             let late = Duration::from_millis(rng.u64(..1_500));
             // What a dead process has sent still arrives.
-            let mut trap = instance.database.trap(step, Some(user), Action::Hold(late));
+            let mut trap = instance.database.trap(step, About::AnyUser, Action::Hold(late));
             if trap.caught(PATIENCE).await {
                 if rng.bool() {
                     cluster.counts.add("fault: killed at a step of a run");
@@ -155,11 +156,17 @@ pub async fn inject(cluster: Arc<Cluster>, users: Arc<[Arc<UserClient>]>, fault:
         Fault::HoldRows => {
             let table = if rng.u8(..3) > 0 { "user_job_recommendations" } else { "recommendation_state" };
             cluster.counts.add("fault: rows locked for too long");
-            let hold = cluster.database.hold_rows(user, table, Duration::from_millis(4_300));
+            let hold = cluster.database.hold_rows(user, table, Duration::from_millis(5_500));
             let meet = async {
                 sleep(Duration::from_millis(100)).await;
-                client.renew_profile(&mut rng).await;
-                client.trigger(number, false).await;
+                // Until a run has met the lock.
+                for number in number..number + 2 * INSTANCES {
+                    client.renew_profile(&mut rng).await;
+                    if client.trigger(number % INSTANCES, false).await != Answer::Unknown {
+                        break;
+                    }
+                    sleep(Duration::from_millis(100)).await;
+                }
                 client.look().await;
             };
             tokio::join!(hold, meet);
@@ -252,7 +259,7 @@ pub async fn interleave(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u6
         };
         let step = steps[rng.usize(..steps.len())];
         let held = Action::Hold(RUN_TIMEOUT / 2);
-        let about = (step != Step::Begin).then_some(client.user);
+        let about = if step == Step::Begin { About::Anything } else { About::User(client.user) };
         let mut trap = cluster.instances[first].database.trap(step, about, held);
         let mut asked = tokio::spawn(trigger(client.clone(), first, false));
         let caught = tokio::select! {
@@ -270,8 +277,9 @@ pub async fn interleave(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u6
                 client.expire_lock().await;
             }
             let (holds, background) = (rng.u8(..3) == 0, rng.u8(..3) == 0);
-            let mut second_trap = holds
-                .then(|| cluster.instances[second].database.trap(Step::Compare, Some(client.user), held));
+            let mut second_trap = holds.then(|| {
+                cluster.instances[second].database.trap(Step::Compare, About::User(client.user), held)
+            });
             let mut also = tokio::spawn(trigger(client.clone(), second, background));
             if let Some(trap) = &mut second_trap {
                 trap.caught(PATIENCE).await;
@@ -309,11 +317,11 @@ pub async fn begin_late(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u6
     let number = rng.usize(..INSTANCES);
     client.renew_profile(&mut rng).await;
     let link = &cluster.instances[number].database;
-    let mut before = link.trap(Step::ReadInputs, Some(client.user), Action::Hold(PATIENCE));
+    let mut before = link.trap(Step::ReadInputs, About::User(client.user), Action::Hold(PATIENCE));
     let asked = tokio::spawn(trigger(client.clone(), number, false));
     if before.caught(PATIENCE).await {
         let late = RUN_TIMEOUT + Duration::from_millis(300);
-        let mut begin = link.trap(Step::Begin, None, Action::Hold(late));
+        let mut begin = link.trap(Step::Begin, About::Anything, Action::Hold(late));
         before.open();
         if begin.caught(PATIENCE).await {
             cluster.counts.add("fault: BEGIN arrived after its run was given up");
@@ -333,7 +341,9 @@ pub async fn kill_whoever_serves(cluster: Arc<Cluster>, client: Arc<UserClient>,
     client.trigger(rng.usize(..INSTANCES), true).await;
     let trap_all = || -> Vec<_> {
         let links = cluster.instances.iter().map(|instance| &instance.database);
-        links.map(|link| link.trap(Step::ReadState, Some(client.user), Action::Hold(RUN_TIMEOUT))).collect()
+        links
+            .map(|link| link.trap(Step::ReadState, About::User(client.user), Action::Hold(RUN_TIMEOUT)))
+            .collect()
     };
     let mut traps = trap_all();
     for _ in 0..=MAX_ATTEMPTS {

@@ -14,6 +14,8 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::campaign::USERS;
+
 /// What the bytes mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -86,6 +88,29 @@ impl Step {
     }
 }
 
+/// Whom a statement is about, as its parameters tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// Perhaps nobody.
+    Anything,
+    User(i64),
+    /// Some user of the campaign.
+    AnyUser,
+}
+
+impl About {
+    /// `COMMIT` has no parameters: it counts for what was executed before it.
+    fn matches(self, parameters: &[u8]) -> bool {
+        let wanted = |number: i64| match self {
+            Self::Anything => true,
+            Self::User(user) => number == user,
+            Self::AnyUser => USERS.contains(&number),
+        };
+        let numbers = parameters.windows(8).map(|bytes| i64::from_le_bytes(bytes.try_into().unwrap()));
+        self == Self::Anything || numbers.into_iter().any(wanted)
+    }
+}
+
 /// What happens to a statement that a trap catches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -101,7 +126,7 @@ pub enum Action {
 
 struct Rule {
     step: Step,
-    user: Option<i64>,
+    about: About,
     action: Action,
     caught: oneshot::Sender<()>,
     open: Arc<Notify>,
@@ -199,11 +224,11 @@ impl Proxy {
         self.shared.rules.lock().unwrap().clear();
     }
 
-    /// Catches the next statement of this step; with a user, the next that is about the user.
-    pub fn trap(&self, step: Step, user: Option<i64>, action: Action) -> Trap {
+    /// Catches the next statement of this step that is about whom it should be.
+    pub fn trap(&self, step: Step, about: About, action: Action) -> Trap {
         let (sender, caught) = oneshot::channel();
         let open = Arc::new(Notify::new());
-        let rule = Rule { step, user, action, caught: sender, open: open.clone() };
+        let rule = Rule { step, about, action, caught: sender, open: open.clone() };
         let mut rules = self.shared.rules.lock().unwrap();
         rules.retain(|rule| !rule.caught.is_closed());
         rules.push(rule);
@@ -391,9 +416,8 @@ impl Shared {
 
     fn rule_for(&self, text: &str, parameters: &[u8]) -> Option<Rule> {
         let mut rules = self.rules.lock().unwrap();
-        let about = |user: i64| parameters.windows(8).any(|bytes| bytes == user.to_le_bytes());
         let matches = |rule: &Rule| {
-            text.contains(rule.step.mark()) && rule.user.is_none_or(about) && !rule.caught.is_closed()
+            text.contains(rule.step.mark()) && rule.about.matches(parameters) && !rule.caught.is_closed()
         };
         let index = rules.iter().position(matches)?;
         Some(rules.swap_remove(index))
