@@ -45,7 +45,7 @@ pub struct Recorded {
     pub attempts: u8,
     pub parked: bool,
     pub error: Option<&'static str>,
-    pub batch: Option<u8>,
+    pub batch: Option<u16>,
 }
 
 impl Default for Recorded {
@@ -211,7 +211,7 @@ impl User {
     }
 
     /// `Store::mark_batch`, for a user of the batch.
-    pub fn mark_due(&mut self, batch: u8) {
+    pub fn mark_due(&mut self, batch: u16) {
         let known = self.recorded.is_some();
         let recorded = self.recorded.get_or_insert_default();
         recorded.requested_seq += 1;
