@@ -20,7 +20,6 @@ pub mod import;
 pub mod instance;
 pub mod lifecycle;
 pub mod lock;
-pub mod mutant;
 pub mod profile;
 pub mod queue;
 pub mod ranking;

@@ -1,6 +1,5 @@
 //! What a run does next: pure functions of what it has read, so that they can be explored without I/O.
 
-use crate::mutant::{Mutant, active};
 use crate::storage::{StoreError, UserState, Written};
 
 /// How often a run starts again after losing against another before its trigger is left to the queue.
@@ -21,11 +20,7 @@ pub enum BeforeInputs {
 /// Decides with the newest state and what this instance would calculate with.
 pub fn before_inputs(state: &UserState, catalogue_version: i64, scoring_revision: i64) -> BeforeInputs {
     match &state.recorded {
-        Some(recorded)
-            if recorded.scoring_revision > scoring_revision && !active(Mutant::ScoringUnordered) =>
-        {
-            BeforeInputs::LeaveToNewerScoring
-        }
+        Some(recorded) if recorded.scoring_revision > scoring_revision => BeforeInputs::LeaveToNewerScoring,
         Some(recorded) if recorded.catalogue_version > catalogue_version => BeforeInputs::RefreshCatalogue,
         _ => BeforeInputs::Proceed,
     }
@@ -82,7 +77,6 @@ pub enum AfterWrite {
 pub fn after_write(answer: &std::result::Result<Written, StoreError>, attempt: u32) -> AfterWrite {
     match answer {
         Ok(Written::Committed(_)) => AfterWrite::Done,
-        Ok(Written::Lost) if active(Mutant::LoserAnswersSuccess) => AfterWrite::Done,
         Ok(Written::Lost) | Err(StoreError::Conflict(_)) if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
         Err(StoreError::Unavailable(_)) if attempt >= 2 => AfterWrite::Fail,
         Ok(Written::Lost) | Err(StoreError::Conflict(_) | StoreError::Unavailable(_)) => {

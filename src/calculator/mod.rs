@@ -21,7 +21,6 @@ use self::joining::{Caller, Joinable, Joining, NoResult};
 use crate::catalogue::CurrentCatalogue;
 use crate::domain::{CareerProfile, Recommendation, UserId};
 use crate::lock::{Busy, UserGuard, UserLocks};
-use crate::mutant::{Mutant, active};
 use crate::profile::Reading;
 use crate::storage::{Basis, Lane, Store, StoreError};
 
@@ -226,8 +225,6 @@ impl Parts {
                 BeforeInputs::LeaveToNewerScoring => return self.leave_to_queue(user, "newer scoring").await,
             }
             let inputs = self.read_inputs(user).await?;
-            let state =
-                if active(Mutant::InputsBeforeState) { self.store.user_state(user).await? } else { state };
             let basis = Basis {
                 user,
                 expected: state.token(),
@@ -248,9 +245,6 @@ impl Parts {
             };
             match decision::after_write(&written, attempt) {
                 AfterWrite::Done => return Ok(outcome(&inputs, action, rows.len())),
-                AfterWrite::StartAgain if active(Mutant::VersionMovedSoSkip) => {
-                    return Ok(Outcome::UpToDate { saved_count: rows.len() });
-                }
                 AfterWrite::StartAgain => {
                     tracing::info!(user_id = %user, attempt, ?written, "starting again")
                 }
@@ -286,10 +280,7 @@ impl Parts {
     async fn record_if_it_can_run(&self, user: UserId) -> Result<bool, CalculationError> {
         let analysis = self.store.analysis(user).await?;
         let can_run = !Reading::of(&analysis).profile.careers.is_empty();
-        if can_run && active(Mutant::AcceptBeforeCommit) {
-            let store = self.store.clone();
-            tokio::spawn(async move { store.request_run(user).await });
-        } else if can_run {
+        if can_run {
             self.store.request_run(user).await?;
         }
         Ok(can_run)

@@ -11,7 +11,6 @@ use tokio_util::task::TaskTracker;
 use super::Busy;
 use crate::domain::UserId;
 use crate::instance::Instance;
-use crate::mutant::{Mutant, active};
 use crate::redis_link::{RedisEvent, RedisLink, Unavailable};
 
 /// Waiters are woken by a message; this poll (jittered up to twice as long) is for messages that are lost.
@@ -19,12 +18,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// Where releases are announced. Old and new versions of the service share the keys, so these stay.
 pub const RELEASED_CHANNEL: &str = "job_recommendation_lock:released";
 
-static RELEASE: LazyLock<Script> = LazyLock::new(|| {
-    if active(Mutant::ReleaseWithoutCompare) {
-        return Script::new("redis.call('PUBLISH', ARGV[2], ARGV[3]) return redis.call('DEL', KEYS[1])");
-    }
-    Script::new(include_str!("release.lua"))
-});
+static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("release.lua")));
 
 /// How locks are made.
 #[derive(Clone, Debug)]

@@ -26,7 +26,6 @@ pub use self::wakeup::{DUE_CHANNEL, Wakeups};
 use crate::calculator::Calculator;
 use crate::catalogue::CurrentCatalogue;
 use crate::instance::Instance;
-use crate::mutant::{Mutant, active};
 use crate::storage::{self, DueUser, GiveBack, Lane, Lease, Store, StoreError};
 
 /// How often idle workers look for work that nobody has told them of: left by a crash, or announced while
@@ -163,7 +162,7 @@ impl Parts {
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = self.wakeups.wait(lane) => {}
-                        () = tokio::time::sleep(poll()), if !active(Mutant::NoPoll) => {}
+                        () = tokio::time::sleep(poll()) => {}
                     }
                 }
             }
