@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::queue::Wakeups;
+use crate::coordination::Wakeups;
 use crate::storage::{self, BatchScope, Lane, Marking, OpenedBatch, Store, StoreError};
 
 /// How often instances look after a batch that is running.

@@ -11,7 +11,7 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds};
 use tokio_util::sync::CancellationToken;
 
-use crate::queue::Wakeups;
+use crate::coordination::Wakeups;
 use crate::storage::{self, Lane, Occurrence, ScheduledJob, Store, StoreError};
 
 /// The longest sleep between two looks at the clock, which somebody may set.

@@ -20,7 +20,7 @@ use self::decision::{Action, AfterWrite, BeforeInputs};
 use self::joining::{Caller, Joinable, Joining, NoResult};
 use crate::catalogue::CurrentCatalogue;
 use crate::domain::{CareerProfile, Recommendation, UserId};
-use crate::lock::{Busy, UserGuard, UserLocks};
+use crate::coordination::{Busy, UserGuard, UserLocks};
 use crate::profile::Reading;
 use crate::storage::{Basis, Lane, Store, StoreError};
 

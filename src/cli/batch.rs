@@ -17,7 +17,7 @@ use crate::app;
 use crate::batch::Batches;
 use crate::config::Config;
 use crate::domain::UserId;
-use crate::queue::Wakeups;
+use crate::coordination::Wakeups;
 use crate::storage::{BatchScope, BatchStatus, Store};
 
 /// How often the progress is looked at.

@@ -21,7 +21,7 @@ use crate::calculator::Outcome;
 use crate::config::{Config, DatabaseConfig};
 use crate::domain::UserId;
 use crate::lifecycle;
-use crate::queue::Wakeups;
+use crate::coordination::Wakeups;
 use crate::ranking;
 use crate::storage::Lane;
 

@@ -24,7 +24,7 @@ use tower_http::trace::TraceLayer;
 
 use crate::batch::Batches;
 use crate::calculator::Calculator;
-use crate::queue::Wakeups;
+use crate::coordination::Wakeups;
 use crate::schedule::Scheduler;
 use crate::storage::{self, Store, StoreError};
 use error::ApiError;

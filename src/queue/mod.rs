@@ -10,7 +10,6 @@
 //! gives way for a moment when this process has something to do in real time.
 
 pub mod decision;
-mod wakeup;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,10 +21,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::decision::AfterClaim;
-pub use self::wakeup::{DUE_CHANNEL, Wakeups};
 use crate::calculator::Calculator;
 use crate::catalogue::CurrentCatalogue;
-use crate::instance::Instance;
+use crate::coordination::Instance;
 use crate::storage::{self, DueUser, GiveBack, Lane, Lease, Store, StoreError};
 
 /// How often idle workers look for work that nobody has told them of: left by a crash, or announced while

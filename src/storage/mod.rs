@@ -16,7 +16,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::domain::{JobListing, ListingId, Recommendation, UserId};
-use crate::lock::UserGuard;
+use crate::coordination::UserGuard;
 
 pub use contents::{CatalogueChanges, CatalogueContents};
 pub use error::StoreError;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use job_agent::instance::Instance;
+use job_agent::coordination::Instance;
 use job_agent::profile::Reading;
 use job_agent::storage::{CareerAnalysis, MAX_CAREERS, ProfileAnalysis, StoredAnalysis, StoredCareer};
 use proptest::collection::vec;

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use job_agent::domain::UserId;
-use job_agent::instance::Instance;
-use job_agent::lock::{Busy, RELEASED_CHANNEL, RedisLockConfig, RedisUserLock, UserLocks};
-use job_agent::redis_link::RedisLink;
+use job_agent::coordination::Instance;
+use job_agent::coordination::{Busy, RELEASED_CHANNEL, RedisLockConfig, RedisUserLock, UserLocks};
+use job_agent::coordination::RedisLink;
 
 use crate::support::{Kind, RedisServer, TestApp, TestDatabase, TestProcess, USER, eventually, on_servers};
 

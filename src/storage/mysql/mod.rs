@@ -21,7 +21,7 @@ use super::{
     StoredAnalysis, StoredList, UserState, UserStatus, Written,
 };
 use crate::domain::{JobListing, Recommendation, UserId};
-use crate::lock::UserGuard;
+use crate::coordination::UserGuard;
 
 /// The store on MySQL or MariaDB.
 #[derive(Clone, Debug)]

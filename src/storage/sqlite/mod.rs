@@ -26,7 +26,7 @@ use super::{
     StoredAnalysis, StoredList, UserState, UserStatus, Written,
 };
 use crate::domain::{JobListing, Recommendation, UserId};
-use crate::lock::UserGuard;
+use crate::coordination::UserGuard;
 use crate::sample::SampleUser;
 
 /// The store on an embedded SQLite file.

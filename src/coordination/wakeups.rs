@@ -6,7 +6,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::redis_link::{RedisEvent, RedisLink};
+use crate::coordination::redis_link::{RedisEvent, RedisLink};
 use crate::storage::Lane;
 
 /// Where due users are announced. Versions that run side by side share it, so it stays.
@@ -42,7 +42,7 @@ impl Wakeups {
     }
 
     /// Returns when users of the lane have become due since the last call.
-    pub(super) async fn wait(&self, lane: Lane) {
+    pub async fn wait(&self, lane: Lane) {
         self.of(lane).notified().await;
     }
 
@@ -90,7 +90,7 @@ impl Wakeups {
     }
 
     /// Has one idle worker of this process look for work.
-    pub(super) fn notify(&self, lane: Lane) {
+    pub fn notify(&self, lane: Lane) {
         self.of(lane).notify_one();
     }
 

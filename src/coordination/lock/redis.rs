@@ -10,8 +10,8 @@ use tokio_util::task::TaskTracker;
 
 use super::Busy;
 use crate::domain::UserId;
-use crate::instance::Instance;
-use crate::redis_link::{RedisEvent, RedisLink, Unavailable};
+use crate::coordination::Instance;
+use crate::coordination::redis_link::{RedisEvent, RedisLink, Unavailable};
 
 /// Waiters are woken by a message; this poll (jittered up to twice as long) is for messages that are lost.
 const POLL: Duration = Duration::from_millis(100);
