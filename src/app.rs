@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::batch::Batches;
+use crate::background::Batches;
 use crate::calculator::{Calculator, CalculatorConfig};
 use crate::catalogue::CurrentCatalogue;
 use crate::config::{Config, DatabaseConfig};
@@ -19,11 +19,11 @@ use crate::http::{self, ApiState};
 use crate::coordination::Instance;
 use crate::coordination::{RELEASED_CHANNEL, RedisLockConfig, RedisUserLock, UserLocks};
 use crate::coordination::{DUE_CHANNEL, Wakeups};
-use crate::queue::{Queue, QueueConfig};
+use crate::background::{WorkerConfig, Workers};
 use crate::ranking::{Vocabulary, VocabularyError};
 use crate::coordination::redis_link::RedisLink;
 use crate::sample::{self, SampleError};
-use crate::schedule::Scheduler;
+use crate::background::Scheduler;
 use crate::storage::{MysqlStore, SqliteStore, Store, StoreError};
 
 /// How long the shutdown takes to hand over what it could not finish.
@@ -58,7 +58,7 @@ pub struct App {
     pub batches: Batches,
     pub scheduler: Scheduler,
     wakeups: Arc<Wakeups>,
-    queue: Queue,
+    workers: Workers,
     locks: UserLocks,
     catalogue_refresh: Duration,
     drain_timeout: Duration,
@@ -86,14 +86,14 @@ impl App {
         let calculator =
             Calculator::new(store.clone(), locks.clone(), catalogue.clone(), limits, tasks.clone());
         let wakeups = Arc::new(Wakeups::new(redis, tasks.clone()));
-        let work = QueueConfig {
+        let work = WorkerConfig {
             real_time_workers: config.queue_workers,
             batch_workers: config.batch_workers,
             lease: config.queue_lease,
             max_attempts: config.queue_max_attempts,
             instance: Instance::new(&config.instance),
         };
-        let queue = Queue::new(store.clone(), calculator.clone(), catalogue.clone(), wakeups.clone(), work);
+        let queue = Workers::new(store.clone(), calculator.clone(), catalogue.clone(), wakeups.clone(), work);
         Ok(Self {
             batches: Batches::new(store.clone(), wakeups.clone()),
             scheduler: Scheduler::new(store.clone(), wakeups.clone(), config.scheduler.clone()),

@@ -13,7 +13,7 @@ use chrono::TimeDelta;
 use redis::{ConnectionInfo, IntoConnectionInfo};
 use sqlx::mysql::MySqlConnectOptions;
 
-use crate::schedule::{Schedule, SchedulerConfig, time_zone};
+use crate::background::{Schedule, SchedulerConfig, time_zone};
 
 /// All settings of the service.
 #[derive(Clone)]

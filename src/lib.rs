@@ -8,7 +8,6 @@
 //! them.
 
 pub mod app;
-pub mod batch;
 pub mod calculator;
 pub mod catalogue;
 pub mod cli;
@@ -20,8 +19,7 @@ pub mod import;
 pub mod lifecycle;
 pub mod coordination;
 pub mod profile;
-pub mod queue;
+pub mod background;
 pub mod ranking;
 pub mod sample;
-pub mod schedule;
 pub mod storage;

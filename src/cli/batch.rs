@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::Result;
 use crate::app;
-use crate::batch::Batches;
+use crate::background::Batches;
 use crate::config::Config;
 use crate::domain::UserId;
 use crate::coordination::Wakeups;

@@ -22,10 +22,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::batch::Batches;
+use crate::background::Batches;
 use crate::calculator::Calculator;
 use crate::coordination::Wakeups;
-use crate::schedule::Scheduler;
+use crate::background::Scheduler;
 use crate::storage::{self, Store, StoreError};
 use error::ApiError;
 use tokio_util::task::TaskTracker;

@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use job_agent::calculator::decision::{self as calculation, Action as Decided, AfterWrite, BeforeInputs};
 use job_agent::calculator::{CalculationError, Outcome};
 use job_agent::domain::UserId;
-use job_agent::queue::decision::{self as queue, AfterClaim};
+use job_agent::background::decision::{self as queue, AfterClaim};
 use job_agent::storage::{
     Basis, DueUser, GiveBack, RowChanges, StateToken, StoreError, UserState, WorkError, Written,
 };

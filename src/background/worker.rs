@@ -9,7 +9,6 @@
 //! Real-time triggers and batches have workers of their own, so that neither waits for the other; a batch
 //! gives way for a moment when this process has something to do in real time.
 
-pub mod decision;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,7 +19,7 @@ use rand::seq::SliceRandom;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use self::decision::AfterClaim;
+use super::decision::{self, AfterClaim};
 use crate::calculator::Calculator;
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::Instance;
@@ -38,7 +37,7 @@ const READ_AHEAD: u32 = 32;
 
 /// How the queue is worked on.
 #[derive(Clone, Debug)]
-pub struct QueueConfig {
+pub struct WorkerConfig {
     /// Runs in real time at the same time, …
     pub real_time_workers: usize,
     /// … and runs of a batch.
@@ -53,26 +52,26 @@ pub struct QueueConfig {
 
 /// The workers of this process.
 #[derive(Clone)]
-pub struct Queue(Arc<Parts>);
+pub struct Workers(Arc<Parts>);
 
 struct Parts {
     store: Arc<dyn Store>,
     calculator: Calculator,
     catalogue: Arc<CurrentCatalogue>,
     wakeups: Arc<Wakeups>,
-    config: QueueConfig,
+    config: WorkerConfig,
     /// What this process holds leases of, by token.
     held: Mutex<HashMap<String, DueUser>>,
 }
 
-impl Queue {
-    /// A queue over the store's due users; nothing runs before [`Queue::work`].
+impl Workers {
+    /// A queue over the store's due users; nothing runs before [`Workers::work`].
     pub fn new(
         store: Arc<dyn Store>,
         calculator: Calculator,
         catalogue: Arc<CurrentCatalogue>,
         wakeups: Arc<Wakeups>,
-        config: QueueConfig,
+        config: WorkerConfig,
     ) -> Self {
         Self(Arc::new(Parts { store, calculator, catalogue, wakeups, config, held: Mutex::default() }))
     }
@@ -80,7 +79,7 @@ impl Queue {
     /// Serves due users until `stop`; runs that have begun are finished. Without workers it only waits.
     pub async fn work(&self, stop: CancellationToken) {
         let mut workers = JoinSet::new();
-        let QueueConfig { real_time_workers, batch_workers, .. } = self.0.config;
+        let WorkerConfig { real_time_workers, batch_workers, .. } = self.0.config;
         for (lane, count) in [(Lane::RealTime, real_time_workers), (Lane::Batch, batch_workers)] {
             // Of a lane's idle workers, the one that has this looks for work; the others wait for it.
             let ahead = Arc::new(tokio::sync::Mutex::new(VecDeque::new()));
