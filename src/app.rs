@@ -22,7 +22,7 @@ use crate::coordination::{DUE_CHANNEL, Wakeups};
 use crate::background::{WorkerConfig, Workers};
 use crate::ranking::{Vocabulary, VocabularyError};
 use crate::coordination::redis_link::RedisLink;
-use crate::sample::{self, SampleError};
+use crate::listings::sample::{self, SampleError};
 use crate::background::Scheduler;
 use crate::storage::{MysqlStore, SqliteStore, Store, StoreError};
 

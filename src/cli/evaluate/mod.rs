@@ -1,5 +1,7 @@
 //! `job-agent evaluate`
 
+mod measure;
+
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -7,10 +9,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use self::measure::{Corpus, Grades, read_queries, summarise, write_run};
 use super::Result;
 use crate::app;
 use crate::config::Config;
-use crate::evaluate::{Corpus, Grades, read_queries, summarise, write_run};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::storage::ListingRecord;
 
 /// Listings written per transaction.
-pub const BATCH_SIZE: usize = 500;
+pub const CHUNK_SIZE: usize = 500;
 
 /// Why a line is not a listing.
 #[derive(Debug, thiserror::Error)]
