@@ -21,7 +21,7 @@ use self::joining::{Caller, Joinable, Joining, NoResult};
 use crate::catalogue::CurrentCatalogue;
 use crate::domain::{CareerProfile, Recommendation, UserId};
 use crate::coordination::{Busy, UserGuard, UserLocks};
-use crate::profile::Reading;
+use crate::profile::Inputs;
 use crate::storage::{Basis, Lane, Store, StoreError};
 
 /// Limits of a calculation.
@@ -257,8 +257,8 @@ impl Parts {
         self.leave_to_queue(user, "lost against other runs").await
     }
 
-    async fn read_inputs(&self, user: UserId) -> Result<Reading, StoreError> {
-        let inputs = Reading::of(&self.store.analysis(user).await?);
+    async fn read_inputs(&self, user: UserId) -> Result<Inputs, StoreError> {
+        let inputs = Inputs::parse(&self.store.analysis(user).await?);
         if !inputs.ignored.is_empty() {
             tracing::warn!(user_id = %user, ignored = ?inputs.ignored, "parts of the analysis are unreadable");
         }
@@ -279,7 +279,7 @@ impl Parts {
 
     async fn record_if_it_can_run(&self, user: UserId) -> Result<bool, CalculationError> {
         let analysis = self.store.analysis(user).await?;
-        let can_run = !Reading::of(&analysis).profile.careers.is_empty();
+        let can_run = !Inputs::parse(&analysis).profile.careers.is_empty();
         if can_run {
             self.store.request_run(user).await?;
         }
@@ -303,7 +303,7 @@ impl Parts {
 }
 
 /// What to tell the caller once the rows are as the inputs demand.
-fn outcome(inputs: &Reading, action: Action, saved_count: usize) -> Outcome {
+fn outcome(inputs: &Inputs, action: Action, saved_count: usize) -> Outcome {
     if inputs.profile.careers.is_empty() {
         without_careers(inputs)
     } else if action == Action::Confirm {
@@ -313,6 +313,6 @@ fn outcome(inputs: &Reading, action: Action, saved_count: usize) -> Outcome {
     }
 }
 
-fn without_careers(inputs: &Reading) -> Outcome {
+fn without_careers(inputs: &Inputs) -> Outcome {
     if inputs.has_analysis { Outcome::NoJobRecommendations } else { Outcome::NoProfileAnalysis }
 }
