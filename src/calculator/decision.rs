@@ -39,19 +39,19 @@ pub enum Action {
 
 /// What a run has calculated, as far as [`action`] depends on it.
 #[derive(Clone, Copy, Debug)]
-pub struct Result<'a> {
+pub struct Calculated<'a> {
     pub digest: &'a str,
     pub has_careers: bool,
 }
 
 /// Decides by comparing the result with what the state says of the stored rows. Rows whose number or
 /// newest change differ from what the state remembers have been touched by somebody else.
-pub fn action(state: &UserState, result: Result<'_>, force: bool) -> Action {
+pub fn action(state: &UserState, calculated: Calculated<'_>, force: bool) -> Action {
     match &state.recorded {
-        None if !result.has_careers && state.row_count == 0 => Action::LeaveNoTrace,
+        None if !calculated.has_careers && state.row_count == 0 => Action::LeaveNoTrace,
         Some(recorded)
             if !force
-                && recorded.result_digest.as_deref() == Some(result.digest)
+                && recorded.result_digest.as_deref() == Some(calculated.digest)
                 && recorded.saved_count == state.row_count
                 && recorded.rows_updated_at == state.rows_updated_at =>
         {
@@ -74,7 +74,7 @@ pub enum AfterWrite {
 }
 
 /// Decides by the answer of the `attempt`th write, counted from 1.
-pub fn after_write(answer: &std::result::Result<Written, StoreError>, attempt: u32) -> AfterWrite {
+pub fn after_write(answer: &Result<Written, StoreError>, attempt: u32) -> AfterWrite {
     match answer {
         Ok(Written::Committed(_)) => AfterWrite::Done,
         Ok(Written::Lost) | Err(StoreError::Conflict(_)) if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
@@ -105,7 +105,7 @@ mod tests {
         }
     }
 
-    const SAME: Result<'_> = Result { digest: "d", has_careers: true };
+    const SAME: Calculated<'_> = Calculated { digest: "d", has_careers: true };
 
     #[test]
     fn newer_stored_versions_stop_a_run_and_older_ones_do_not() {
@@ -120,7 +120,7 @@ mod tests {
     fn only_an_equal_digest_over_untouched_rows_is_confirmed() {
         assert_eq!(action(&state(), SAME, false), Action::Confirm);
         assert_eq!(action(&state(), SAME, true), Action::Replace);
-        assert_eq!(action(&state(), Result { digest: "e", ..SAME }, false), Action::Replace);
+        assert_eq!(action(&state(), Calculated { digest: "e", ..SAME }, false), Action::Replace);
         let fewer = UserState { row_count: 9, ..state() };
         assert_eq!(action(&fewer, SAME, false), Action::Replace);
         let touched = UserState { rows_updated_at: Some(chrono::DateTime::UNIX_EPOCH), ..state() };
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn an_unknown_user_leaves_no_trace_but_stale_rows_are_cleared() {
-        let nothing = Result { digest: "empty", has_careers: false };
+        let nothing = Calculated { digest: "empty", has_careers: false };
         assert_eq!(action(&UserState::default(), nothing, false), Action::LeaveNoTrace);
         assert_eq!(action(&UserState::default(), nothing, true), Action::LeaveNoTrace);
         let old_rows = UserState { row_count: 50, ..UserState::default() };

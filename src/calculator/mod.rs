@@ -237,7 +237,7 @@ impl Parts {
             let digest = digest::of(&rows);
 
             let has_careers = !inputs.profile.careers.is_empty();
-            let action = decision::action(&state, decision::Result { digest: &digest, has_careers }, force);
+            let action = decision::action(&state, decision::Calculated { digest: &digest, has_careers }, force);
             let written = match action {
                 Action::LeaveNoTrace => return Ok(without_careers(&inputs)),
                 Action::Confirm => self.store.confirm(guard, &basis).await,

@@ -165,7 +165,7 @@ async fn run(database: &TestDatabase, user: UserId, operations: &[Operation]) {
         assert_eq!(both.stored(&state).await, both.spec, "after step {step}, {operation:?}");
         for list in 0..=MAX_LIST {
             let digest = spec::digest(list);
-            let result = decision::Result { digest: &digest, has_careers: list > 0 };
+            let result = decision::Calculated { digest: &digest, has_careers: list > 0 };
             let specified = decision::action(&both.spec.state(state.now), result, false);
             assert_eq!(
                 decision::action(&state, result, false),

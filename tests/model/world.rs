@@ -662,7 +662,7 @@ impl Next<'_> {
         let inputs = Inputs { profile, catalogue, scoring };
         let (list, state) = (self.protocol.list(inputs), seen.state(now(self.world.era)));
         let digest = spec::digest(list);
-        let result = calculation::Result { digest: &digest, has_careers: list > 0 };
+        let result = calculation::Calculated { digest: &digest, has_careers: list > 0 };
         let decided = calculation::action(&state, result, false);
         if decided == Decided::LeaveNoTrace {
             return self.finish(activity, Ok(Outcome::NoProfileAnalysis));
