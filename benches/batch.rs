@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Instance};
-use job_agent::domain::{Recommendation, UserId};
 use job_agent::coordination::{UserGuard, UserLocks};
+use job_agent::domain::{Recommendation, UserId};
 use job_agent::profile::Inputs;
 use job_agent::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 use job_agent::storage::{Basis, BatchScope, CatalogueContents, Lane, Lease, Marking, MysqlStore, Store};

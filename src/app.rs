@@ -4,26 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::HeaderValue;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::background::Batches;
+use crate::background::{Batches, Scheduler, Triggers, WorkerConfig, Workers};
 use crate::calculator::{Calculator, CalculatorConfig};
 use crate::catalogue::CurrentCatalogue;
 use crate::config::{Config, DatabaseConfig};
-use crate::http::{self, ApiState};
-use crate::coordination::Instance;
-use crate::coordination::{RELEASED_CHANNEL, RedisLockConfig, RedisUserLock, UserLocks};
-use crate::coordination::{DUE_CHANNEL, Wakeups};
-use crate::background::{WorkerConfig, Workers};
-use crate::ranking::{Vocabulary, VocabularyError};
-use crate::coordination::redis_link::RedisLink;
+use crate::coordination::{
+    DUE_CHANNEL, Instance, RELEASED_CHANNEL, RedisError, RedisLink, RedisLockConfig, RedisUserLock,
+    UserLocks, Wakeups,
+};
+use crate::http::{self, ApiState, Origin};
 use crate::listings::sample::{self, SampleError};
-use crate::background::Scheduler;
+use crate::ranking::{Vocabulary, VocabularyError};
 use crate::storage::{MysqlStore, SqliteStore, Store, StoreError};
 
 /// How long the shutdown takes to hand over what it could not finish.
@@ -39,7 +36,7 @@ pub enum AppError {
     #[error("the sample data could not be stored: {0}")]
     Sample(#[from] SampleError),
     #[error("the Redis settings cannot be used: {0}")]
-    Redis(#[from] redis::RedisError),
+    Redis(#[from] RedisError),
     #[error("VOCABULARY_FILE cannot be read: {0}")]
     VocabularyFile(std::io::Error),
     #[error("VOCABULARY_FILE is not valid: {0}")]
@@ -57,12 +54,13 @@ pub struct App {
     pub catalogue: Arc<CurrentCatalogue>,
     pub batches: Batches,
     pub scheduler: Scheduler,
+    triggers: Triggers,
     wakeups: Arc<Wakeups>,
     workers: Workers,
     locks: UserLocks,
     catalogue_refresh: Duration,
     drain_timeout: Duration,
-    cors_origins: Vec<HeaderValue>,
+    cors_origins: Vec<Origin>,
     /// Runs and requests that have begun.
     tasks: TaskTracker,
 }
@@ -93,15 +91,17 @@ impl App {
             max_attempts: config.queue_max_attempts,
             instance: Instance::new(&config.instance),
         };
-        let queue = Workers::new(store.clone(), calculator.clone(), catalogue.clone(), wakeups.clone(), work);
+        let workers =
+            Workers::new(store.clone(), calculator.clone(), catalogue.clone(), wakeups.clone(), work);
         Ok(Self {
             batches: Batches::new(store.clone(), wakeups.clone()),
             scheduler: Scheduler::new(store.clone(), wakeups.clone(), config.scheduler.clone()),
+            triggers: Triggers::new(store.clone(), wakeups.clone()),
             store,
             calculator,
             catalogue,
             wakeups,
-            queue,
+            workers,
             locks,
             catalogue_refresh: config.catalogue_refresh,
             drain_timeout: config.drain_timeout,
@@ -114,7 +114,7 @@ impl App {
     pub fn router(&self) -> Router {
         let state = ApiState {
             calculator: self.calculator.clone(),
-            wakeups: self.wakeups.clone(),
+            triggers: self.triggers.clone(),
             batches: self.batches.clone(),
             scheduler: self.scheduler.clone(),
             store: self.store.clone(),
@@ -132,8 +132,8 @@ impl App {
     /// and hands the rest over to other instances.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), AppError> {
         let mut parts = JoinSet::new();
-        let (queue, token) = (self.queue.clone(), stop.clone());
-        parts.spawn(async move { queue.work(token).await });
+        let (workers, token) = (self.workers.clone(), stop.clone());
+        parts.spawn(async move { workers.work(token).await });
         let (wakeups, token) = (self.wakeups.clone(), stop.clone());
         parts.spawn(async move { wakeups.listen(token).await });
         let (batches, token) = (self.batches.clone(), stop.clone());
@@ -157,14 +157,14 @@ impl App {
         // Parts end when they are told to; one that ended untold has failed, and the process with it.
         let told = stop.is_cancelled();
         stop.cancel();
-        let (queue, drain_timeout) = (self.queue.clone(), self.drain_timeout);
+        let (workers, drain_timeout) = (self.workers.clone(), self.drain_timeout);
         let drain = async {
             while parts.join_next().await.is_some() {}
             self.close().await;
         };
         if timeout(drain_timeout, drain).await.is_err() {
             tracing::warn!("not everything was finished within {drain_timeout:?}: handing it over");
-            if timeout(HAND_OVER_TIMEOUT, queue.give_back_all()).await.is_err() {
+            if timeout(HAND_OVER_TIMEOUT, workers.give_back_all()).await.is_err() {
                 tracing::warn!("leases could not be ended: they expire");
             }
         }
@@ -205,12 +205,11 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, AppError> {
 
 /// The configured Redis, if any, reachable or not.
 pub async fn connect_redis(config: &Config) -> Result<Option<RedisLink>, AppError> {
-    let Some(info) = &config.redis else {
+    let Some(address) = &config.redis else {
         tracing::info!("no Redis configured: locks hold within this process only");
         return Ok(None);
     };
-    let client = redis::Client::open(info.clone())?;
-    Ok(Some(RedisLink::connect(client, &[RELEASED_CHANNEL, DUE_CHANNEL]).await?))
+    Ok(Some(RedisLink::connect(address, &[RELEASED_CHANNEL, DUE_CHANNEL]).await?))
 }
 
 /// Locks on the configured Redis.

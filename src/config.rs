@@ -8,19 +8,19 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use chrono::TimeDelta;
-use redis::{ConnectionInfo, IntoConnectionInfo};
 use sqlx::mysql::MySqlConnectOptions;
 
 use crate::background::{Schedule, SchedulerConfig, time_zone};
+use crate::coordination::RedisAddress;
+use crate::http::Origin;
 
 /// All settings of the service.
 #[derive(Clone)]
 pub struct Config {
     pub database: DatabaseConfig,
     /// `None`: locks hold within this process only.
-    pub redis: Option<ConnectionInfo>,
+    pub redis: Option<RedisAddress>,
     pub host: IpAddr,
     pub port: u16,
     pub lock_ttl: Duration,
@@ -45,7 +45,7 @@ pub struct Config {
     pub database_start_timeout: Duration,
     /// Replaces the built-in career vocabulary.
     pub vocabulary_file: Option<PathBuf>,
-    pub cors_allowed_origins: Vec<HeaderValue>,
+    pub cors_allowed_origins: Vec<Origin>,
     pub log_format: LogFormat,
     /// Directives of `tracing_subscriber::EnvFilter`.
     pub log_filter: String,
@@ -140,11 +140,9 @@ impl fmt::Debug for Config {
             DatabaseConfig::Mysql { shown, .. } => shown.clone(),
             DatabaseConfig::Sqlite { path } => format!("sqlite://{}", path.display()),
         };
-        let redis =
-            self.redis.as_ref().map(|redis| format!("{}/{}", redis.addr(), redis.redis_settings().db()));
         f.debug_struct("Config")
             .field("database", &database)
-            .field("redis", &redis)
+            .field("redis", &self.redis)
             .field("host", &self.host)
             .field("port", &self.port)
             .field("lock_ttl", &self.lock_ttl)
@@ -243,28 +241,19 @@ fn database(env: &Env<'_>) -> Result<DatabaseConfig, ConfigError> {
 }
 
 /// `REDIS_URL`, else `REDIS_HOST` and the like, else none.
-fn redis(env: &Env<'_>) -> Result<Option<ConnectionInfo>, ConfigError> {
-    let info = if let Some(url) = env.get("REDIS_URL") {
+fn redis(env: &Env<'_>) -> Result<Option<RedisAddress>, ConfigError> {
+    if let Some(url) = env.get("REDIS_URL") {
         // Refused without its value: the URL may hold a password.
-        url.into_connection_info()
-            .map_err(|_| refused("REDIS_URL", "***", "redis://[user:password@]host[:port][/db]"))?
-    } else if let Some(host) = env.get("REDIS_HOST") {
-        let port = env.integer("REDIS_PORT", 6379, 1, 65_535)? as u16;
-        let db = env.integer("REDIS_DB", 0, 0, 1_000_000)? as i64;
-        let info = (host.as_str(), port)
-            .into_connection_info()
-            .map_err(|_| refused("REDIS_HOST", &host, "a host name"))?;
-        let mut settings = info.redis_settings().clone().set_db(db);
-        if let Some(password) = env.get("REDIS_PASSWORD") {
-            settings = settings.set_password(password);
-        }
-        info.set_redis_settings(settings)
-    } else {
-        return Ok(None);
-    };
-    // Releases are announced as pushes, which the older protocol does not have (Redis 6 and later do).
-    let settings = info.redis_settings().clone().set_protocol(redis::ProtocolVersion::RESP3);
-    Ok(Some(info.set_redis_settings(settings)))
+        let refused = |_| refused("REDIS_URL", "***", "redis://[user:password@]host[:port][/db]");
+        return RedisAddress::from_url(&url).map(Some).map_err(refused);
+    }
+    let Some(host) = env.get("REDIS_HOST") else { return Ok(None) };
+    let port = env.integer("REDIS_PORT", 6379, 1, 65_535)? as u16;
+    let db = env.integer("REDIS_DB", 0, 0, 1_000_000)? as i64;
+    let password = env.get("REDIS_PASSWORD");
+    RedisAddress::new(&host, port, db, password.as_deref())
+        .map(Some)
+        .map_err(|_| refused("REDIS_HOST", &host, "a host name"))
 }
 
 fn scheduler(env: &Env<'_>) -> Result<SchedulerConfig, ConfigError> {
@@ -285,21 +274,11 @@ fn scheduler(env: &Env<'_>) -> Result<SchedulerConfig, ConfigError> {
     })
 }
 
-fn origins(env: &Env<'_>) -> Result<Vec<HeaderValue>, ConfigError> {
+fn origins(env: &Env<'_>) -> Result<Vec<Origin>, ConfigError> {
     let default = "http://localhost:3000,http://localhost:5173";
     let value = env.get("CORS_ALLOWED_ORIGINS").unwrap_or_else(|| default.to_owned());
-    let parse = |origin: &str| {
-        HeaderValue::from_str(origin)
-            .ok()
-            .filter(|_| origin.starts_with("http://") || origin.starts_with("https://"))
-            .ok_or_else(|| {
-                refused(
-                    "CORS_ALLOWED_ORIGINS",
-                    &value,
-                    "origins such as https://example.com, separated by commas",
-                )
-            })
-    };
+    let allowed = "origins such as https://example.com, separated by commas";
+    let parse = |origin: &str| origin.parse().map_err(|_| refused("CORS_ALLOWED_ORIGINS", &value, allowed));
     value.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(parse).collect()
 }
 

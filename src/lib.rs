@@ -8,16 +8,16 @@
 //! them.
 
 pub mod app;
+pub mod background;
 pub mod calculator;
 pub mod catalogue;
 pub mod cli;
 pub mod config;
+pub mod coordination;
 pub mod domain;
 pub mod http;
-pub mod listings;
 pub mod lifecycle;
-pub mod coordination;
+pub mod listings;
 pub mod profile;
-pub mod background;
 pub mod ranking;
 pub mod storage;

@@ -60,6 +60,11 @@ impl Inputs {
         inputs
     }
 
+    /// Whether there is anything to calculate from.
+    pub fn has_careers(&self) -> bool {
+        !self.profile.careers.is_empty()
+    }
+
     fn careers_of(&mut self, text: Option<&str>) -> Vec<RawCareer> {
         let Some(items) = self.json_items("recommended_careers", text) else { return Vec::new() };
         let mut careers = Vec::new();
@@ -262,7 +267,9 @@ mod tests {
 
     fn interests(strengths: &str) -> Vec<String> {
         let profile = ProfileAnalysis { strengths: Some(strengths.to_owned()), ..ProfileAnalysis::default() };
-        Inputs::parse(&StoredAnalysis { profile: Some(profile), ..StoredAnalysis::default() }).profile.interests
+        Inputs::parse(&StoredAnalysis { profile: Some(profile), ..StoredAnalysis::default() })
+            .profile
+            .interests
     }
 
     #[test]

@@ -35,7 +35,7 @@ impl Batches {
         if !opened.joined {
             tracing::info!(batch_id = opened.id, "batch opened");
         }
-        self.wakeups.batch_opened();
+        self.wakeups.announce_batch();
         Ok(opened)
     }
 
@@ -60,7 +60,7 @@ impl Batches {
     async fn advance(&self, stop: &CancellationToken) -> Result<bool, StoreError> {
         let Some(batch) = storage::within(STEP, self.store.running_batch()).await? else { return Ok(false) };
         while storage::within(STEP, self.store.mark_batch(batch)).await? == Marking::Going {
-            self.wakeups.due(Lane::Batch);
+            self.wakeups.announce(Lane::Batch);
             if stop.is_cancelled() {
                 return Ok(true);
             }

@@ -40,7 +40,7 @@ pub fn after_run<E: AsRef<CalculationError>>(
 ) -> Option<GiveBack> {
     let jittered = |delay: Duration| delay.mul_f64(0.5 + jitter);
     let error = match result {
-        Ok(Outcome::Queued) => return Some(GiveBack::Untried { after: jittered(RETRY_UNTRIED) }),
+        Ok(Outcome::Queued(_)) => return Some(GiveBack::Untried { after: jittered(RETRY_UNTRIED) }),
         Ok(_) => return None,
         Err(error) => error.as_ref(),
     };
@@ -59,6 +59,7 @@ pub fn after_run<E: AsRef<CalculationError>>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calculator::QueuedReason;
 
     fn failed(attempts: u32, jitter: f64) -> Option<GiveBack> {
         after_run(&Err(Box::new(CalculationError::Panicked)), attempts, 5, jitter)
@@ -89,7 +90,7 @@ mod tests {
         let unavailable = StoreError::Unavailable(sqlx::Error::PoolTimedOut);
         let outage: Result = Err(Box::new(CalculationError::Store(unavailable)));
         assert!(matches!(after_run(&outage, 5, 5, 0.0), Some(GiveBack::Untried { .. })));
-        let busy: Result = Ok(Outcome::Queued);
+        let busy: Result = Ok(Outcome::Queued(QueuedReason::LockBusy));
         assert!(matches!(after_run(&busy, 5, 5, 0.0), Some(GiveBack::Untried { .. })));
         let done: Result = Ok(Outcome::UpToDate { saved_count: 1 });
         assert_eq!(after_run(&done, 1, 5, 0.0), None);

@@ -4,8 +4,10 @@
 mod batches;
 pub mod decision;
 mod schedule;
+mod triggers;
 mod worker;
 
 pub use batches::Batches;
 pub use schedule::{InvalidSchedule, Schedule, Scheduler, SchedulerConfig, time_zone};
+pub use triggers::{Accepted, Triggers};
 pub use worker::{WorkerConfig, Workers};

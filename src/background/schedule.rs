@@ -127,7 +127,7 @@ impl Scheduler {
             if storage::within(STEP, begin).await? == Occurrence::Begun {
                 tracing::info!(?job, %occurrence, "scheduled job begun");
                 match job {
-                    ScheduledJob::Batch => self.wakeups.batch_opened(),
+                    ScheduledJob::Batch => self.wakeups.announce_batch(),
                     ScheduledJob::CleanUp => self.clean_up(now, stop).await?,
                 }
             }
@@ -145,7 +145,7 @@ impl Scheduler {
             (after, lists, rows) = (cleaned.through, lists + cleaned.lists, rows + cleaned.rows);
         }
         if rows > 0 {
-            self.wakeups.due(Lane::Batch);
+            self.wakeups.announce(Lane::Batch);
         }
         tracing::info!(lists, rows, "clean-up finished");
         Ok(())

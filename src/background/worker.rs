@@ -9,7 +9,6 @@
 //! Real-time triggers and batches have workers of their own, so that neither waits for the other; a batch
 //! gives way for a moment when this process has something to do in real time.
 
-
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::decision::{self, AfterClaim};
 use crate::calculator::Calculator;
 use crate::catalogue::CurrentCatalogue;
-use crate::coordination::Instance;
+use crate::coordination::{Instance, Wakeups};
 use crate::storage::{self, DueUser, GiveBack, Lane, Lease, Store, StoreError};
 
 /// How often idle workers look for work that nobody has told them of: left by a crash, or announced while
@@ -52,9 +51,9 @@ pub struct WorkerConfig {
 
 /// The workers of this process.
 #[derive(Clone)]
-pub struct Workers(Arc<Parts>);
+pub struct Workers(Arc<Inner>);
 
-struct Parts {
+struct Inner {
     store: Arc<dyn Store>,
     calculator: Calculator,
     catalogue: Arc<CurrentCatalogue>,
@@ -73,7 +72,7 @@ impl Workers {
         wakeups: Arc<Wakeups>,
         config: WorkerConfig,
     ) -> Self {
-        Self(Arc::new(Parts { store, calculator, catalogue, wakeups, config, held: Mutex::default() }))
+        Self(Arc::new(Inner { store, calculator, catalogue, wakeups, config, held: Mutex::default() }))
     }
 
     /// Serves due users until `stop`; runs that have begun are finished. Without workers it only waits.
@@ -84,8 +83,8 @@ impl Workers {
             // Of a lane's idle workers, the one that has this looks for work; the others wait for it.
             let ahead = Arc::new(tokio::sync::Mutex::new(VecDeque::new()));
             for _ in 0..count {
-                let (parts, stop, ahead) = (self.0.clone(), stop.clone(), ahead.clone());
-                workers.spawn(async move { parts.work(lane, &ahead, &stop).await });
+                let (inner, stop, ahead) = (self.0.clone(), stop.clone(), ahead.clone());
+                workers.spawn(async move { inner.work(lane, &ahead, &stop).await });
             }
         }
         tokio::select! {
@@ -105,7 +104,7 @@ impl Workers {
     }
 }
 
-impl Parts {
+impl Inner {
     async fn work(
         &self,
         lane: Lane,

@@ -4,6 +4,8 @@ use crate::storage::{StoreError, UserState, Written};
 
 /// How often a run starts again after losing against another before its trigger is left to the queue.
 pub const MAX_ATTEMPTS: u32 = 5;
+/// The attempt at which an unreachable database fails the run.
+const MAX_UNAVAILABLE: u32 = 2;
 
 /// What a run does once it has read the user's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,28 +63,31 @@ pub fn action(state: &UserState, calculated: Calculated<'_>, force: bool) -> Act
     }
 }
 
-/// What a run does after its write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The next step of a run after its write.
+#[derive(Debug)]
 pub enum AfterWrite {
+    /// The stored rows are right.
     Done,
-    /// The write lost, or its fate is unknown: read the state again. If an ambiguous commit landed, the
-    /// digest is now equal.
-    StartAgain,
-    /// Lost too often: leave the trigger to the queue.
+    /// Read the state again: the write lost the comparison (`None`), or its fate is unknown. If an ambiguous
+    /// commit landed, the digest is now equal.
+    StartAgain(Option<StoreError>),
+    /// The write lost too often: leave the trigger to the queue.
     GiveUp,
-    Fail,
+    /// The database failed or refused the write.
+    Fail(StoreError),
 }
 
-/// Decides by the answer of the `attempt`th write, counted from 1.
-pub fn after_write(answer: &Result<Written, StoreError>, attempt: u32) -> AfterWrite {
+/// Decides by the answer of the write; `attempt` counts from 1.
+pub fn after_write(answer: Result<Written, StoreError>, attempt: u32) -> AfterWrite {
     match answer {
         Ok(Written::Committed(_)) => AfterWrite::Done,
         Ok(Written::Lost) | Err(StoreError::Conflict(_)) if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
-        Err(StoreError::Unavailable(_)) if attempt >= 2 => AfterWrite::Fail,
-        Ok(Written::Lost) | Err(StoreError::Conflict(_) | StoreError::Unavailable(_)) => {
-            AfterWrite::StartAgain
+        Ok(Written::Lost) => AfterWrite::StartAgain(None),
+        Err(error @ StoreError::Conflict(_)) => AfterWrite::StartAgain(Some(error)),
+        Err(error @ StoreError::Unavailable(_)) if attempt < MAX_UNAVAILABLE => {
+            AfterWrite::StartAgain(Some(error))
         }
-        Err(_) => AfterWrite::Fail,
+        Err(error) => AfterWrite::Fail(error),
     }
 }
 
@@ -140,12 +145,12 @@ mod tests {
     #[test]
     fn a_lost_write_starts_again_and_in_the_end_gives_up() {
         let unavailable = || Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut));
-        assert_eq!(after_write(&Ok(Written::Committed(RowChanges::default())), 5), AfterWrite::Done);
-        assert_eq!(after_write(&Ok(Written::Lost), 1), AfterWrite::StartAgain);
-        assert_eq!(after_write(&Ok(Written::Lost), MAX_ATTEMPTS), AfterWrite::GiveUp);
-        assert_eq!(after_write(&unavailable(), 1), AfterWrite::StartAgain);
-        assert_eq!(after_write(&unavailable(), 2), AfterWrite::Fail);
         let refused = Err(StoreError::Refused(sqlx::Error::RowNotFound));
-        assert_eq!(after_write(&refused, 1), AfterWrite::Fail);
+        assert!(matches!(after_write(Ok(Written::Committed(RowChanges::default())), 5), AfterWrite::Done));
+        assert!(matches!(after_write(Ok(Written::Lost), 1), AfterWrite::StartAgain(None)));
+        assert!(matches!(after_write(Ok(Written::Lost), MAX_ATTEMPTS), AfterWrite::GiveUp));
+        assert!(matches!(after_write(unavailable(), 1), AfterWrite::StartAgain(Some(_))));
+        assert!(matches!(after_write(unavailable(), 2), AfterWrite::Fail(_)));
+        assert!(matches!(after_write(refused, 1), AfterWrite::Fail(_)));
     }
 }

@@ -16,8 +16,8 @@ use super::Result;
 use crate::app;
 use crate::background::Batches;
 use crate::config::Config;
-use crate::domain::UserId;
 use crate::coordination::Wakeups;
+use crate::domain::UserId;
 use crate::storage::{BatchScope, BatchStatus, Store};
 
 /// How often the progress is looked at.

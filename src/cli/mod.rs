@@ -78,7 +78,9 @@ impl Cli {
                 app::open_store(&config).await?.close().await;
                 Ok(ExitCode::SUCCESS)
             }
-            Command::Recalculate { user_id, force } => recalculate::recalculate(&config, user_id, force).await,
+            Command::Recalculate { user_id, force } => {
+                recalculate::recalculate(&config, user_id, force).await
+            }
             Command::Import { file, site_name } => import::import(&config, &file, site_name.as_deref()).await,
             Command::Evaluate(arguments) => evaluate::evaluate(&config, &arguments),
             Command::Batch(arguments) => batch::batch(&config, &arguments).await,

@@ -2,26 +2,23 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use tokio_util::task::TaskTracker;
 
 use super::Result;
 use crate::app;
+use crate::background::Triggers;
 use crate::config::Config;
 use crate::coordination::Wakeups;
 use crate::domain::UserId;
 use crate::ranking;
-use crate::storage::Lane;
 
 pub(super) async fn retry(config: &Config, user: UserId) -> Result {
     let store = app::open_store(config).await?;
-    let wakeups = Wakeups::new(app::connect_redis(config).await?, TaskTracker::new());
-    let known = store.user_status(user).await?.is_some();
-    if known {
-        store.request_run(user).await?;
-        wakeups.due(Lane::RealTime);
-        wakeups.close().await;
-    }
+    let wakeups = Arc::new(Wakeups::new(app::connect_redis(config).await?, TaskTracker::new()));
+    let known = Triggers::new(store.clone(), wakeups.clone()).retry(user).await?;
+    wakeups.close().await;
     store.close().await;
     if !known {
         return Err(format!("user {user} is not known").into());

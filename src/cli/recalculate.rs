@@ -16,7 +16,7 @@ pub(super) async fn recalculate(config: &Config, user: UserId, force: bool) -> R
     let (line, code) = match outcome? {
         Outcome::Computed { saved_count } => (format!("computed: {saved_count} stored"), ExitCode::SUCCESS),
         Outcome::UpToDate { saved_count } => (format!("up to date: {saved_count} stored"), ExitCode::SUCCESS),
-        Outcome::Queued => ("already in progress: the trigger is queued".to_owned(), ExitCode::from(2)),
+        Outcome::Queued(_) => ("already in progress: the trigger is queued".to_owned(), ExitCode::from(2)),
         Outcome::NoProfileAnalysis => ("the user has no analysis".to_owned(), ExitCode::from(2)),
         Outcome::NoJobRecommendations => {
             ("the user has no recommended careers".to_owned(), ExitCode::from(2))

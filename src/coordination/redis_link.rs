@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::address::RedisAddress;
 use arc_swap::ArcSwap;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, FromRedisValue, Msg, PushInfo, RedisError};
@@ -51,8 +52,16 @@ impl fmt::Debug for RedisLink {
 }
 
 impl RedisLink {
-    /// A link that listens to `channels`. A Redis that is not reachable now is used as soon as it is.
-    pub async fn connect(client: Client, channels: &'static [&'static str]) -> Result<Self, RedisError> {
+    /// A link to the Redis at `address` that listens to `channels`. If Redis is not reachable now, the link
+    /// uses it as soon as it is.
+    ///
+    /// # Errors
+    /// The address cannot be used at all.
+    pub async fn connect(
+        address: &RedisAddress,
+        channels: &'static [&'static str],
+    ) -> Result<Self, RedisError> {
+        let client = address.client()?;
         let (events, _) = broadcast::channel(1024);
         let connection = lazy_connection(&client, &events)?;
         let link = Self(Arc::new(Shared {

@@ -25,13 +25,13 @@ pub(super) struct List {
 }
 
 pub(super) async fn fast(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     User(user): User,
     parameters: Parameters,
 ) -> Result<Json<List>, ApiError> {
     let limit = parameters.integer("limit", 1..=100, 20, "1–100")?;
     let min_score = parameters.integer("min_score", 0..=100, 0, "0–100")?;
-    let list = read(state.store.stored_list(user, limit.into(), min_score)).await?;
+    let list = read(api.store.stored_list(user, limit.into(), min_score)).await?;
     let StoredList { rows, total_count, calculated_at } = list;
     Ok(Json(List {
         success: true,

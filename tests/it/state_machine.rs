@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use job_agent::calculator::decision;
-use job_agent::domain::{ListingId, Recommendation, Score, UserId};
 use job_agent::coordination::{UserGuard, UserLocks};
+use job_agent::domain::{ListingId, Recommendation, Score, UserId};
 use job_agent::storage::{
     Basis, BatchScope, DueUser, GiveBack, Lane, Lease, Marking, Store, UserState, WorkError, Written,
 };

@@ -9,9 +9,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::Busy;
-use crate::domain::UserId;
 use crate::coordination::Instance;
 use crate::coordination::redis_link::{RedisEvent, RedisLink, Unavailable};
+use crate::domain::UserId;
 
 /// Waiters are woken by a message; this poll (jittered up to twice as long) is for messages that are lost.
 const POLL: Duration = Duration::from_millis(100);

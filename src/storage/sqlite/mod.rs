@@ -26,8 +26,8 @@ use super::{
     Lease, ListingRecord, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store, StoreError,
     StoredAnalysis, StoredList, UserState, UserStatus, Written,
 };
-use crate::domain::{JobListing, Recommendation, UserId};
 use crate::coordination::UserGuard;
+use crate::domain::{JobListing, Recommendation, UserId};
 
 /// The store on an embedded SQLite file.
 #[derive(Clone, Debug)]
