@@ -35,7 +35,7 @@ pub(super) async fn import(config: &Config, path: &Path, site_name: Option<&str>
     Ok(if skipped == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
-/// Listings on their way into the store.
+/// Listings that are read and not yet stored.
 struct Chunk<'a> {
     store: &'a dyn Store,
     lines: Vec<(u64, ListingRecord)>,
@@ -49,7 +49,7 @@ impl Chunk<'_> {
         if self.lines.len() < file::CHUNK_SIZE { Ok(()) } else { self.flush().await }
     }
 
-    /// One transaction; if the database refuses a listing, each on its own, to find out which.
+    /// Stores all in one transaction; if the database refuses it, stores each listing alone to find the bad one.
     async fn flush(&mut self) -> std::result::Result<(), StoreError> {
         let lines = std::mem::take(&mut self.lines);
         let records: Vec<_> = lines.iter().map(|(_, record)| record.clone()).collect();
