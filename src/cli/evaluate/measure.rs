@@ -59,7 +59,7 @@ struct CorpusLine {
     crawled_at: Option<String>,
 }
 
-/// A text; null is an empty one, and what is neither is taken as its JSON (lists of skills, numbers as ids).
+/// Reads a text. Null is an empty text; other values (lists of skills, numbers as ids) become their JSON text.
 fn text<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
     Ok(match Value::deserialize(value)? {
         Value::Null => String::new(),
