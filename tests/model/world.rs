@@ -559,7 +559,7 @@ impl Next<'_> {
                         }
                         activity.step = Step::Begin { attempt: 0 };
                     }
-                    AfterClaim::Park => activity.step = Step::GivingBack(how(&queue::killer())),
+                    AfterClaim::Park => activity.step = Step::GivingBack(how(&queue::parked_for_crashing())),
                 }
                 self.begin(activity);
             }
