@@ -21,9 +21,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Instance};
+use job_agent::coordination::{UserGuard, UserLocks};
 use job_agent::domain::{Recommendation, UserId};
-use job_agent::lock::{UserGuard, UserLocks};
-use job_agent::profile::Reading;
+use job_agent::profile::Inputs;
 use job_agent::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 use job_agent::storage::{Basis, BatchScope, CatalogueContents, Lane, Lease, Marking, MysqlStore, Store};
 use tokio::task::JoinSet;
@@ -95,7 +95,7 @@ async fn results(cluster: &Cluster, store: &MysqlStore) -> HashMap<String, Vec<R
     let catalogue = catalogue(store).await;
     let mut results = HashMap::new();
     for user in cluster.user_ids() {
-        let profile = Reading::of(&store.analysis(user).await.expect("readable")).profile;
+        let profile = Inputs::parse(&store.analysis(user).await.expect("readable")).profile;
         results.entry(profile.careers[0].name.clone()).or_insert_with(|| catalogue.recommend(&profile, 50));
     }
     results
@@ -148,7 +148,7 @@ async fn statements_of_a_run(
     let due = job_agent::storage::DueUser { user, attempts: 0, requested_seq };
     assert!(store.claim(&due, &lease, i64::MAX).await.expect("claimed"));
     let state = store.user_state(user).await.expect("readable");
-    let profile = Reading::of(&store.analysis(user).await.expect("readable")).profile;
+    let profile = Inputs::parse(&store.analysis(user).await.expect("readable")).profile;
     let basis = Basis {
         user,
         expected: state.token(),

@@ -1,68 +1,87 @@
-//! Wires everything; the only place that names concrete backends. `main` and the tests build the same.
+//! Wires everything; the only place that names concrete databases. `main` and the tests build the same app.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::HeaderValue;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::batch::Batches;
+use crate::background::{Batches, Scheduler, Triggers, WorkerConfig, Workers};
 use crate::calculator::{Calculator, CalculatorConfig};
 use crate::catalogue::CurrentCatalogue;
 use crate::config::{Config, DatabaseConfig};
-use crate::http::{self, ApiState};
-use crate::instance::Instance;
-use crate::lock::{RELEASED_CHANNEL, RedisLockConfig, RedisUserLock, UserLocks};
-use crate::queue::{DUE_CHANNEL, Queue, QueueConfig, Wakeups};
+use crate::coordination::{
+    DUE_CHANNEL, Instance, RELEASED_CHANNEL, RedisError, RedisLink, RedisLockConfig, RedisUserLock,
+    UserLocks, Wakeups,
+};
+use crate::http::{self, ApiState, Origin};
+use crate::listings::sample::{self, SampleError};
 use crate::ranking::{Vocabulary, VocabularyError};
-use crate::redis_link::RedisLink;
-use crate::sample::{self, SampleError};
-use crate::schedule::Scheduler;
 use crate::storage::{MysqlStore, SqliteStore, Store, StoreError};
 
-/// How long the shutdown takes to hand over what it could not finish.
+/// Time limit of handing unfinished work over at the shutdown.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why the service cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// The database failed or refused a step.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// The database did not answer within DATABASE_START_TIMEOUT_SECS.
     #[error("the database at {address} was not reachable for {waited:?}: {cause}")]
-    DatabaseUnreachable { address: String, waited: Duration, cause: StoreError },
+    DatabaseUnreachable {
+        /// The address, without the password.
+        address: String,
+        /// How long the start waited.
+        waited: Duration,
+        /// The last failure.
+        cause: StoreError,
+    },
+    /// The sample data could not be loaded.
     #[error("the sample data could not be stored: {0}")]
     Sample(#[from] SampleError),
+    /// The Redis address cannot be used.
     #[error("the Redis settings cannot be used: {0}")]
-    Redis(#[from] redis::RedisError),
+    Redis(#[from] RedisError),
+    /// The vocabulary file cannot be read.
     #[error("VOCABULARY_FILE cannot be read: {0}")]
     VocabularyFile(std::io::Error),
+    /// The vocabulary file is not valid.
     #[error("VOCABULARY_FILE is not valid: {0}")]
     Vocabulary(#[from] VocabularyError),
+    /// A file or socket failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// A background task of the process has panicked.
     #[error("a background task ended unexpectedly")]
     TaskEnded,
 }
 
 /// The service, ready to serve.
 pub struct App {
+    /// The database.
     pub store: Arc<dyn Store>,
+    /// Recalculates lists.
     pub calculator: Calculator,
+    /// The snapshot of the listings.
     pub catalogue: Arc<CurrentCatalogue>,
+    /// Opens batches and keeps them going.
     pub batches: Batches,
+    /// Begins scheduled jobs.
     pub scheduler: Scheduler,
+    triggers: Triggers,
     wakeups: Arc<Wakeups>,
-    queue: Queue,
+    workers: Workers,
     locks: UserLocks,
     catalogue_refresh: Duration,
     drain_timeout: Duration,
-    cors_origins: Vec<HeaderValue>,
-    /// Runs and requests that have begun.
+    cors_origins: Vec<Origin>,
+    /// Runs and requests in flight.
     tasks: TaskTracker,
 }
 
@@ -85,22 +104,24 @@ impl App {
         let calculator =
             Calculator::new(store.clone(), locks.clone(), catalogue.clone(), limits, tasks.clone());
         let wakeups = Arc::new(Wakeups::new(redis, tasks.clone()));
-        let work = QueueConfig {
+        let work = WorkerConfig {
             real_time_workers: config.queue_workers,
             batch_workers: config.batch_workers,
             lease: config.queue_lease,
             max_attempts: config.queue_max_attempts,
             instance: Instance::new(&config.instance),
         };
-        let queue = Queue::new(store.clone(), calculator.clone(), catalogue.clone(), wakeups.clone(), work);
+        let workers =
+            Workers::new(store.clone(), calculator.clone(), catalogue.clone(), wakeups.clone(), work);
         Ok(Self {
             batches: Batches::new(store.clone(), wakeups.clone()),
             scheduler: Scheduler::new(store.clone(), wakeups.clone(), config.scheduler.clone()),
+            triggers: Triggers::new(store.clone(), wakeups.clone()),
             store,
             calculator,
             catalogue,
             wakeups,
-            queue,
+            workers,
             locks,
             catalogue_refresh: config.catalogue_refresh,
             drain_timeout: config.drain_timeout,
@@ -113,7 +134,7 @@ impl App {
     pub fn router(&self) -> Router {
         let state = ApiState {
             calculator: self.calculator.clone(),
-            wakeups: self.wakeups.clone(),
+            triggers: self.triggers.clone(),
             batches: self.batches.clone(),
             scheduler: self.scheduler.clone(),
             store: self.store.clone(),
@@ -122,17 +143,17 @@ impl App {
         http::router(state, &self.cors_origins)
     }
 
-    /// Requests and runs that have begun and not ended.
+    /// The requests and runs in flight.
     pub fn tasks(&self) -> &TaskTracker {
         &self.tasks
     }
 
-    /// Serves HTTP, due users and schedules until `stop`, then finishes what has begun, for a bounded time,
-    /// and hands the rest over to other instances.
+    /// Serves HTTP, due users and schedules until `stop`. Then finishes runs and requests in flight, for a
+    /// limited time, and hands unfinished users over to other instances.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), AppError> {
         let mut parts = JoinSet::new();
-        let (queue, token) = (self.queue.clone(), stop.clone());
-        parts.spawn(async move { queue.work(token).await });
+        let (workers, token) = (self.workers.clone(), stop.clone());
+        parts.spawn(async move { workers.work(token).await });
         let (wakeups, token) = (self.wakeups.clone(), stop.clone());
         parts.spawn(async move { wakeups.listen(token).await });
         let (batches, token) = (self.batches.clone(), stop.clone());
@@ -153,24 +174,24 @@ impl App {
             () = stop.cancelled() => {}
             _ = parts.join_next() => {}
         }
-        // Parts end when they are told to; one that ended untold has failed, and the process with it.
+        // A part that ends before `stop` has failed, and the process must end with it.
         let told = stop.is_cancelled();
         stop.cancel();
-        let (queue, drain_timeout) = (self.queue.clone(), self.drain_timeout);
+        let (workers, drain_timeout) = (self.workers.clone(), self.drain_timeout);
         let drain = async {
             while parts.join_next().await.is_some() {}
             self.close().await;
         };
         if timeout(drain_timeout, drain).await.is_err() {
             tracing::warn!("not everything was finished within {drain_timeout:?}: handing it over");
-            if timeout(HAND_OVER_TIMEOUT, queue.give_back_all()).await.is_err() {
+            if timeout(HAND_OVER_TIMEOUT, workers.give_back_all()).await.is_err() {
                 tracing::warn!("leases could not be ended: they expire");
             }
         }
         if told { Ok(()) } else { Err(AppError::TaskEnded) }
     }
 
-    /// Waits for runs that have begun, releases locks and closes connections.
+    /// Waits for the runs in flight, releases locks and closes connections.
     pub async fn close(self) {
         self.tasks.close();
         self.tasks.wait().await;
@@ -204,12 +225,11 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, AppError> {
 
 /// The configured Redis, if any, reachable or not.
 pub async fn connect_redis(config: &Config) -> Result<Option<RedisLink>, AppError> {
-    let Some(info) = &config.redis else {
+    let Some(address) = &config.redis else {
         tracing::info!("no Redis configured: locks hold within this process only");
         return Ok(None);
     };
-    let client = redis::Client::open(info.clone())?;
-    Ok(Some(RedisLink::connect(client, &[RELEASED_CHANNEL, DUE_CHANNEL]).await?))
+    Ok(Some(RedisLink::connect(address, &[RELEASED_CHANNEL, DUE_CHANNEL]).await?))
 }
 
 /// Locks on the configured Redis.

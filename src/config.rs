@@ -8,74 +8,95 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::http::HeaderValue;
 use chrono::TimeDelta;
-use redis::{ConnectionInfo, IntoConnectionInfo};
 use sqlx::mysql::MySqlConnectOptions;
 
-use crate::schedule::{Schedule, SchedulerConfig, time_zone};
+use crate::background::{Schedule, SchedulerConfig, time_zone};
+use crate::coordination::RedisAddress;
+use crate::http::Origin;
 
 /// All settings of the service.
 #[derive(Clone)]
 pub struct Config {
+    /// DATABASE_URL, or DB_HOST and its like.
     pub database: DatabaseConfig,
-    /// `None`: locks hold within this process only.
-    pub redis: Option<ConnectionInfo>,
+    /// REDIS_URL, or REDIS_HOST and its like. `None`: locks hold within this process only.
+    pub redis: Option<RedisAddress>,
+    /// HOST: the address to listen on.
     pub host: IpAddr,
+    /// PORT; 0 lets the system choose.
     pub port: u16,
+    /// LOCK_TTL_SECS: how long a crashed holder blocks its user. Longer than `run_timeout`.
     pub lock_ttl: Duration,
+    /// LOCK_WAIT_SECS: how long a run waits for the user's lock.
     pub lock_wait: Duration,
+    /// RUN_TIMEOUT_SECS: time limit of a run.
     pub run_timeout: Duration,
+    /// MAX_RECOMMENDATIONS: rows kept per user, 1 to 100.
     pub max_recommendations: usize,
-    /// Runs that requests may have in flight.
+    /// MAX_RUNS: runs that requests may have in flight.
     pub max_runs: usize,
-    /// Background runs in real time at the same time, …
+    /// QUEUE_WORKERS: workers for real-time triggers.
     pub queue_workers: usize,
-    /// … and runs of a batch.
+    /// BATCH_WORKERS: workers for batches.
     pub batch_workers: usize,
+    /// QUEUE_LEASE_SECS: how long other workers leave a claimed user alone. Longer than `run_timeout` and
+    /// `lock_wait` together.
     pub queue_lease: Duration,
+    /// QUEUE_MAX_ATTEMPTS: failures after which a user is parked.
     pub queue_max_attempts: u32,
+    /// SCHEDULER_ENABLED, BATCH_CRON, CLEAN_UP_CRON, SCHEDULER_TIME_ZONE and RETENTION_DAYS.
     pub scheduler: SchedulerConfig,
-    /// How long a stop waits for what has begun.
+    /// DRAIN_TIMEOUT_SECS: how long a stop waits for runs and requests in flight.
     pub drain_timeout: Duration,
+    /// CATALOGUE_REFRESH_SECS: how often changed listings are read.
     pub catalogue_refresh: Duration,
-    /// How often all listings are read again, for changes that no `updated_at` gives away.
+    /// CATALOGUE_RELOAD_SECS: how often all listings are read again, for changes that `updated_at` does not show.
     pub catalogue_reload: Duration,
-    /// How long the start waits for a database that is not reachable yet.
+    /// DATABASE_START_TIMEOUT_SECS: how long the start waits for the database.
     pub database_start_timeout: Duration,
-    /// Replaces the built-in career vocabulary.
+    /// VOCABULARY_FILE: replaces the built-in career vocabulary.
     pub vocabulary_file: Option<PathBuf>,
-    pub cors_allowed_origins: Vec<HeaderValue>,
+    /// CORS_ALLOWED_ORIGINS: origins of pages that may call the service from a browser.
+    pub cors_allowed_origins: Vec<Origin>,
+    /// LOG_FORMAT.
     pub log_format: LogFormat,
-    /// Directives of `tracing_subscriber::EnvFilter`.
+    /// RUST_LOG: directives of `tracing_subscriber::EnvFilter`.
     pub log_filter: String,
-    /// Names this instance in lock tokens and logs.
+    /// INSTANCE_NAME: names this instance in lock tokens and logs.
     pub instance: String,
 }
 
-/// Where the data is.
+/// The database.
 #[derive(Clone)]
 pub enum DatabaseConfig {
     /// MySQL or MariaDB; `shown` is the address without the password.
     Mysql { options: Box<MySqlConnectOptions>, max_connections: u32, shown: String },
     /// A file that is created, with sample data, when it does not exist.
-    Sqlite { path: PathBuf },
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+    },
 }
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
+    /// Lines for people.
     Text,
+    /// One JSON object per line.
     Json,
 }
 
-/// A setting that cannot be used; one line that says which, what it is and what it may be.
+/// An invalid setting; displays as one line with the variable, its value and the permitted values.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{variable}={value:?} is not valid: {allowed}")]
 pub struct ConfigError {
+    /// The name of the environment variable.
     pub variable: &'static str,
     /// The value, or `***` where it may hold a secret.
     pub value: String,
+    /// The permitted values.
     pub allowed: String,
 }
 
@@ -140,11 +161,9 @@ impl fmt::Debug for Config {
             DatabaseConfig::Mysql { shown, .. } => shown.clone(),
             DatabaseConfig::Sqlite { path } => format!("sqlite://{}", path.display()),
         };
-        let redis =
-            self.redis.as_ref().map(|redis| format!("{}/{}", redis.addr(), redis.redis_settings().db()));
         f.debug_struct("Config")
             .field("database", &database)
-            .field("redis", &redis)
+            .field("redis", &self.redis)
             .field("host", &self.host)
             .field("port", &self.port)
             .field("lock_ttl", &self.lock_ttl)
@@ -243,28 +262,19 @@ fn database(env: &Env<'_>) -> Result<DatabaseConfig, ConfigError> {
 }
 
 /// `REDIS_URL`, else `REDIS_HOST` and the like, else none.
-fn redis(env: &Env<'_>) -> Result<Option<ConnectionInfo>, ConfigError> {
-    let info = if let Some(url) = env.get("REDIS_URL") {
+fn redis(env: &Env<'_>) -> Result<Option<RedisAddress>, ConfigError> {
+    if let Some(url) = env.get("REDIS_URL") {
         // Refused without its value: the URL may hold a password.
-        url.into_connection_info()
-            .map_err(|_| refused("REDIS_URL", "***", "redis://[user:password@]host[:port][/db]"))?
-    } else if let Some(host) = env.get("REDIS_HOST") {
-        let port = env.integer("REDIS_PORT", 6379, 1, 65_535)? as u16;
-        let db = env.integer("REDIS_DB", 0, 0, 1_000_000)? as i64;
-        let info = (host.as_str(), port)
-            .into_connection_info()
-            .map_err(|_| refused("REDIS_HOST", &host, "a host name"))?;
-        let mut settings = info.redis_settings().clone().set_db(db);
-        if let Some(password) = env.get("REDIS_PASSWORD") {
-            settings = settings.set_password(password);
-        }
-        info.set_redis_settings(settings)
-    } else {
-        return Ok(None);
-    };
-    // Releases are announced as pushes, which the older protocol does not have (Redis 6 and later do).
-    let settings = info.redis_settings().clone().set_protocol(redis::ProtocolVersion::RESP3);
-    Ok(Some(info.set_redis_settings(settings)))
+        let refused = |_| refused("REDIS_URL", "***", "redis://[user:password@]host[:port][/db]");
+        return RedisAddress::from_url(&url).map(Some).map_err(refused);
+    }
+    let Some(host) = env.get("REDIS_HOST") else { return Ok(None) };
+    let port = env.integer("REDIS_PORT", 6379, 1, 65_535)? as u16;
+    let db = env.integer("REDIS_DB", 0, 0, 1_000_000)? as i64;
+    let password = env.get("REDIS_PASSWORD");
+    RedisAddress::new(&host, port, db, password.as_deref())
+        .map(Some)
+        .map_err(|_| refused("REDIS_HOST", &host, "a host name"))
 }
 
 fn scheduler(env: &Env<'_>) -> Result<SchedulerConfig, ConfigError> {
@@ -285,21 +295,11 @@ fn scheduler(env: &Env<'_>) -> Result<SchedulerConfig, ConfigError> {
     })
 }
 
-fn origins(env: &Env<'_>) -> Result<Vec<HeaderValue>, ConfigError> {
+fn origins(env: &Env<'_>) -> Result<Vec<Origin>, ConfigError> {
     let default = "http://localhost:3000,http://localhost:5173";
     let value = env.get("CORS_ALLOWED_ORIGINS").unwrap_or_else(|| default.to_owned());
-    let parse = |origin: &str| {
-        HeaderValue::from_str(origin)
-            .ok()
-            .filter(|_| origin.starts_with("http://") || origin.starts_with("https://"))
-            .ok_or_else(|| {
-                refused(
-                    "CORS_ALLOWED_ORIGINS",
-                    &value,
-                    "origins such as https://example.com, separated by commas",
-                )
-            })
-    };
+    let allowed = "origins such as https://example.com, separated by commas";
+    let parse = |origin: &str| origin.parse().map_err(|_| refused("CORS_ALLOWED_ORIGINS", &value, allowed));
     value.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(parse).collect()
 }
 

@@ -2,29 +2,22 @@
 //!
 //! A trigger comes in over [`http`] or from the [`queue`] of durable background triggers, which a nightly
 //! [`batch`] fills on [`schedule`], and ends in the
-//! [`calculator`], which takes the user's [`lock`], reads the user's state and then the inputs from
+//! [`calculator`], which takes the user's lock (see [`coordination`]), reads the user's state and then the inputs from
 //! [`storage`] (analyses are read by [`profile`]), ranks the listings of the current [`catalogue`] with
 //! [`ranking`], and replaces the user's rows in one transaction. [`app`] wires these parts, [`cli`] starts
 //! them.
 
 pub mod app;
-pub mod batch;
+pub mod background;
 pub mod calculator;
 pub mod catalogue;
 pub mod cli;
 pub mod config;
+pub mod coordination;
 pub mod domain;
-pub mod evaluate;
 pub mod http;
-pub mod import;
-pub mod instance;
 pub mod lifecycle;
-pub mod lock;
-pub mod mutant;
+pub mod listings;
 pub mod profile;
-pub mod queue;
 pub mod ranking;
-pub mod redis_link;
-pub mod sample;
-pub mod schedule;
 pub mod storage;

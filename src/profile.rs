@@ -1,7 +1,7 @@
-//! What other services stored about a user, in all its messy forms, read into a [`CareerProfile`].
+//! Reads the analyses that other services stored for a user, in all their forms, into a [`CareerProfile`].
 //!
-//! Nothing here fails: what cannot be read is left out and reported in [`Reading::ignored`], so that one
-//! broken column never costs a user the whole list.
+//! Nothing here fails: unreadable parts are left out and reported in [`Inputs::ignored`], so that one broken
+//! column never costs a user the whole list.
 
 use std::sync::LazyLock;
 
@@ -11,30 +11,31 @@ use serde_json::Value;
 use crate::domain::{Career, CareerProfile, MatchScore};
 use crate::storage::{MAX_CAREERS, ProfileAnalysis, StoredAnalysis, StoredCareer};
 
-/// Longest name of a career, in characters; what is longer is no name.
+/// Longest name of a career, in characters; a longer text is no name.
 const MAX_NAME_CHARS: usize = 200;
-/// Longest interest, strength or skill, in characters; what is longer is a sentence.
+/// Longest interest, strength or skill, in characters; a longer text is a sentence.
 const MAX_TERM_CHARS: usize = 40;
 /// Most interests and strengths taken into account.
 const MAX_TERMS: usize = 50;
 /// An interest below the middle of the scale (1–10) says what the user is *not* looking for.
 const MIN_INTEREST_LEVEL: f64 = 5.0;
 
-/// A user's analyses, read.
+/// A user's analyses as a calculation reads them.
 #[derive(Debug, Default, PartialEq)]
-pub struct Reading {
+pub struct Inputs {
     /// Whether the user has any analysis at all, with or without careers.
     pub has_analysis: bool,
+    /// Everything that ranking depends on.
     pub profile: CareerProfile,
-    /// What could not be read, for the log.
+    /// The parts that could not be read, for the log.
     pub ignored: Vec<String>,
 }
 
-impl Reading {
+impl Inputs {
     /// Reads a user's analyses. Careers come from `job_recommendations` if the user has any there, else
     /// from the newest `career_analyses`.
-    pub fn of(stored: &StoredAnalysis) -> Self {
-        let mut reading = Self {
+    pub fn parse(stored: &StoredAnalysis) -> Self {
+        let mut inputs = Self {
             has_analysis: !stored.job_recommendations.is_empty()
                 || stored.career_analysis.is_some()
                 || stored.profile.is_some(),
@@ -43,21 +44,26 @@ impl Reading {
         let mut careers = stored.job_recommendations.iter().filter_map(from_row).collect::<Vec<_>>();
         if let Some(analysis) = &stored.career_analysis {
             if careers.is_empty() {
-                careers = reading.careers_of(analysis.recommended_careers.as_deref());
+                careers = inputs.careers_of(analysis.recommended_careers.as_deref());
             }
-            reading.interest_areas(analysis.interest_areas.as_deref());
+            inputs.interest_areas(analysis.interest_areas.as_deref());
         }
-        reading.profile.careers = best_careers(careers, &mut reading.ignored);
+        inputs.profile.careers = best_careers(careers, &mut inputs.ignored);
         if let Some(profile) = &stored.profile {
-            reading.profile_terms(profile);
-            reading.profile.experience_years = [&profile.summary, &profile.goals]
+            inputs.profile_terms(profile);
+            inputs.profile.experience_years = [&profile.summary, &profile.goals]
                 .into_iter()
                 .find_map(|text| experience_years(text.as_deref().unwrap_or_default()));
         }
         let mut seen = std::collections::HashSet::new();
-        reading.profile.interests.retain(|term| seen.insert(term.to_lowercase()));
-        reading.profile.interests.truncate(MAX_TERMS);
-        reading
+        inputs.profile.interests.retain(|term| seen.insert(term.to_lowercase()));
+        inputs.profile.interests.truncate(MAX_TERMS);
+        inputs
+    }
+
+    /// Whether there is anything to calculate from.
+    pub fn has_careers(&self) -> bool {
+        !self.profile.careers.is_empty()
     }
 
     fn careers_of(&mut self, text: Option<&str>) -> Vec<RawCareer> {
@@ -249,20 +255,22 @@ mod tests {
     use crate::storage::CareerAnalysis;
 
     fn careers(json: &str) -> Vec<(String, u16)> {
-        let reading = Reading::of(&StoredAnalysis {
+        let inputs = Inputs::parse(&StoredAnalysis {
             career_analysis: Some(CareerAnalysis {
                 recommended_careers: Some(json.to_owned()),
                 interest_areas: None,
             }),
             ..StoredAnalysis::default()
         });
-        let careers = reading.profile.careers.into_iter();
+        let careers = inputs.profile.careers.into_iter();
         careers.map(|career| (career.name, career.match_score.basis_points())).collect()
     }
 
     fn interests(strengths: &str) -> Vec<String> {
         let profile = ProfileAnalysis { strengths: Some(strengths.to_owned()), ..ProfileAnalysis::default() };
-        Reading::of(&StoredAnalysis { profile: Some(profile), ..StoredAnalysis::default() }).profile.interests
+        Inputs::parse(&StoredAnalysis { profile: Some(profile), ..StoredAnalysis::default() })
+            .profile
+            .interests
     }
 
     #[test]
@@ -292,7 +300,7 @@ mod tests {
 
     #[test]
     fn careers_of_job_recommendations_are_preferred() {
-        let reading = Reading::of(&StoredAnalysis {
+        let inputs = Inputs::parse(&StoredAnalysis {
             job_recommendations: vec![StoredCareer {
                 job_name: Some("회계사".into()),
                 match_score: Some("92.5".into()),
@@ -306,10 +314,10 @@ mod tests {
             }),
             profile: None,
         });
-        assert_eq!(reading.profile.careers[0].name, "회계사");
-        assert_eq!(reading.profile.careers[0].match_score.basis_points(), 9_250);
-        assert_eq!(reading.profile.interests, ["숫자", "독서"]);
-        assert!(reading.ignored.is_empty());
+        assert_eq!(inputs.profile.careers[0].name, "회계사");
+        assert_eq!(inputs.profile.careers[0].match_score.basis_points(), 9_250);
+        assert_eq!(inputs.profile.interests, ["숫자", "독서"]);
+        assert!(inputs.ignored.is_empty());
     }
 
     #[test]
@@ -325,15 +333,15 @@ mod tests {
 
     #[test]
     fn rubbish_is_reported_and_ignored() {
-        let reading = Reading::of(&StoredAnalysis {
+        let inputs = Inputs::parse(&StoredAnalysis {
             career_analysis: Some(CareerAnalysis {
                 recommended_careers: Some("{{{ not json".into()),
                 interest_areas: Some("42".into()),
             }),
             ..StoredAnalysis::default()
         });
-        assert!(reading.has_analysis && reading.profile.careers.is_empty());
-        assert_eq!(reading.ignored.len(), 2);
+        assert!(inputs.has_analysis && inputs.profile.careers.is_empty());
+        assert_eq!(inputs.ignored.len(), 2);
     }
 
     #[test]
@@ -349,7 +357,7 @@ mod tests {
         #[test]
         fn no_text_makes_reading_fail(text in ".{0,80}", json in "[\\[\\]{}\",:a-z0-9.\\-]{0,40}") {
             for text in [text, json] {
-                let reading = Reading::of(&StoredAnalysis {
+                let inputs = Inputs::parse(&StoredAnalysis {
                     job_recommendations: vec![StoredCareer { job_name: Some(text.clone()), ..StoredCareer::default() }],
                     career_analysis: Some(CareerAnalysis {
                         recommended_careers: Some(text.clone()),
@@ -362,8 +370,8 @@ mod tests {
                         summary: Some(text),
                     }),
                 });
-                prop_assert!(reading.profile.careers.len() <= MAX_CAREERS);
-                prop_assert!(reading.profile.interests.len() <= MAX_TERMS);
+                prop_assert!(inputs.profile.careers.len() <= MAX_CAREERS);
+                prop_assert!(inputs.profile.interests.len() <= MAX_TERMS);
             }
         }
     }

@@ -1,12 +1,13 @@
-//! What a run does next: pure functions of what it has read, so that they can be explored without I/O.
+//! Decisions of a run: pure functions, so that the model explores the code that runs in production.
 
-use crate::mutant::{Mutant, active};
 use crate::storage::{StoreError, UserState, Written};
 
-/// How often a run starts again after losing against another before its trigger is left to the queue.
+/// How often a run may lose the compare-and-set before it leaves its trigger to the queue.
 pub const MAX_ATTEMPTS: u32 = 5;
+/// The attempt at which an unreachable database fails the run.
+const MAX_UNAVAILABLE: u32 = 2;
 
-/// What a run does once it has read the user's state.
+/// The next step of a run that has read the user's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BeforeInputs {
     /// Go on with the inputs.
@@ -18,45 +19,43 @@ pub enum BeforeInputs {
     LeaveToNewerScoring,
 }
 
-/// Decides with the newest state and what this instance would calculate with.
+/// Decides by the state and by the versions that this instance would calculate with.
 pub fn before_inputs(state: &UserState, catalogue_version: i64, scoring_revision: i64) -> BeforeInputs {
     match &state.recorded {
-        Some(recorded)
-            if recorded.scoring_revision > scoring_revision && !active(Mutant::ScoringUnordered) =>
-        {
-            BeforeInputs::LeaveToNewerScoring
-        }
+        Some(recorded) if recorded.scoring_revision > scoring_revision => BeforeInputs::LeaveToNewerScoring,
         Some(recorded) if recorded.catalogue_version > catalogue_version => BeforeInputs::RefreshCatalogue,
         _ => BeforeInputs::Proceed,
     }
 }
 
-/// What a run does with its result.
+/// The next step of a run that has its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing is known of the user, nothing is stored, nothing is to be stored.
+    /// The user is unknown, and nothing is or needs to be stored.
     LeaveNoTrace,
-    /// The stored rows are what the inputs give.
+    /// Record that the stored rows are those that the inputs give.
     Confirm,
-    /// They are not, or the caller insists.
+    /// Replace the stored rows: they differ, or the caller forces it.
     Replace,
 }
 
-/// What a run has calculated, as far as [`action`] depends on it.
+/// The part of a run's result that [`action`] depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct Result<'a> {
+pub struct Calculated<'a> {
+    /// The digest of the calculated rows.
     pub digest: &'a str,
+    /// Whether the inputs recommend any career.
     pub has_careers: bool,
 }
 
-/// Decides by comparing the result with what the state says of the stored rows. Rows whose number or
-/// newest change differ from what the state remembers have been touched by somebody else.
-pub fn action(state: &UserState, result: Result<'_>, force: bool) -> Action {
+/// Decides by comparing the result with the state. If the number of stored rows or their newest change differs
+/// from the state, another writer has changed them.
+pub fn action(state: &UserState, calculated: Calculated<'_>, force: bool) -> Action {
     match &state.recorded {
-        None if !result.has_careers && state.row_count == 0 => Action::LeaveNoTrace,
+        None if !calculated.has_careers && state.row_count == 0 => Action::LeaveNoTrace,
         Some(recorded)
             if !force
-                && recorded.result_digest.as_deref() == Some(result.digest)
+                && recorded.result_digest.as_deref() == Some(calculated.digest)
                 && recorded.saved_count == state.row_count
                 && recorded.rows_updated_at == state.rows_updated_at =>
         {
@@ -66,29 +65,31 @@ pub fn action(state: &UserState, result: Result<'_>, force: bool) -> Action {
     }
 }
 
-/// What a run does after its write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The next step of a run after its write.
+#[derive(Debug)]
 pub enum AfterWrite {
+    /// The stored rows are right.
     Done,
-    /// The write lost, or its fate is unknown: read the state again. If an ambiguous commit landed, the
-    /// digest is now equal.
-    StartAgain,
-    /// Lost too often: leave the trigger to the queue.
+    /// Read the state again: the write lost the comparison (`None`), or its fate is unknown. If an ambiguous
+    /// commit landed, the digest is now equal.
+    StartAgain(Option<StoreError>),
+    /// The write lost too often: leave the trigger to the queue.
     GiveUp,
-    Fail,
+    /// The database failed or refused the write.
+    Fail(StoreError),
 }
 
-/// Decides by the answer of the `attempt`th write, counted from 1.
-pub fn after_write(answer: &std::result::Result<Written, StoreError>, attempt: u32) -> AfterWrite {
+/// Decides by the answer of the write; `attempt` counts from 1.
+pub fn after_write(answer: Result<Written, StoreError>, attempt: u32) -> AfterWrite {
     match answer {
         Ok(Written::Committed(_)) => AfterWrite::Done,
-        Ok(Written::Lost) if active(Mutant::LoserAnswersSuccess) => AfterWrite::Done,
         Ok(Written::Lost) | Err(StoreError::Conflict(_)) if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
-        Err(StoreError::Unavailable(_)) if attempt >= 2 => AfterWrite::Fail,
-        Ok(Written::Lost) | Err(StoreError::Conflict(_) | StoreError::Unavailable(_)) => {
-            AfterWrite::StartAgain
+        Ok(Written::Lost) => AfterWrite::StartAgain(None),
+        Err(error @ StoreError::Conflict(_)) => AfterWrite::StartAgain(Some(error)),
+        Err(error @ StoreError::Unavailable(_)) if attempt < MAX_UNAVAILABLE => {
+            AfterWrite::StartAgain(Some(error))
         }
-        Err(_) => AfterWrite::Fail,
+        Err(error) => AfterWrite::Fail(error),
     }
 }
 
@@ -111,7 +112,7 @@ mod tests {
         }
     }
 
-    const SAME: Result<'_> = Result { digest: "d", has_careers: true };
+    const SAME: Calculated<'_> = Calculated { digest: "d", has_careers: true };
 
     #[test]
     fn newer_stored_versions_stop_a_run_and_older_ones_do_not() {
@@ -126,7 +127,7 @@ mod tests {
     fn only_an_equal_digest_over_untouched_rows_is_confirmed() {
         assert_eq!(action(&state(), SAME, false), Action::Confirm);
         assert_eq!(action(&state(), SAME, true), Action::Replace);
-        assert_eq!(action(&state(), Result { digest: "e", ..SAME }, false), Action::Replace);
+        assert_eq!(action(&state(), Calculated { digest: "e", ..SAME }, false), Action::Replace);
         let fewer = UserState { row_count: 9, ..state() };
         assert_eq!(action(&fewer, SAME, false), Action::Replace);
         let touched = UserState { rows_updated_at: Some(chrono::DateTime::UNIX_EPOCH), ..state() };
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn an_unknown_user_leaves_no_trace_but_stale_rows_are_cleared() {
-        let nothing = Result { digest: "empty", has_careers: false };
+        let nothing = Calculated { digest: "empty", has_careers: false };
         assert_eq!(action(&UserState::default(), nothing, false), Action::LeaveNoTrace);
         assert_eq!(action(&UserState::default(), nothing, true), Action::LeaveNoTrace);
         let old_rows = UserState { row_count: 50, ..UserState::default() };
@@ -146,12 +147,12 @@ mod tests {
     #[test]
     fn a_lost_write_starts_again_and_in_the_end_gives_up() {
         let unavailable = || Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut));
-        assert_eq!(after_write(&Ok(Written::Committed(RowChanges::default())), 5), AfterWrite::Done);
-        assert_eq!(after_write(&Ok(Written::Lost), 1), AfterWrite::StartAgain);
-        assert_eq!(after_write(&Ok(Written::Lost), MAX_ATTEMPTS), AfterWrite::GiveUp);
-        assert_eq!(after_write(&unavailable(), 1), AfterWrite::StartAgain);
-        assert_eq!(after_write(&unavailable(), 2), AfterWrite::Fail);
         let refused = Err(StoreError::Refused(sqlx::Error::RowNotFound));
-        assert_eq!(after_write(&refused, 1), AfterWrite::Fail);
+        assert!(matches!(after_write(Ok(Written::Committed(RowChanges::default())), 5), AfterWrite::Done));
+        assert!(matches!(after_write(Ok(Written::Lost), 1), AfterWrite::StartAgain(None)));
+        assert!(matches!(after_write(Ok(Written::Lost), MAX_ATTEMPTS), AfterWrite::GiveUp));
+        assert!(matches!(after_write(unavailable(), 1), AfterWrite::StartAgain(Some(_))));
+        assert!(matches!(after_write(unavailable(), 2), AfterWrite::Fail(_)));
+        assert!(matches!(after_write(refused, 1), AfterWrite::Fail(_)));
     }
 }

@@ -1,9 +1,9 @@
 //! THE FLOW: lock → state → inputs → rank → replace → release.
 //!
 //! Every trigger (HTTP, background worker, command line) ends in [`Calculator::calculate`]. The order of
-//! steps is the protocol that keeps a user's stored rows equal to what one consistent set of inputs
-//! gives, under any crash, pause, lock expiry or ambiguous commit: the state is read before the inputs,
-//! and the write compares the state's version first. Whoever read older inputs loses the comparison.
+//! steps is the protocol that keeps a user's stored rows equal to the result of one consistent set of inputs,
+//! under any crash, pause, lock expiry or ambiguous commit: a run reads the state before the inputs, and its
+//! write compares the state's version first. A run that read older inputs loses the comparison.
 
 pub mod decision;
 pub mod digest;
@@ -16,73 +16,104 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
-use self::decision::{Action, AfterWrite, BeforeInputs};
+use self::decision::{Action, AfterWrite, BeforeInputs, Calculated};
 use self::joining::{Caller, Joinable, Joining, NoResult};
 use crate::catalogue::CurrentCatalogue;
+use crate::coordination::{Busy, UserGuard, UserLocks};
 use crate::domain::{CareerProfile, Recommendation, UserId};
-use crate::lock::{Busy, UserGuard, UserLocks};
-use crate::mutant::{Mutant, active};
-use crate::profile::Reading;
+use crate::profile::Inputs;
+use crate::ranking::Catalogue;
 use crate::storage::{Basis, Lane, Store, StoreError};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
 pub struct CalculatorConfig {
-    /// A run is ended after this long; well below the lock's TTL, so that the lock needs no renewal.
+    /// Time limit of a run; well below the lock's TTL, so that the lock needs no renewal.
     pub run_timeout: Duration,
     /// Rows kept per user.
     pub max_recommendations: usize,
-    /// Runs that requests may have in flight; workers are not counted.
+    /// Runs that requests may have in flight; runs of workers do not count.
     pub max_runs: usize,
 }
 
-/// Recalculates users' lists.
+/// Recalculates the lists of users.
 #[derive(Clone)]
 pub struct Calculator {
-    parts: Arc<Parts>,
+    inner: Arc<Inner>,
     joining: Arc<Joining<(UserId, bool), RunResult>>,
-    /// How many callers wait for a run in real time.
+    /// The number of callers that wait for a run in real time.
     urgent: watch::Sender<usize>,
 }
 
-struct Parts {
+struct Inner {
     store: Arc<dyn Store>,
     locks: UserLocks,
     catalogue: Arc<CurrentCatalogue>,
     config: CalculatorConfig,
 }
 
-/// How a run ended well.
+/// The successful outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The list was calculated and stored.
-    Computed { saved_count: usize },
-    /// The stored list is what the newest inputs give.
-    UpToDate { saved_count: usize },
-    /// Another run holds the user, or only a newer version of the service may do the run. The trigger is
-    /// recorded and will run.
-    Queued,
-    /// The user has no analysis; rows from earlier analyses are gone.
+    Computed {
+        /// Rows stored.
+        saved_count: usize,
+    },
+    /// The newest inputs give the stored list: nothing was written.
+    UpToDate {
+        /// Rows stored.
+        saved_count: usize,
+    },
+    /// This run wrote nothing. Its trigger is recorded, and a worker will serve it.
+    Queued(QueuedReason),
+    /// The user has no analysis; rows of earlier analyses are removed.
     NoProfileAnalysis,
-    /// The user has an analysis that recommends no career; rows from earlier ones are gone.
+    /// The user has an analysis that recommends no career; rows of earlier analyses are removed.
     NoJobRecommendations,
 }
 
-/// Why a run failed. Nothing was half written.
+/// Why a run left its trigger to the queue. Callers are told "already in progress" in every case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueuedReason {
+    /// Another run held the user's lock for the whole wait.
+    LockBusy,
+    /// The stored rows come from a newer version of the service, which must do the run.
+    NewerScoring,
+    /// The run lost the compare-and-set [`decision::MAX_ATTEMPTS`] times.
+    LostToOtherRuns,
+}
+
+impl QueuedReason {
+    /// The reason in the log.
+    fn in_log(self) -> &'static str {
+        match self {
+            Self::LockBusy => "already running",
+            Self::NewerScoring => "newer scoring",
+            Self::LostToOtherRuns => "lost against other runs",
+        }
+    }
+}
+
+/// Why a run failed. The rows are those of an earlier run, or of this one, never a mixture.
 #[derive(Debug, thiserror::Error)]
 pub enum CalculationError {
+    /// The database failed or refused a step.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The run took longer than [`CalculatorConfig::run_timeout`].
     #[error("the run was ended after {0:?}")]
     TimedOut(Duration),
+    /// A bug in the calculation; the panic hook has logged it.
     #[error("the run panicked")]
     Panicked,
+    /// [`CalculatorConfig::max_runs`] are in flight.
     #[error("too many runs are in flight")]
     Overloaded,
 }
 
 impl CalculationError {
-    /// A stable code, the same as in answers to requests.
+    /// The stable code of the error, as in answers to requests.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Store(StoreError::Unavailable(_) | StoreError::Conflict(_)) => "unavailable",
@@ -93,11 +124,11 @@ impl CalculationError {
     }
 }
 
-/// Shared by all who joined the run.
-type RunResult = Result<Outcome, Arc<CalculationError>>;
+/// The result of a run, shared by all callers that joined it.
+pub type RunResult = Result<Outcome, Arc<CalculationError>>;
 
 impl Calculator {
-    /// `tasks` tracks runs, which outlive the requests that asked for them.
+    /// A calculator over the given store. `tasks` tracks runs, which may outlive their requests.
     pub fn new(
         store: Arc<dyn Store>,
         locks: UserLocks,
@@ -107,31 +138,40 @@ impl Calculator {
     ) -> Self {
         let joining = Arc::new(Joining::new(tasks, config.max_runs));
         let urgent = watch::Sender::new(0);
-        Self { parts: Arc::new(Parts { store, locks, catalogue, config }), joining, urgent }
+        Self { inner: Arc::new(Inner { store, locks, catalogue, config }), joining, urgent }
     }
 
-    /// Makes the user's stored list right. Shares a run of this process that has not started yet.
-    /// `force` writes even if nothing has changed.
+    /// Brings the user's stored list up to date. Shares a run of this process that has not read its inputs
+    /// yet. `force` writes even if nothing has changed.
     pub async fn calculate(&self, user: UserId, force: bool) -> RunResult {
         let _urgent = Urgent::new(&self.urgent);
         self.join(user, force, Caller::Request).await
     }
 
-    /// The same for a worker of the queue, whose number is bounded already.
+    /// [`Calculator::calculate`] for a background worker. Workers are few: [`CalculatorConfig::max_runs`]
+    /// does not count their runs.
     pub async fn calculate_for_worker(&self, user: UserId, lane: Lane) -> RunResult {
         let _urgent = (lane == Lane::RealTime).then(|| Urgent::new(&self.urgent));
         self.join(user, false, Caller::Worker).await
     }
 
-    /// Returns when nobody waits for a run in real time, at the latest after `patience`: batches give way,
-    /// but not for ever.
+    /// Returns when no caller waits for a run in real time, at the latest after `patience`: batches give way
+    /// for a limited time.
     pub async fn give_way(&self, patience: Duration) {
         let _ = timeout(patience, self.urgent.subscribe().wait_for(|urgent| *urgent == 0)).await;
     }
 
+    /// Runs a step that belongs to a run under the time limit of a run.
+    pub(crate) async fn bounded<T>(
+        &self,
+        step: impl Future<Output = Result<T, CalculationError>>,
+    ) -> Result<T, CalculationError> {
+        self.inner.bounded(step).await
+    }
+
     async fn join(&self, user: UserId, force: bool, caller: Caller) -> RunResult {
-        let parts = self.parts.clone();
-        let run = move |joinable| async move { parts.run(user, force, joinable).await.map_err(Arc::new) };
+        let inner = self.inner.clone();
+        let run = move |joinable| async move { inner.run(user, force, joinable).await.map_err(Arc::new) };
         self.joining.join((user, force), caller, run).await.unwrap_or_else(|none| {
             Err(Arc::new(match none {
                 NoResult::Full => CalculationError::Overloaded,
@@ -139,22 +179,9 @@ impl Calculator {
             }))
         })
     }
-
-    /// Records a durable trigger for a worker to serve, unless there is nothing to calculate from: then
-    /// the answer is known now (and stale rows are cleared), and an unknown user leaves no trace.
-    pub async fn request(&self, user: UserId) -> RunResult {
-        match self.parts.bounded(self.parts.record_if_it_can_run(user)).await {
-            Ok(true) => Ok(Outcome::Queued),
-            Ok(false) => self.calculate(user, false).await,
-            Err(error) => {
-                tracing::error!(user_id = %user, %error, "the trigger could not be recorded");
-                Err(Arc::new(error))
-            }
-        }
-    }
 }
 
-/// Somebody waits for a run in real time, until this is dropped.
+/// A caller that waits for a run in real time, until this is dropped.
 struct Urgent<'a>(&'a watch::Sender<usize>);
 
 impl<'a> Urgent<'a> {
@@ -170,7 +197,7 @@ impl Drop for Urgent<'_> {
     }
 }
 
-impl Parts {
+impl Inner {
     /// One run: wait for the user's lock, calculate under it, release it.
     async fn run<T>(
         &self,
@@ -179,10 +206,10 @@ impl Parts {
         joinable: Joinable<(UserId, bool), T>,
     ) -> Result<Outcome, CalculationError> {
         let locked = self.locks.acquire(user).await;
-        // Before anything is read or recorded: whoever asks from here on has newer inputs.
+        // Before anything is read or recorded: the trigger of a later caller may stand for newer inputs.
         joinable.close();
         let result = match &locked {
-            Err(Busy { .. }) => self.bounded(self.leave_to_queue(user, "already running")).await,
+            Err(Busy { .. }) => self.bounded(self.leave_to_queue(user, QueuedReason::LockBusy)).await,
             Ok(guard) => self.bounded(self.run_locked(guard, user, force)).await,
         };
         match &result {
@@ -192,8 +219,8 @@ impl Parts {
             Ok(Outcome::UpToDate { saved_count }) => {
                 tracing::info!(user_id = %user, saved_count, outcome = "up_to_date", "skipped: already current");
             }
-            // Said where the reason is known.
-            Ok(Outcome::Queued) => {}
+            // Logged in `leave_to_queue`.
+            Ok(Outcome::Queued(_)) => {}
             Ok(outcome) => tracing::info!(user_id = %user, ?outcome, "nothing to calculate"),
             Err(error) => tracing::error!(user_id = %user, %error, "calculation failed"),
         }
@@ -213,8 +240,8 @@ impl Parts {
     ) -> Result<Outcome, CalculationError> {
         tracing::info!(user_id = %user, "calculation started");
         for attempt in 1..=decision::MAX_ATTEMPTS {
-            // The state first, then the inputs. The other way round, a run could hold older inputs and a
-            // newer token, and its comparison would let older results through.
+            // The state first, then the inputs. In the other order a run could hold older inputs and a newer
+            // token: its comparison would let an older result through.
             let state = self.store.user_state(user).await?;
             let (catalogue, scoring) = (self.catalogue.current(), self.catalogue.scoring_revision());
             match decision::before_inputs(&state, catalogue.version(), scoring) {
@@ -223,11 +250,13 @@ impl Parts {
                     self.catalogue.refresh().await?;
                     continue;
                 }
-                BeforeInputs::LeaveToNewerScoring => return self.leave_to_queue(user, "newer scoring").await,
+                BeforeInputs::LeaveToNewerScoring => {
+                    return self.leave_to_queue(user, QueuedReason::NewerScoring).await;
+                }
             }
             let inputs = self.read_inputs(user).await?;
-            let state =
-                if active(Mutant::InputsBeforeState) { self.store.user_state(user).await? } else { state };
+            let rows = self.rank(&catalogue, inputs.profile.clone()).await?;
+
             let basis = Basis {
                 user,
                 expected: state.token(),
@@ -236,45 +265,38 @@ impl Parts {
                 scoring_revision: scoring,
                 now: state.now,
             };
-            let rows = self.rank(&catalogue, inputs.profile.clone()).await?;
             let digest = digest::of(&rows);
-
-            let has_careers = !inputs.profile.careers.is_empty();
-            let action = decision::action(&state, decision::Result { digest: &digest, has_careers }, force);
+            let calculated = Calculated { digest: &digest, has_careers: inputs.has_careers() };
+            let action = decision::action(&state, calculated, force);
             let written = match action {
                 Action::LeaveNoTrace => return Ok(without_careers(&inputs)),
                 Action::Confirm => self.store.confirm(guard, &basis).await,
                 Action::Replace => self.store.replace(guard, &basis, &rows, &digest).await,
             };
-            match decision::after_write(&written, attempt) {
+            match decision::after_write(written, attempt) {
                 AfterWrite::Done => return Ok(outcome(&inputs, action, rows.len())),
-                AfterWrite::StartAgain if active(Mutant::VersionMovedSoSkip) => {
-                    return Ok(Outcome::UpToDate { saved_count: rows.len() });
-                }
-                AfterWrite::StartAgain => {
-                    tracing::info!(user_id = %user, attempt, ?written, "starting again")
+                AfterWrite::StartAgain(cause) => {
+                    tracing::info!(user_id = %user, attempt, ?cause, "starting again");
                 }
                 AfterWrite::GiveUp => break,
-                AfterWrite::Fail => {
-                    _ = written?;
-                }
+                AfterWrite::Fail(error) => return Err(error.into()),
             }
         }
-        self.leave_to_queue(user, "lost against other runs").await
+        self.leave_to_queue(user, QueuedReason::LostToOtherRuns).await
     }
 
-    async fn read_inputs(&self, user: UserId) -> Result<Reading, StoreError> {
-        let inputs = Reading::of(&self.store.analysis(user).await?);
+    async fn read_inputs(&self, user: UserId) -> Result<Inputs, StoreError> {
+        let inputs = Inputs::parse(&self.store.analysis(user).await?);
         if !inputs.ignored.is_empty() {
             tracing::warn!(user_id = %user, ignored = ?inputs.ignored, "parts of the analysis are unreadable");
         }
         Ok(inputs)
     }
 
-    /// Off the threads that answer requests: scoring is all processor.
+    /// Ranks on a blocking thread: scoring keeps a processor busy, and request threads must stay free.
     async fn rank(
         &self,
-        catalogue: &Arc<crate::ranking::Catalogue>,
+        catalogue: &Arc<Catalogue>,
         profile: CareerProfile,
     ) -> Result<Vec<Recommendation>, CalculationError> {
         let (catalogue, limit) = (catalogue.clone(), self.config.max_recommendations);
@@ -283,19 +305,8 @@ impl Parts {
             .map_err(|_| CalculationError::Panicked)
     }
 
-    async fn record_if_it_can_run(&self, user: UserId) -> Result<bool, CalculationError> {
-        let analysis = self.store.analysis(user).await?;
-        let can_run = !Reading::of(&analysis).profile.careers.is_empty();
-        if can_run && active(Mutant::AcceptBeforeCommit) {
-            let store = self.store.clone();
-            tokio::spawn(async move { store.request_run(user).await });
-        } else if can_run {
-            self.store.request_run(user).await?;
-        }
-        Ok(can_run)
-    }
-
-    /// A database that takes connections and never answers must not hold anybody for ever.
+    /// Runs `work` with a time limit: a database that accepts connections but never answers must not block
+    /// the caller.
     async fn bounded<T>(
         &self,
         work: impl Future<Output = Result<T, CalculationError>>,
@@ -304,16 +315,19 @@ impl Parts {
         timeout(limit, work).await.unwrap_or(Err(CalculationError::TimedOut(limit)))
     }
 
-    async fn leave_to_queue(&self, user: UserId, reason: &str) -> Result<Outcome, CalculationError> {
+    /// Records the run's trigger without waking a worker: the cause of the delay (the other run, a rolling
+    /// deploy) needs a moment, after which the workers' poll finds the user.
+    async fn leave_to_queue(&self, user: UserId, reason: QueuedReason) -> Result<Outcome, CalculationError> {
         self.store.request_run(user).await?;
-        tracing::info!(user_id = %user, outcome = "queued", reason, "skipped: the trigger is queued");
-        Ok(Outcome::Queued)
+        let in_log = reason.in_log();
+        tracing::info!(user_id = %user, outcome = "queued", reason = in_log, "skipped: the trigger is queued");
+        Ok(Outcome::Queued(reason))
     }
 }
 
-/// What to tell the caller once the rows are as the inputs demand.
-fn outcome(inputs: &Reading, action: Action, saved_count: usize) -> Outcome {
-    if inputs.profile.careers.is_empty() {
+/// The outcome for the caller once the stored rows are those that the inputs give.
+fn outcome(inputs: &Inputs, action: Action, saved_count: usize) -> Outcome {
+    if !inputs.has_careers() {
         without_careers(inputs)
     } else if action == Action::Confirm {
         Outcome::UpToDate { saved_count }
@@ -322,6 +336,6 @@ fn outcome(inputs: &Reading, action: Action, saved_count: usize) -> Outcome {
     }
 }
 
-fn without_careers(inputs: &Reading) -> Outcome {
+fn without_careers(inputs: &Inputs) -> Outcome {
     if inputs.has_analysis { Outcome::NoJobRecommendations } else { Outcome::NoProfileAnalysis }
 }

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Result;
 use crate::app;
 use crate::config::Config;
-use crate::import;
+use crate::listings::file;
 use crate::storage::{ListingRecord, Store, StoreError};
 
 pub(super) async fn import(config: &Config, path: &Path, site_name: Option<&str>) -> Result {
@@ -20,36 +20,36 @@ pub(super) async fn import(config: &Config, path: &Path, site_name: Option<&str>
         "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}",
     )?);
     let reader = BufReader::new(progress.wrap_read(file));
-    let mut batch = Batch { store: &*store, lines: Vec::new(), imported: 0, skipped: 0 };
-    for (line, record) in import::read_file(path, reader, site_name) {
+    let mut chunk = Chunk { store: &*store, lines: Vec::new(), imported: 0, skipped: 0 };
+    for (line, record) in file::read_file(path, reader, site_name) {
         match record {
-            Ok(record) => batch.push(line, record).await?,
-            Err(error) => batch.skip(line, &error),
+            Ok(record) => chunk.push(line, record).await?,
+            Err(error) => chunk.skip(line, &error),
         }
     }
-    batch.flush().await?;
+    chunk.flush().await?;
     progress.finish_and_clear();
-    let (imported, skipped) = (batch.imported, batch.skipped);
+    let (imported, skipped) = (chunk.imported, chunk.skipped);
     store.close().await;
     writeln!(std::io::stdout(), "{imported} listings imported, {skipped} lines skipped")?;
     Ok(if skipped == 0 { ExitCode::SUCCESS } else { ExitCode::from(2) })
 }
 
-/// Listings on their way into the store.
-struct Batch<'a> {
+/// Listings that are read and not yet stored.
+struct Chunk<'a> {
     store: &'a dyn Store,
     lines: Vec<(u64, ListingRecord)>,
     imported: usize,
     skipped: usize,
 }
 
-impl Batch<'_> {
+impl Chunk<'_> {
     async fn push(&mut self, line: u64, record: ListingRecord) -> std::result::Result<(), StoreError> {
         self.lines.push((line, record));
-        if self.lines.len() < import::BATCH_SIZE { Ok(()) } else { self.flush().await }
+        if self.lines.len() < file::CHUNK_SIZE { Ok(()) } else { self.flush().await }
     }
 
-    /// One transaction; if the database refuses a listing, each on its own, to find out which.
+    /// Stores all in one transaction; if the database refuses it, stores each listing alone to find the bad one.
     async fn flush(&mut self) -> std::result::Result<(), StoreError> {
         let lines = std::mem::take(&mut self.lines);
         let records: Vec<_> = lines.iter().map(|(_, record)| record.clone()).collect();

@@ -9,11 +9,11 @@ use serde::Serialize;
 use super::ApiState;
 use super::error::ApiError;
 use super::input::{EmptyBody, Parameters, User};
+use crate::background::Accepted;
 use crate::calculator::Outcome;
 use crate::domain::UserId;
-use crate::storage::Lane;
 
-/// What callers read; fields that do not apply are left out.
+/// The answer; fields that do not apply are left out.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
@@ -36,27 +36,24 @@ struct Answer {
 }
 
 pub(super) async fn calculate(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     User(user): User,
     parameters: Parameters,
     _: EmptyBody,
 ) -> Result<Response, ApiError> {
     let (background, force) = (parameters.flag("background")?, parameters.flag("force")?);
     if background {
-        let outcome = state.calculator.request(user).await.map_err(|error| ApiError::from(&*error))?;
-        return Ok(match outcome {
-            Outcome::Queued => {
-                state.wakeups.due(Lane::RealTime);
-                (StatusCode::ACCEPTED, Json(accepted(user))).into_response()
-            }
-            outcome => Json(answer(user, &outcome)).into_response(),
+        let accepted = api.triggers.request(&api.calculator, user).await;
+        return Ok(match accepted.map_err(|error| ApiError::from(&*error))? {
+            Accepted::Recorded => (StatusCode::ACCEPTED, Json(recorded(user))).into_response(),
+            Accepted::NothingToCalculate(outcome) => Json(answer(user, &outcome)).into_response(),
         });
     }
-    let outcome = state.calculator.calculate(user, force).await.map_err(|error| ApiError::from(&*error))?;
+    let outcome = api.calculator.calculate(user, force).await.map_err(|error| ApiError::from(&*error))?;
     Ok(Json(answer(user, &outcome)).into_response())
 }
 
-fn accepted(user: UserId) -> Answer {
+fn recorded(user: UserId) -> Answer {
     Answer {
         success: true,
         message: Some(format!("사용자 {user}의 추천 계산이 백그라운드에서 시작되었습니다.")),
@@ -87,7 +84,7 @@ fn answer(user: UserId, outcome: &Outcome) -> Answer {
             code: Some("up_to_date"),
             ..stored(saved_count, format!("사용자 {user}의 추천이 이미 최신 상태입니다."))
         },
-        Outcome::Queued => Answer {
+        Outcome::Queued(_) => Answer {
             skipped: Some(true),
             queued: Some(true),
             ..failed("Already in progress", "already_in_progress")

@@ -16,7 +16,7 @@ use crate::storage::{StoredList, StoredRecommendation};
 pub(super) struct List {
     success: bool,
     recommendations: Vec<Map<String, Value>>,
-    /// Stored recommendations that satisfy `min_score`, whatever the limit.
+    /// Stored recommendations with at least `min_score` points; the limit does not count.
     total_count: i64,
     /// Whether the user has a stored list.
     cached: bool,
@@ -25,13 +25,13 @@ pub(super) struct List {
 }
 
 pub(super) async fn fast(
-    State(state): State<ApiState>,
+    State(api): State<ApiState>,
     User(user): User,
     parameters: Parameters,
 ) -> Result<Json<List>, ApiError> {
     let limit = parameters.integer("limit", 1..=100, 20, "1–100")?;
     let min_score = parameters.integer("min_score", 0..=100, 0, "0–100")?;
-    let list = read(state.store.stored_list(user, limit.into(), min_score)).await?;
+    let list = read(api.store.stored_list(user, limit.into(), min_score)).await?;
     let StoredList { rows, total_count, calculated_at } = list;
     Ok(Json(List {
         success: true,
@@ -43,7 +43,7 @@ pub(super) async fn fast(
     }))
 }
 
-/// The listing's columns, the score, and every key of the stored data that is not already there.
+/// The listing's columns, the score, and every other key of the stored data.
 fn recommendation(row: StoredRecommendation) -> Map<String, Value> {
     let listing = json!({
         "id": row.listing_id,

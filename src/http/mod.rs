@@ -5,6 +5,7 @@ mod error;
 mod fast;
 mod health;
 mod input;
+mod origin;
 mod scheduler;
 mod status;
 
@@ -22,33 +23,38 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::CorsLayer;
 use tower_http::trace::TraceLayer;
 
-use crate::batch::Batches;
+use crate::background::{Batches, Scheduler, Triggers};
 use crate::calculator::Calculator;
-use crate::queue::Wakeups;
-use crate::schedule::Scheduler;
 use crate::storage::{self, Store, StoreError};
 use error::ApiError;
 use tokio_util::task::TaskTracker;
 
+pub use self::origin::{InvalidOrigin, Origin};
+
 /// Largest request body. The only bodies are empty or `{}`.
 const MAX_BODY_BYTES: usize = 64 * 1024;
-/// How long reading may take before the database counts as unreachable.
+/// Time limit of a read, after which the database counts as unreachable.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What handlers need.
+/// The services that handlers call.
 #[derive(Clone)]
 pub struct ApiState {
+    /// Runs calculations that the caller waits for.
     pub calculator: Calculator,
-    pub wakeups: Arc<Wakeups>,
+    /// Takes triggers whose caller does not wait.
+    pub triggers: Triggers,
+    /// Opens batches.
     pub batches: Batches,
+    /// Knows when the next batch begins.
     pub scheduler: Scheduler,
+    /// Reads stored lists and states.
     pub store: Arc<dyn Store>,
-    /// Tracks requests that go on after their client has gone.
+    /// Tracks requests, which go on when their client disconnects.
     pub tasks: TaskTracker,
 }
 
 /// The service's router. `cors_origins` are the origins of pages that may call it from a browser.
-pub fn router(state: ApiState, cors_origins: &[HeaderValue]) -> Router {
+pub fn router(api: ApiState, cors_origins: &[Origin]) -> Router {
     let recommendations = Router::new()
         .route("/calculate/{user_id}", post(calculate::calculate))
         .route("/fast/{user_id}", get(fast::fast))
@@ -62,20 +68,20 @@ pub fn router(state: ApiState, cors_origins: &[HeaderValue]) -> Router {
         .fallback(|| async { ApiError::UnknownPath })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn_with_state(state.clone(), detach))
+        .layer(middleware::from_fn_with_state(api.clone(), detach))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(cors(cors_origins))
         .layer(TraceLayer::new_for_http())
-        .with_state(state)
+        .with_state(api)
 }
 
 /// Runs each request in a task of its own: a client that disconnects cancels nothing. A cancelled database
 /// call could leave a transaction open or a trigger half recorded.
-async fn detach(State(state): State<ApiState>, request: Request, next: Next) -> Result<Response, ApiError> {
-    state.tasks.spawn(next.run(request)).await.map_err(|_| ApiError::Internal)
+async fn detach(State(api): State<ApiState>, request: Request, next: Next) -> Result<Response, ApiError> {
+    api.tasks.spawn(next.run(request)).await.map_err(|_| ApiError::Internal)
 }
 
-/// A read that a database which takes connections and never answers cannot hold for ever.
+/// Runs a read with a time limit: a database that accepts connections but never answers must not block it.
 async fn read<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, ApiError> {
     storage::within(READ_TIMEOUT, read).await.map_err(Into::into)
 }
@@ -85,9 +91,9 @@ fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
-fn cors(origins: &[HeaderValue]) -> CorsLayer {
+fn cors(origins: &[Origin]) -> CorsLayer {
     CorsLayer::new()
-        .allow_origin(origins.to_vec())
+        .allow_origin(origins.iter().map(HeaderValue::from).collect::<Vec<_>>())
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
 }

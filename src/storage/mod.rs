@@ -15,8 +15,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
+use crate::coordination::UserGuard;
 use crate::domain::{JobListing, ListingId, Recommendation, UserId};
-use crate::lock::UserGuard;
 
 pub use contents::{CatalogueChanges, CatalogueContents};
 pub use error::StoreError;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use job_agent::sample;
+use job_agent::listings::sample;
 use job_agent::storage::{CatalogueContents, MysqlStore, Store};
 use sqlx::Executor;
 use tempfile::TempDir;

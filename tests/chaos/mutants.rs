@@ -1,14 +1,6 @@
-//! The known bugs that a build with the feature `chaos` can be told to have.
+//! The known bugs that the campaign must catch. They return as patches with the next change of the harness.
 
-/// The mutants of these names, separated by commas, or `all` of them.
-#[cfg(feature = "chaos")]
-pub fn named(wanted: &str) -> Vec<String> {
-    let names = job_agent::mutant::Mutant::ALL.map(job_agent::mutant::Mutant::name);
-    names.into_iter().filter(|name| wanted == "all" || wanted.split(',').any(|one| one == name)).collect()
-}
-
-/// None in a build without the feature.
-#[cfg(not(feature = "chaos"))]
+/// None: production has no bug that can be switched on.
 pub fn named(_: &str) -> Vec<String> {
     Vec::new()
 }

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 
 use job_agent::calculator::digest;
 use job_agent::domain::{JobListing, ListingId, Recommendation};
-use job_agent::profile::Reading;
 use job_agent::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 use job_agent::storage::{StoredAnalysis, StoredCareer};
 
@@ -133,7 +132,7 @@ impl Oracle for Ranking {
             category: Some(category.to_owned()),
         };
         let stored = StoredAnalysis { job_recommendations: vec![career], ..StoredAnalysis::default() };
-        let profile = Reading::of(&stored).profile;
+        let profile = job_agent::profile::Inputs::parse(&stored).profile;
         let rows = self.catalogue(generation, revision).recommend(&profile, MAX_RECOMMENDATIONS);
         let expected = Expected { digest: digest::of(&rows), rows: rows_digest(rows) };
         self.known.lock().unwrap().insert(inputs, expected.clone());

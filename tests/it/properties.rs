@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use job_agent::instance::Instance;
-use job_agent::profile::Reading;
+use job_agent::coordination::Instance;
+use job_agent::profile::Inputs;
 use job_agent::storage::{CareerAnalysis, MAX_CAREERS, ProfileAnalysis, StoredAnalysis, StoredCareer};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -168,14 +168,14 @@ proptest! {
 
     #[test]
     fn whatever_is_stored_reads_as_a_bounded_profile(stored in stored_analysis()) {
-        let reading = Reading::of(&stored);
+        let reading = Inputs::parse(&stored);
         let careers = &reading.profile.careers;
         prop_assert!(careers.len() <= MAX_CAREERS);
         prop_assert!(careers.iter().all(|career| !career.name.trim().is_empty()));
         prop_assert!(careers.iter().all(|career| career.match_score.basis_points() <= 10_000));
         prop_assert!(careers.is_sorted_by(|one, next| one.match_score >= next.match_score), "best first");
         prop_assert!(reading.has_analysis || careers.is_empty());
-        prop_assert_eq!(Reading::of(&stored), reading, "the same inputs are the same profile");
+        prop_assert_eq!(Inputs::parse(&stored), reading, "the same inputs are the same profile");
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use job_agent::coordination::{
+    Busy, Instance, RELEASED_CHANNEL, RedisAddress, RedisLink, RedisLockConfig, RedisUserLock, UserLocks,
+};
 use job_agent::domain::UserId;
-use job_agent::instance::Instance;
-use job_agent::lock::{Busy, RELEASED_CHANNEL, RedisLockConfig, RedisUserLock, UserLocks};
-use job_agent::redis_link::RedisLink;
 
 use crate::support::{Kind, RedisServer, TestApp, TestDatabase, TestProcess, USER, eventually, on_servers};
 
@@ -20,10 +20,8 @@ fn user() -> UserId {
 }
 
 async fn lock(redis: &RedisServer, name: &str) -> RedisUserLock {
-    let info = redis::IntoConnectionInfo::into_connection_info(redis.url()).unwrap();
-    let settings = info.redis_settings().clone().set_protocol(redis::ProtocolVersion::RESP3);
-    let client = redis::Client::open(info.set_redis_settings(settings)).unwrap();
-    let link = RedisLink::connect(client, &[RELEASED_CHANNEL]).await.unwrap();
+    let address = RedisAddress::from_url(&redis.url()).unwrap();
+    let link = RedisLink::connect(&address, &[RELEASED_CHANNEL]).await.unwrap();
     RedisUserLock::new(link, RedisLockConfig { ttl: Duration::from_secs(300), instance: Instance::new(name) })
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use job_agent::calculator::decision;
+use job_agent::coordination::{UserGuard, UserLocks};
 use job_agent::domain::{ListingId, Recommendation, Score, UserId};
-use job_agent::lock::{UserGuard, UserLocks};
 use job_agent::storage::{
     Basis, BatchScope, DueUser, GiveBack, Lane, Lease, Marking, Store, UserState, WorkError, Written,
 };
@@ -165,7 +165,7 @@ async fn run(database: &TestDatabase, user: UserId, operations: &[Operation]) {
         assert_eq!(both.stored(&state).await, both.spec, "after step {step}, {operation:?}");
         for list in 0..=MAX_LIST {
             let digest = spec::digest(list);
-            let result = decision::Result { digest: &digest, has_careers: list > 0 };
+            let result = decision::Calculated { digest: &digest, has_careers: list > 0 };
             let specified = decision::action(&both.spec.state(state.now), result, false);
             assert_eq!(
                 decision::action(&state, result, false),

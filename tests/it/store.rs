@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use job_agent::coordination::{UserGuard, UserLocks};
 use job_agent::domain::{JobListing, ListingId, Recommendation, Score, UserId};
-use job_agent::lock::{UserGuard, UserLocks};
 use job_agent::storage::{
     Basis, CatalogueContents, Lane, ListingRecord, RowChanges, Store, StoreError, UserState, Written,
 };

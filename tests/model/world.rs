@@ -6,10 +6,10 @@
 //! are no locks: they only save work.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use job_agent::background::decision::{self as queue, AfterClaim};
 use job_agent::calculator::decision::{self as calculation, Action as Decided, AfterWrite, BeforeInputs};
-use job_agent::calculator::{CalculationError, Outcome};
+use job_agent::calculator::{CalculationError, Outcome, QueuedReason};
 use job_agent::domain::UserId;
-use job_agent::queue::decision::{self as queue, AfterClaim};
 use job_agent::storage::{
     Basis, DueUser, GiveBack, RowChanges, StateToken, StoreError, UserState, WorkError, Written,
 };
@@ -585,7 +585,7 @@ impl Next<'_> {
             }
             Step::Recording => {
                 self.land(Statement::Record { profile: self.trigger_of(activity.who) });
-                self.finish(activity, Ok(Outcome::Queued));
+                self.finish(activity, Ok(Outcome::Queued(QueuedReason::LostToOtherRuns)));
             }
             Step::GivingBack(how) => {
                 let Who::Worker { attempts, requested_seq, token, .. } = activity.who else {
@@ -662,7 +662,7 @@ impl Next<'_> {
         let inputs = Inputs { profile, catalogue, scoring };
         let (list, state) = (self.protocol.list(inputs), seen.state(now(self.world.era)));
         let digest = spec::digest(list);
-        let result = calculation::Result { digest: &digest, has_careers: list > 0 };
+        let result = calculation::Calculated { digest: &digest, has_careers: list > 0 };
         let decided = calculation::action(&state, result, false);
         if decided == Decided::LeaveNoTrace {
             return self.finish(activity, Ok(Outcome::NoProfileAnalysis));
@@ -688,15 +688,15 @@ impl Next<'_> {
         answer: Result<Written, StoreError>,
     ) {
         let lost = matches!(answer, Ok(Written::Lost));
-        let mut decided = calculation::after_write(&answer, ATTEMPTS[usize::from(attempt)]);
         let unsure = matches!(answer, Err(StoreError::Unavailable(_)));
+        let mut decided = calculation::after_write(answer, ATTEMPTS[usize::from(attempt)]);
         if lost && self.protocol.is(Mutant::LoserAnswersSuccess)
             || unsure && self.protocol.is(Mutant::LostAnswerIsSuccess)
         {
             decided = AfterWrite::Done;
         }
-        match (decided, answer) {
-            (AfterWrite::Done, _) => {
+        match decided {
+            AfterWrite::Done => {
                 let outcome = if confirm {
                     Outcome::UpToDate { saved_count: 0 }
                 } else {
@@ -704,15 +704,12 @@ impl Next<'_> {
                 };
                 self.finish(activity, Ok(outcome));
             }
-            (AfterWrite::StartAgain, _) => self.start_again(activity, attempt),
-            (AfterWrite::GiveUp, _) => {
+            AfterWrite::StartAgain(_) => self.start_again(activity, attempt),
+            AfterWrite::GiveUp => {
                 activity.step = Step::Recording;
                 self.begin(activity);
             }
-            (AfterWrite::Fail, Err(error)) => {
-                self.finish(activity, Err(Box::new(CalculationError::Store(error))))
-            }
-            (AfterWrite::Fail, Ok(_)) => unreachable!("an answer that is no error does not fail a run"),
+            AfterWrite::Fail(error) => self.finish(activity, Err(Box::new(CalculationError::Store(error)))),
         }
     }
 
@@ -740,7 +737,7 @@ impl Next<'_> {
                         self.violated(Violation::Dishonest);
                     }
                 }
-                Ok(Outcome::Queued) => {
+                Ok(Outcome::Queued(_)) => {
                     let promised = &mut self.world.history.promised;
                     *promised = (*promised).max(profile);
                 }

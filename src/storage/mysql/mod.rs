@@ -20,8 +20,8 @@ use super::{
     Lease, ListingRecord, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store, StoreError,
     StoredAnalysis, StoredList, UserState, UserStatus, Written,
 };
+use crate::coordination::UserGuard;
 use crate::domain::{JobListing, Recommendation, UserId};
-use crate::lock::UserGuard;
 
 /// The store on MySQL or MariaDB.
 #[derive(Clone, Debug)]

@@ -11,7 +11,6 @@ use super::super::rows::DueRow;
 use super::super::work::{ABSURD_DELAY, ABSURD_LEASE};
 use super::super::{DueUser, GiveBack, Lane, Lease, QueueCounts, StoreError, UserStatus};
 use crate::domain::UserId;
-use crate::mutant::{Mutant, active};
 
 /// Commits by itself: when this returns, the trigger is durable.
 pub(super) async fn request_run(pool: &MySqlPool, user: UserId) -> Result<i64, StoreError> {
@@ -35,13 +34,11 @@ pub(super) async fn request_run(pool: &MySqlPool, user: UserId) -> Result<i64, S
 /// A due user whom nobody holds.
 fn free_and_due() -> String {
     let (delay, lease) = (ABSURD_DELAY.as_secs(), ABSURD_LEASE.as_secs());
-    let expired = if active(Mutant::LeaseNeverFreed) { "FALSE" } else { "lease_until <= UTC_TIMESTAMP(6)" };
-    let ordered = if active(Mutant::ScoringUnordered) { "? IS NOT NULL" } else { "scoring_revision <= ?" };
     format!(
         "(due_at <= UTC_TIMESTAMP(6) OR due_at > UTC_TIMESTAMP(6) + INTERVAL {delay} SECOND) \
-         AND (lease_until IS NULL OR {expired} \
+         AND (lease_until IS NULL OR lease_until <= UTC_TIMESTAMP(6) \
               OR lease_until > UTC_TIMESTAMP(6) + INTERVAL {lease} SECOND) \
-         AND {ordered}"
+         AND scoring_revision <= ?"
     )
 }
 
@@ -71,10 +68,9 @@ pub(super) async fn claim(
     scoring_revision: i64,
 ) -> Result<bool, StoreError> {
     let free_and_due = free_and_due();
-    let counted = i32::from(!active(Mutant::AttemptsCountedOnFailure));
     let claimed = query(AssertSqlSafe(format!(
         "UPDATE recommendation_state SET lease_token = ?, \
-                lease_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, attempts = attempts + {counted} \
+                lease_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, attempts = attempts + 1 \
          WHERE user_id = ? AND attempts = ? AND requested_seq = ? AND {free_and_due}"
     )))
     .bind(&lease.token)
@@ -118,10 +114,8 @@ pub(super) async fn give_back(
             Some(error),
         ),
     };
-    let failed = matches!(how, GiveBack::Failed { .. }) && active(Mutant::AttemptsCountedOnFailure);
-    let counted = if failed { "attempts = attempts + 1, " } else { "" };
     let mut update = query(AssertSqlSafe(format!(
-        "UPDATE recommendation_state SET {counted}{changes}, last_error_code = COALESCE(?, last_error_code), \
+        "UPDATE recommendation_state SET {changes}, last_error_code = COALESCE(?, last_error_code), \
                 last_error = COALESCE(?, last_error), lease_token = NULL, lease_until = NULL \
          WHERE user_id = ? AND lease_token = ?"
     )));

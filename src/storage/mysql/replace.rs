@@ -10,9 +10,8 @@ use sqlx::{AssertSqlSafe, query, query_as};
 use super::super::diff::{Difference, ExistingRow};
 use super::super::rows::RecommendationRow;
 use super::super::{Basis, StateToken, StoreError, Written};
-use super::state::served;
+use super::state::SERVED;
 use crate::domain::{ListingId, Recommendation, UserId};
-use crate::mutant::{Mutant, active};
 
 /// Compare and bump the version first (this locks the user until the end), then write the difference.
 /// After any error the transaction is dropped and with it rolled back: a lock wait time-out (1205) undoes
@@ -35,37 +34,14 @@ pub(super) async fn replace(
     }
     let existing = existing_rows(&mut transaction, basis.user).await?;
     let difference = Difference::between(existing, rows);
-    unless_passed_over(delete(&mut transaction, basis.user, &difference.delete).await)?;
-    if active(Mutant::TwoTransactions) {
-        transaction.commit().await?;
-        transaction = pool.begin().await?;
-    }
-    unless_passed_over(insert(&mut transaction, basis.user, &difference.insert, stamp).await)?;
-    unless_passed_over(update(&mut transaction, basis.user, &difference.update, stamp).await)?;
+    delete(&mut transaction, basis.user, &difference.delete).await?;
+    insert(&mut transaction, basis.user, &difference.insert, stamp).await?;
+    update(&mut transaction, basis.user, &difference.update, stamp).await?;
     if difference.newest(stamp) != Some(stamp) {
         remember_newest(&mut transaction, basis.user, difference.newest(stamp)).await?;
     }
     transaction.commit().await?;
     Ok(Written::Committed(difference.changes()))
-}
-
-/// The result, but for one mutant.
-fn unless_passed_over(result: Result<(), StoreError>) -> Result<(), StoreError> {
-    match result {
-        Err(StoreError::Conflict(_)) if active(Mutant::GoOnAfterLockTimeout) => Ok(()),
-        result => result,
-    }
-}
-
-/// What finds the state row only if nobody else has moved it.
-fn unmoved() -> &'static str {
-    if active(Mutant::NoVersionCompare) {
-        "? IS NOT NULL AND ? IS NOT NULL"
-    } else if active(Mutant::ConfirmationsDoNotCount) {
-        "version = ? AND ? IS NOT NULL"
-    } else {
-        "version = ? AND confirmations = ?"
-    }
 }
 
 /// Outside the transaction, because two transactions that insert the same key and then update it deadlock.
@@ -84,12 +60,11 @@ async fn compare_and_bump(
     digest: &str,
     stamp: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    let (served, unmoved) = (served(), unmoved());
     let updated = query(AssertSqlSafe(format!(
         "UPDATE recommendation_state SET version = version + 1, result_digest = ?, \
-                catalogue_version = ?, scoring_revision = ?, saved_count = ?, rows_updated_at = ?, {served}, \
+                catalogue_version = ?, scoring_revision = ?, saved_count = ?, rows_updated_at = ?, {SERVED}, \
                 calculated_at = ?, verified_at = ? \
-         WHERE user_id = ? AND {unmoved}"
+         WHERE user_id = ? AND version = ? AND confirmations = ?"
     )))
     .bind(digest)
     .bind(basis.catalogue_version)

@@ -7,7 +7,6 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::{Connection, Executor, query};
 
 use super::super::StoreError;
-use crate::mutant::{Mutant, active};
 
 /// A pool whose connections are READ COMMITTED (neighbouring users' replacements deadlock under MySQL's
 /// default), give up on a row lock after 3 s, and are ended by the server after 20 s of silence: a process
@@ -37,9 +36,7 @@ pub(super) fn pool(options: MySqlConnectOptions, max_connections: u32) -> MySqlP
                     // turn the next BEGIN into a savepoint.
                     return Ok(false);
                 }
-                if !active(Mutant::NoRollbackOnCheckOut) {
-                    connection.execute("ROLLBACK").await?;
-                }
+                connection.execute("ROLLBACK").await?;
                 Ok(true)
             })
         })

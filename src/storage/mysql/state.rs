@@ -6,30 +6,18 @@ use sqlx::mysql::MySqlPool;
 use super::super::rows::StateRow;
 use super::super::{Basis, RowChanges, StoreError, UserState, Written};
 use crate::domain::UserId;
-use crate::mutant::{Mutant, active};
 
 /// What a run that ends well does to the user's background work; the trigger that it serves is bound three
 /// times. A newer trigger leaves the user due, even if earlier runs of it had the user parked. A lease is
 /// ended whoever holds it: the user is done, or due again for anybody.
 ///
 /// MySQL assigns from left to right: everything depends on columns as they were.
-const SERVED: &str = "\
+pub(super) const SERVED: &str = "\
     due_at = CASE WHEN requested_seq <= ? THEN NULL WHEN parked_at IS NULL THEN due_at \
                   ELSE UTC_TIMESTAMP(6) END, \
     requested_at = CASE WHEN requested_seq <= ? THEN NULL ELSE requested_at END, \
     completed_seq = GREATEST(completed_seq, ?), lease_token = NULL, lease_until = NULL, attempts = 0, \
     parked_at = NULL, last_error_code = NULL, last_error = NULL";
-
-/// [`SERVED`], or the mutant of it.
-pub(super) fn served() -> String {
-    if active(Mutant::CompletesAllRequested) {
-        return SERVED.replace("requested_seq <= ?", "requested_seq <= requested_seq + 0 * ?").replace(
-            "completed_seq = GREATEST(completed_seq, ?)",
-            "completed_seq = GREATEST(requested_seq, ?)",
-        );
-    }
-    SERVED.to_owned()
-}
 
 pub(super) async fn read(pool: &MySqlPool, user: UserId) -> Result<UserState, StoreError> {
     let row: StateRow = sqlx::query_as(
@@ -48,9 +36,8 @@ pub(super) async fn read(pool: &MySqlPool, user: UserId) -> Result<UserState, St
 }
 
 pub(super) async fn confirm(pool: &MySqlPool, basis: &Basis) -> Result<Written, StoreError> {
-    let served = served();
     let updated = sqlx::query(AssertSqlSafe(format!(
-        "UPDATE recommendation_state SET confirmations = confirmations + 1, {served}, \
+        "UPDATE recommendation_state SET confirmations = confirmations + 1, {SERVED}, \
                 catalogue_version = GREATEST(catalogue_version, ?), \
                 scoring_revision = GREATEST(scoring_revision, ?), verified_at = ? \
          WHERE user_id = ? AND version = ?"

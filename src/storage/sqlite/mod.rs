@@ -14,6 +14,7 @@ mod state;
 use std::path::Path;
 use std::time::Duration;
 
+pub use self::sample::{SampleAnalysis, SampleCareer, SampleProfile, SampleUser};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::{
@@ -25,9 +26,8 @@ use super::{
     Lease, ListingRecord, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store, StoreError,
     StoredAnalysis, StoredList, UserState, UserStatus, Written,
 };
+use crate::coordination::UserGuard;
 use crate::domain::{JobListing, Recommendation, UserId};
-use crate::lock::UserGuard;
-use crate::sample::SampleUser;
 
 /// The store on an embedded SQLite file.
 #[derive(Clone, Debug)]

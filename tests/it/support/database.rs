@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use job_agent::sample;
+use job_agent::listings::sample;
 use job_agent::storage::{MysqlStore, SqliteStore, Store};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::sqlite::SqlitePool;

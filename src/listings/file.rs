@@ -10,21 +10,34 @@ use serde_json::Value;
 use crate::storage::ListingRecord;
 
 /// Listings written per transaction.
-pub const BATCH_SIZE: usize = 500;
+pub const CHUNK_SIZE: usize = 500;
 
 /// Why a line is not a listing.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
+    /// The line is not a JSON object.
     #[error("not a JSON object: {0}")]
     Json(#[from] serde_json::Error),
+    /// The line is not a CSV record.
     #[error("not a CSV record: {0}")]
     Csv(#[from] csv::Error),
+    /// The file cannot be read.
     #[error("not readable: {0}")]
     Io(#[from] std::io::Error),
+    /// A required column is absent or blank.
     #[error("{0} is missing")]
     Missing(&'static str),
+    /// A text does not fit its column.
     #[error("{column} is longer than {limit} {unit}")]
-    TooLong { column: &'static str, limit: usize, unit: &'static str },
+    TooLong {
+        /// The column.
+        column: &'static str,
+        /// Its greatest length, in `unit`.
+        limit: usize,
+        /// `characters` or `bytes`.
+        unit: &'static str,
+    },
+    /// A column of that name holds no time.
     #[error("{0} is not a time: {1:?}")]
     Time(&'static str, String),
 }
@@ -33,7 +46,7 @@ pub enum ImportError {
 pub type Line = (u64, Result<ListingRecord, ImportError>);
 
 /// The listings of a file: CSV with a header line if its name ends in `.csv`, else JSONL. `site_name`
-/// stands in for lines that do not say which site they are from.
+/// is the site of lines that do not name one.
 pub fn read_file<'a>(
     path: &Path,
     reader: impl BufRead + 'a,
@@ -85,7 +98,7 @@ fn json_fields(line: &[u8]) -> Result<HashMap<String, String>, ImportError> {
     Ok(fields.into_iter().filter_map(|(key, value)| Some((key, text(value)?))).collect())
 }
 
-/// `id` stands in for a missing `job_id`, `source` for a missing `site_name`: what crawlers' exports say.
+/// Exports of crawlers may say `id` for `job_id` and `source` for `site_name`.
 fn listing(
     mut fields: HashMap<String, String>,
     site_name: Option<&str>,
@@ -112,7 +125,7 @@ fn listing(
     Ok(record)
 }
 
-/// The limits of the MySQL columns, on every backend: what the file holds must not depend on where it goes.
+/// Checks the limits of the MySQL columns on every database: the same lines are refused everywhere.
 fn check_lengths(record: &ListingRecord) -> Result<(), ImportError> {
     let short = |column, text: Option<&String>, limit| match text {
         Some(text) if text.chars().count() > limit => {

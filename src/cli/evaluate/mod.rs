@@ -1,5 +1,7 @@
 //! `job-agent evaluate`
 
+mod measure;
+
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -7,14 +9,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use self::measure::{Corpus, Grades, read_queries, summarise, write_run};
 use super::Result;
 use crate::app;
 use crate::config::Config;
-use crate::evaluate::{Corpus, Grades, read_queries, summarise, write_run};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Listings, one JSON object a line: id, title, company, description, tech_stack, required_skills, …
+    /// Listings, one JSON object a line: id, title, company, description, tech_stack, required_skills and more
     #[arg(long)]
     corpus: PathBuf,
     /// Queries, one JSON object a line: qid, career, category, skills, match_score, granularity

@@ -1,18 +1,18 @@
-//! Tells idle workers that there is work: those of this process directly, those of other instances over
-//! Redis. Only a hint: what is lost is found by the poll.
+//! Tells idle workers that there is work: workers of this process directly, those of other instances over
+//! Redis. A wake-up is only a hint: workers also poll, and so find work whose wake-up was lost.
 
 use tokio::sync::Notify;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::redis_link::{RedisEvent, RedisLink};
+use super::redis_link::{RedisEvent, RedisLink};
 use crate::storage::Lane;
 
-/// Where due users are announced. Versions that run side by side share it, so it stays.
+/// The Redis channel of wake-ups. Versions that run side by side share it, so its name stays.
 pub const DUE_CHANNEL: &str = "job_recommendation_queue:due";
 
-/// One per process.
+/// The wake-ups of this process; it needs one only.
 #[derive(Debug)]
 pub struct Wakeups {
     real_time: Notify,
@@ -29,24 +29,24 @@ impl Wakeups {
         Self { real_time, batch, opened, redis, tasks }
     }
 
-    /// Users of this lane are due.
-    pub fn due(&self, lane: Lane) {
+    /// Tells idle workers of all instances that users of this lane are due.
+    pub fn announce(&self, lane: Lane) {
         self.notify(lane);
-        self.announce(lane_name(lane));
+        self.publish(lane_name(lane));
     }
 
-    /// A batch has been opened.
-    pub fn batch_opened(&self) {
+    /// Tells all instances that a batch has been opened.
+    pub fn announce_batch(&self) {
         self.opened.notify_one();
-        self.announce("opened");
+        self.publish("opened");
     }
 
-    /// Returns when users of the lane have become due since the last call.
-    pub(super) async fn wait(&self, lane: Lane) {
+    /// Returns once users of the lane have become due since the last call.
+    pub async fn wait(&self, lane: Lane) {
         self.of(lane).notified().await;
     }
 
-    /// Returns when a batch has been opened since the last call.
+    /// Returns once a batch has been opened since the last call.
     pub async fn wait_for_batch(&self) {
         self.opened.notified().await;
     }
@@ -90,16 +90,16 @@ impl Wakeups {
     }
 
     /// Has one idle worker of this process look for work.
-    pub(super) fn notify(&self, lane: Lane) {
+    pub fn notify(&self, lane: Lane) {
         self.of(lane).notify_one();
     }
 
-    /// Nobody waits for it: an outage of Redis must not slow a trigger down.
-    fn announce(&self, what: &'static str) {
+    /// Publishes in a task: an outage of Redis must not slow a trigger down.
+    fn publish(&self, what: &'static str) {
         if let Some(redis) = self.redis.clone() {
             self.tasks.spawn(async move {
                 let publish = redis::cmd("PUBLISH").arg(DUE_CHANNEL).arg(what).to_owned();
-                // A failure has been logged by the link, and the poll finds the work.
+                // The link has logged a failure, and the workers' poll finds the work.
                 let _ = redis.call::<i64>(publish.query_async(&mut redis.connection())).await;
             });
         }

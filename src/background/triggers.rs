@@ -1,0 +1,80 @@
+//! A background trigger is one act: record it durably and wake a worker, or, if there is nothing to calculate
+//! from, answer at once.
+
+use std::sync::Arc;
+
+use crate::calculator::{CalculationError, Calculator, Outcome};
+use crate::coordination::Wakeups;
+use crate::domain::UserId;
+use crate::profile::Inputs;
+use crate::storage::{Lane, Store, StoreError};
+
+/// Takes triggers whose caller does not wait for the calculation.
+#[derive(Clone)]
+pub struct Triggers {
+    store: Arc<dyn Store>,
+    wakeups: Arc<Wakeups>,
+}
+
+/// The answer to a background trigger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// The trigger is durable: a worker will serve it, whatever happens to this process.
+    Recorded,
+    /// There is nothing to calculate from, so nothing is recorded. Rows of earlier analyses are removed.
+    NothingToCalculate(Outcome),
+}
+
+impl Triggers {
+    /// Triggers that the workers of all instances which share `store` serve.
+    pub fn new(store: Arc<dyn Store>, wakeups: Arc<Wakeups>) -> Self {
+        Self { store, wakeups }
+    }
+
+    /// Records the trigger. For a user without careers `calculator` answers instead: the outcome is known, and
+    /// an unknown user leaves no trace.
+    ///
+    /// # Errors
+    /// The database failed, or did not answer within the calculator's time limit for a run.
+    pub async fn request(
+        &self,
+        calculator: &Calculator,
+        user: UserId,
+    ) -> Result<Accepted, Arc<CalculationError>> {
+        match calculator.bounded(self.record_if_it_can_run(user)).await {
+            Ok(true) => Ok(Accepted::Recorded),
+            Ok(false) => calculator.calculate(user, false).await.map(Accepted::NothingToCalculate),
+            Err(error) => {
+                tracing::error!(user_id = %user, %error, "the trigger could not be recorded");
+                Err(Arc::new(error))
+            }
+        }
+    }
+
+    /// Makes a known user due now, with all attempts left. `false`: the user is unknown, nothing is recorded.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub async fn retry(&self, user: UserId) -> Result<bool, StoreError> {
+        let known = self.store.user_status(user).await?.is_some();
+        if known {
+            self.record(user).await?;
+        }
+        Ok(known)
+    }
+
+    async fn record_if_it_can_run(&self, user: UserId) -> Result<bool, CalculationError> {
+        let can_run = Inputs::parse(&self.store.analysis(user).await?).has_careers();
+        if can_run {
+            self.record(user).await?;
+        }
+        Ok(can_run)
+    }
+
+    /// Commits, then wakes: a worker that is woken finds the trigger.
+    async fn record(&self, user: UserId) -> Result<(), StoreError> {
+        self.store.request_run(user).await?;
+        self.wakeups.announce(Lane::RealTime);
+        Ok(())
+    }
+}

@@ -1,0 +1,55 @@
+//! Commands with which an operator steps in: `job-agent retry`, `roll-back` and `unlock`.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
+use super::Result;
+use crate::app;
+use crate::background::Triggers;
+use crate::config::Config;
+use crate::coordination::Wakeups;
+use crate::domain::UserId;
+use crate::ranking;
+
+pub(super) async fn retry(config: &Config, user: UserId) -> Result {
+    let store = app::open_store(config).await?;
+    let wakeups = Arc::new(Wakeups::new(app::connect_redis(config).await?, TaskTracker::new()));
+    let known = Triggers::new(store.clone(), wakeups.clone()).retry(user).await?;
+    wakeups.close().await;
+    store.close().await;
+    if !known {
+        return Err(format!("user {user} is not known").into());
+    }
+    writeln!(std::io::stdout(), "user {user} is due")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn roll_back(config: &Config) -> Result {
+    let store = app::open_store(config).await?;
+    let scoring = ranking::scoring_revision(&*app::vocabulary(config)?);
+    let mut after = 0;
+    while let Some(through) = store.lower_scoring(scoring, after).await? {
+        after = through;
+    }
+    store.close().await;
+    writeln!(std::io::stdout(), "lists of newer versions are replaced when their users are calculated next")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) async fn unlock(config: &Config, user: UserId) -> Result {
+    let Some(redis) = app::connect_redis(config).await?.map(|link| app::redis_lock(config, link)) else {
+        return Err("no Redis is configured: there are no locks to remove".into());
+    };
+    let line = match redis.holder(user).await? {
+        None => format!("user {user} is not locked"),
+        Some(holder) if redis.remove(user, &holder).await? => {
+            format!("user {user}: removed the lock of {holder}")
+        }
+        Some(holder) => format!("user {user}: {holder} has just released the lock"),
+    };
+    writeln!(std::io::stdout(), "{line}")?;
+    Ok(ExitCode::SUCCESS)
+}

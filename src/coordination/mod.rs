@@ -1,0 +1,16 @@
+//! How instances keep out of each other's way: one calculation per user at a time, and wake-ups for work that
+//! another instance has recorded. Only this room knows Redis, and without Redis everything here still works
+//! within one process: locks and wake-ups only save work and time.
+
+mod address;
+mod instance;
+mod lock;
+mod redis_link;
+mod wakeups;
+
+pub use address::{InvalidRedisAddress, RedisAddress};
+pub use instance::Instance;
+pub use lock::{Busy, RELEASED_CHANNEL, RedisLockConfig, RedisUserLock, UserGuard, UserLocks};
+pub use redis::RedisError;
+pub use redis_link::RedisLink;
+pub use wakeups::{DUE_CHANNEL, Wakeups};
