@@ -312,18 +312,31 @@ fn database(env: &Env<'_>) -> Result<DatabaseConfig, ConfigError> {
 
 /// `REDIS_URL`, else `REDIS_HOST` and the like, else none.
 fn redis(env: &Env<'_>) -> Result<Option<RedisAddress>, ConfigError> {
-    if let Some(url) = env.get("REDIS_URL") {
+    let address = if let Some(url) = env.get("REDIS_URL") {
         // Refused without its value: the URL may hold a password.
-        let refused = |_| refused("REDIS_URL", "***", "redis://[user:password@]host[:port][/db]");
-        return RedisAddress::from_url(&url).map(Some).map_err(refused);
-    }
-    let Some(host) = env.get("REDIS_HOST") else { return Ok(None) };
-    let port = env.port("REDIS_PORT", 6379, 1)?;
-    let db = env.integer("REDIS_DB", 0, 0, 1_000_000)? as i64;
-    let password = env.get("REDIS_PASSWORD");
-    RedisAddress::new(&host, port, db, password.as_deref())
-        .map(Some)
-        .map_err(|_| refused("REDIS_HOST", &host, "a host name"))
+        RedisAddress::from_url(&url)
+            .map_err(|_| refused("REDIS_URL", "***", "redis[s]://[user:password@]host[:port][/db]"))?
+    } else if let Some(host) = env.get("REDIS_HOST") {
+        let (port, tls) = (env.port("REDIS_PORT", 6379, 1)?, env.flag("REDIS_TLS", false)?);
+        let address = RedisAddress::new(&host, port, tls)
+            .map_err(|_| refused("REDIS_HOST", &host, "a host name"))?
+            .database(env.integer("REDIS_DB", 0, 0, 1_000_000)? as i64);
+        match (env.get("REDIS_USERNAME"), env.get("REDIS_PASSWORD")) {
+            (username, Some(password)) => address.login(username.as_deref(), &password),
+            (_, None) => address,
+        }
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(match env.get("REDIS_TLS_CA_FILE") {
+        Some(path) => address.trusting(read_file("REDIS_TLS_CA_FILE", &path)?),
+        None => address,
+    }))
+}
+
+/// The content of a file that a setting names. Errors name variable and path.
+fn read_file(variable: &'static str, path: &str) -> Result<Vec<u8>, ConfigError> {
+    std::fs::read(path).map_err(|error| refused(variable, path, &format!("a readable file ({error})")))
 }
 
 fn scheduler(env: &Env<'_>) -> Result<SchedulerConfig, ConfigError> {

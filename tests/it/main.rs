@@ -22,6 +22,7 @@ mod process;
 mod properties;
 mod queue;
 mod redis_lock;
+mod redis_trouble;
 mod schedule;
 mod session;
 mod state_machine;
