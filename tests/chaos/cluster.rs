@@ -21,13 +21,13 @@ use super::server::{DatabaseServer, RedisServer};
 pub const INSTANCES: usize = 3;
 const DATABASE: &str = "chaos";
 
-/// What a campaign runs with.
+/// The settings of a campaign.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `mysql` or `mariadb`.
     pub database: String,
     pub with_redis: bool,
-    /// The build that is to be caught; `None`: the one that must not violate anything.
+    /// The build that must be caught; `None`: job-agent as it is, which must violate nothing.
     pub mutant: Option<Mutant>,
 }
 
@@ -45,7 +45,7 @@ pub struct Cluster {
     folder: TempDir,
 }
 
-/// How often what has happened, by name.
+/// How often each operation, fault and statement has occurred, by name.
 #[derive(Default)]
 pub struct Counts(Mutex<BTreeMap<String, u64>>);
 
@@ -73,7 +73,7 @@ pub async fn database_server(settings: &Settings) -> Arc<tokio::sync::Mutex<Data
 }
 
 impl Cluster {
-    /// With a database of its own.
+    /// Starts a cluster with a database of its own.
     pub async fn start(settings: Settings, server: Arc<tokio::sync::Mutex<DatabaseServer>>) -> Self {
         let (mut admin, options, address) = {
             let server = server.lock().await;
@@ -96,7 +96,7 @@ impl Cluster {
             false => None,
         };
         let folder = tempfile::tempdir().unwrap();
-        // A copy: the campaign goes on with this build when there is a newer one.
+        // A copy: a build in the middle of a campaign must not replace the binary.
         let built = Path::new(env!("CARGO_BIN_EXE_job-agent"));
         let binary = settings.mutant.as_ref().map_or(built, |mutant| &mutant.binary);
         std::fs::copy(binary, folder.path().join("job-agent")).unwrap();
@@ -134,14 +134,14 @@ impl Cluster {
         self.folder.path()
     }
 
-    /// There is a new revision of the scoring; instances have it from their next start on.
+    /// Releases a new revision of the scoring, which instances use from their next start on.
     pub fn release(&self) {
         let revision = self.revision.load(Ordering::SeqCst) + 1;
         std::fs::write(vocabulary_file(self.folder(), revision), vocabulary(revision)).unwrap();
         self.revision.store(revision, Ordering::SeqCst);
     }
 
-    /// SIGKILL and a new start, with the newest revision.
+    /// SIGKILL, and a new start with the newest revision.
     pub async fn restart(&self, instance: usize) {
         if self.instances[instance].restart(self.revision.load(Ordering::SeqCst)).await {
             self.counts.add("fault: SIGKILL");
@@ -194,7 +194,7 @@ impl Cluster {
         self.lose_redis_keys();
     }
 
-    /// To be called before and after keys are deleted.
+    /// Must be called before and after keys are deleted.
     pub fn lose_redis_keys(&self) {
         self.redis_losses.fetch_add(1, Ordering::SeqCst);
     }
@@ -204,7 +204,7 @@ impl Cluster {
         self.redis_losses.load(Ordering::SeqCst)
     }
 
-    /// The answer as text; `None` if there is no Redis, or none that answers.
+    /// The answer as text; `None`: there is no Redis, or it does not answer.
     pub async fn redis_command(&self, words: &[&str]) -> Option<String> {
         let client = self.redis_client.as_ref()?;
         let config = redis::AsyncConnectionConfig::new()
