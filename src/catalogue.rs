@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::{CatalogueVersion, ScoringRevision};
 use crate::ranking::{self, Catalogue, CatalogueBuilder, Vocabulary};
 use crate::storage::{CatalogueChanges, CatalogueContents, Store, StoreError};
 
@@ -58,8 +59,8 @@ impl CurrentCatalogue {
     }
 
     /// The revision of the scoring that this process calculates with.
-    pub fn scoring_revision(&self) -> i64 {
-        ranking::scoring_revision(&self.vocabulary)
+    pub fn scoring_revision(&self) -> ScoringRevision {
+        ScoringRevision(ranking::scoring_revision(&self.vocabulary))
     }
 
     /// Reads what has changed.
@@ -86,10 +87,10 @@ impl CurrentCatalogue {
         let started = Instant::now();
         let Some(changes) = self.store.read_catalogue_changes(contents).await? else { return Ok(false) };
         let current = self.current();
-        if changes.version != current.version() {
+        if changes.version != CatalogueVersion(current.version()) {
             let (changed, deleted) = (changes.changed.len(), changes.deleted.len());
             let next =
-                build(move || current.with_changes(changes.version, &changes.changed, &changes.deleted));
+                build(move || current.with_changes(changes.version.0, &changes.changed, &changes.deleted));
             let next = next.await;
             tracing::info!(
                 catalogue_version = next.version(),
@@ -116,9 +117,10 @@ impl CurrentCatalogue {
                 continue;
             };
             let CatalogueChanges { version, changed, deleted } = changes;
-            let read = build(move || builder.finish(version).with_changes(version, &changed, &deleted)).await;
+            let read =
+                build(move || builder.finish(version.0).with_changes(version.0, &changed, &deleted)).await;
             tracing::info!(
-                catalogue_version = version,
+                catalogue_version = version.0,
                 listings = read.len(),
                 memory_bytes = read.memory_bytes(),
                 took = ?started.elapsed(),

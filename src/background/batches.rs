@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::coordination::Wakeups;
-use crate::storage::{self, BatchScope, Lane, Marking, OpenedBatch, Store, StoreError};
+use crate::domain::Lane;
+use crate::storage::{self, BatchScope, Marking, OpenedBatch, Store, StoreError};
 
 /// How often instances look after a batch that is running.
 const RUNNING_POLL: Duration = Duration::from_secs(1);
@@ -33,7 +34,7 @@ impl Batches {
     pub async fn open(&self, scope: &BatchScope) -> Result<OpenedBatch, StoreError> {
         let opened = storage::within(STEP, self.store.open_batch(scope)).await?;
         if !opened.joined {
-            tracing::info!(batch_id = opened.id, "batch opened");
+            tracing::info!(batch_id = opened.id.0, "batch opened");
         }
         self.wakeups.announce_batch();
         Ok(opened)
@@ -70,7 +71,7 @@ impl Batches {
         }
         if let Some(status) = storage::within(STEP, self.store.latest_batch()).await? {
             tracing::info!(
-                batch_id = batch,
+                batch_id = batch.0,
                 marked = status.marked,
                 computed = status.computed,
                 unchanged = status.unchanged,

@@ -12,7 +12,8 @@ use croner::parser::{CronParser, Seconds};
 use tokio_util::sync::CancellationToken;
 
 use crate::coordination::Wakeups;
-use crate::storage::{self, Lane, Occurrence, ScheduledJob, Store, StoreError};
+use crate::domain::Lane;
+use crate::storage::{self, Occurrence, ScheduledJob, Store, StoreError};
 
 /// The longest sleep between two looks at the clock, which somebody may set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -138,11 +139,11 @@ impl Scheduler {
     /// A clean-up that is stopped in the middle is made up for by that of the next night.
     async fn clean_up(&self, now: DateTime<Utc>, stop: &CancellationToken) -> Result<(), StoreError> {
         let unverified_since = self.config.retention.map(|retention| now - retention);
-        let (mut after, mut lists, mut rows) = (0, 0, 0);
+        let (mut after, mut lists, mut rows) = (None, 0, 0);
         while !stop.is_cancelled() {
             let step = self.store.clean_up(after, unverified_since);
             let Some(cleaned) = storage::within(CLEAN_UP_TIMEOUT, step).await? else { break };
-            (after, lists, rows) = (cleaned.through, lists + cleaned.lists, rows + cleaned.rows);
+            (after, lists, rows) = (Some(cleaned.through), lists + cleaned.lists, rows + cleaned.rows);
         }
         if rows > 0 {
             self.wakeups.announce(Lane::Batch);

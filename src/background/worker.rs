@@ -22,7 +22,8 @@ use super::decision::{self, AfterClaim};
 use crate::calculator::Calculator;
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Instance, Wakeups};
-use crate::storage::{self, DueUser, GiveBack, Lane, Lease, Store, StoreError};
+use crate::domain::Lane;
+use crate::storage::{self, DueUser, GiveBack, Lease, Store, StoreError};
 
 /// How often idle workers look for work that nobody has told them of: left by a crash, or announced while
 /// Redis was away. Jittered up to one and a half times as long.

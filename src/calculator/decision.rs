@@ -1,5 +1,6 @@
 //! What a run does next: pure functions of what it has read, so that they can be explored without I/O.
 
+use crate::domain::{CatalogueVersion, ScoringRevision};
 use crate::storage::{StoreError, UserState, Written};
 
 /// How often a run starts again after losing against another before its trigger is left to the queue.
@@ -20,7 +21,11 @@ pub enum BeforeInputs {
 }
 
 /// Decides with the newest state and what this instance would calculate with.
-pub fn before_inputs(state: &UserState, catalogue_version: i64, scoring_revision: i64) -> BeforeInputs {
+pub fn before_inputs(
+    state: &UserState,
+    catalogue_version: CatalogueVersion,
+    scoring_revision: ScoringRevision,
+) -> BeforeInputs {
     match &state.recorded {
         Some(recorded) if recorded.scoring_revision > scoring_revision => BeforeInputs::LeaveToNewerScoring,
         Some(recorded) if recorded.catalogue_version > catalogue_version => BeforeInputs::RefreshCatalogue,
@@ -100,8 +105,8 @@ mod tests {
         UserState {
             recorded: Some(RecordedState {
                 result_digest: Some("d".into()),
-                catalogue_version: 5,
-                scoring_revision: 2,
+                catalogue_version: CatalogueVersion(5),
+                scoring_revision: ScoringRevision(2),
                 saved_count: 10,
                 ..RecordedState::default()
             }),
@@ -114,11 +119,14 @@ mod tests {
 
     #[test]
     fn newer_stored_versions_stop_a_run_and_older_ones_do_not() {
-        assert_eq!(before_inputs(&UserState::default(), 0, 0), BeforeInputs::Proceed);
-        assert_eq!(before_inputs(&state(), 5, 2), BeforeInputs::Proceed);
-        assert_eq!(before_inputs(&state(), 6, 3), BeforeInputs::Proceed);
-        assert_eq!(before_inputs(&state(), 4, 2), BeforeInputs::RefreshCatalogue);
-        assert_eq!(before_inputs(&state(), 4, 1), BeforeInputs::LeaveToNewerScoring);
+        let decide = |state: &UserState, catalogue, scoring| {
+            before_inputs(state, CatalogueVersion(catalogue), ScoringRevision(scoring))
+        };
+        assert_eq!(decide(&UserState::default(), 0, 0), BeforeInputs::Proceed);
+        assert_eq!(decide(&state(), 5, 2), BeforeInputs::Proceed);
+        assert_eq!(decide(&state(), 6, 3), BeforeInputs::Proceed);
+        assert_eq!(decide(&state(), 4, 2), BeforeInputs::RefreshCatalogue);
+        assert_eq!(decide(&state(), 4, 1), BeforeInputs::LeaveToNewerScoring);
     }
 
     #[test]

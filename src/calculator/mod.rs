@@ -20,10 +20,10 @@ use self::decision::{Action, AfterWrite, BeforeInputs, Calculated};
 use self::joining::{Caller, Joinable, Joining, NoResult};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Busy, UserGuard, UserLocks};
-use crate::domain::{CareerProfile, Recommendation, UserId};
+use crate::domain::{CareerProfile, CatalogueVersion, Lane, Recommendation, UserId};
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
-use crate::storage::{Basis, Lane, Store, StoreError};
+use crate::storage::{Basis, Store, StoreError};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -244,7 +244,8 @@ impl Inner {
             // token: its comparison would let an older result through.
             let state = self.store.user_state(user).await?;
             let (catalogue, scoring) = (self.catalogue.current(), self.catalogue.scoring_revision());
-            match decision::before_inputs(&state, catalogue.version(), scoring) {
+            let catalogue_version = CatalogueVersion(catalogue.version());
+            match decision::before_inputs(&state, catalogue_version, scoring) {
                 BeforeInputs::Proceed => {}
                 BeforeInputs::RefreshCatalogue => {
                     self.catalogue.refresh().await?;
@@ -261,7 +262,7 @@ impl Inner {
                 user,
                 expected: state.token(),
                 serves_seq: state.requested_seq(),
-                catalogue_version: catalogue.version(),
+                catalogue_version,
                 scoring_revision: scoring,
                 now: state.now,
             };

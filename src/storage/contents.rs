@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rustc_hash::{FxHashMap, FxHashSet};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::domain::{JobListing, ListingId};
+use crate::domain::{CatalogueVersion, JobListing, ListingId};
 
 /// `updated_at` is set when a statement runs and visible when its transaction commits: changes are looked
 /// for this far back.
@@ -25,7 +25,7 @@ fn block_of(id: ListingId) -> i64 {
 #[derive(Debug, Default)]
 pub struct CatalogueContents {
     /// The version that these contents are known under; `None` after a full read.
-    pub(super) version: Option<i64>,
+    pub(super) version: Option<CatalogueVersion>,
     listings: FxHashMap<ListingId, Known>,
     /// The sum of all hashes: it depends on the contents alone, not on the way they came about.
     sum: u64,
@@ -44,7 +44,7 @@ struct Known {
 #[derive(Debug, Default)]
 pub struct CatalogueChanges {
     /// The version of the contents with the changes.
-    pub version: i64,
+    pub version: CatalogueVersion,
     pub changed: Vec<JobListing>,
     pub deleted: Vec<ListingId>,
 }
@@ -150,7 +150,7 @@ impl CatalogueContents {
     }
 
     /// Takes the changes in.
-    pub(super) fn apply(&mut self, delta: Delta, version: i64) -> CatalogueChanges {
+    pub(super) fn apply(&mut self, delta: Delta, version: CatalogueVersion) -> CatalogueChanges {
         for id in &delta.deleted {
             self.listings.remove(id);
         }
@@ -253,7 +253,7 @@ mod tests {
             prop_assert_eq!(delta.len(), new.len());
             prop_assert_eq!(delta.fingerprint(), full.delta(None).fingerprint());
             prop_assert_eq!(delta.is_empty(), old == new);
-            let changes = contents.apply(delta, 1);
+            let changes = contents.apply(delta, CatalogueVersion(1));
             prop_assert!(changes.changed.iter().all(|row| old.get(&row.id.0) != new.get(&row.id.0)));
             prop_assert_eq!(contents.delta(None).fingerprint(), full.delta(None).fingerprint());
         }

@@ -16,14 +16,16 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::coordination::UserGuard;
-use crate::domain::{JobListing, ListingId, Recommendation, UserId};
+use crate::domain::{
+    BatchId, CatalogueVersion, JobListing, Lane, ListingId, Recommendation, ScoringRevision, UserId,
+};
 
 pub use contents::{CatalogueChanges, CatalogueContents};
 pub use error::StoreError;
 pub use mysql::MysqlStore;
 pub use sqlite::SqliteStore;
 pub use work::{
-    BatchScope, BatchStatus, CleanedUp, DueUser, GiveBack, Lane, Lease, Marking, Occurrence, OpenedBatch,
+    BatchScope, BatchStatus, CleanedUp, DueUser, GiveBack, Lease, Marking, Occurrence, OpenedBatch,
     QueueCounts, ScheduledJob, UserStatus, WorkError,
 };
 
@@ -67,13 +69,18 @@ pub trait Store: Send + Sync + 'static {
     async fn due_users(
         &self,
         lane: Lane,
-        scoring_revision: i64,
+        scoring_revision: ScoringRevision,
         limit: u32,
     ) -> Result<Vec<DueUser>, StoreError>;
 
     /// Takes the user for a worker and counts the attempt. `false`: somebody else did, or the user's state
     /// has changed since `due` was read.
-    async fn claim(&self, due: &DueUser, lease: &Lease, scoring_revision: i64) -> Result<bool, StoreError>;
+    async fn claim(
+        &self,
+        due: &DueUser,
+        lease: &Lease,
+        scoring_revision: ScoringRevision,
+    ) -> Result<bool, StoreError>;
 
     /// Ends a claim, unless a run has ended it or its lease has passed to somebody else. `due` is what was
     /// claimed.
@@ -90,13 +97,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Marks the next users of a batch due. Any number of instances may do so at once, and go on where one
     /// that died has stopped.
-    async fn mark_batch(&self, batch: i64) -> Result<Marking, StoreError>;
+    async fn mark_batch(&self, batch: BatchId) -> Result<Marking, StoreError>;
 
     /// Ends the batch if all of its users have been marked and none of them waits any more.
-    async fn finish_batch(&self, batch: i64) -> Result<bool, StoreError>;
+    async fn finish_batch(&self, batch: BatchId) -> Result<bool, StoreError>;
 
     /// The batch that is running.
-    async fn running_batch(&self) -> Result<Option<i64>, StoreError>;
+    async fn running_batch(&self) -> Result<Option<BatchId>, StoreError>;
 
     /// The latest batch, running or finished.
     async fn latest_batch(&self) -> Result<Option<BatchStatus>, StoreError>;
@@ -115,14 +122,18 @@ pub trait Store: Send + Sync + 'static {
     /// the list filled up. `None`: there are no more users.
     async fn clean_up(
         &self,
-        after: i64,
+        after: Option<UserId>,
         unverified_since: Option<DateTime<Utc>>,
     ) -> Result<Option<CleanedUp>, StoreError>;
 
     /// Lets this scoring replace what newer ones have calculated, for the next users with an id above
     /// `after`: for an operator who has gone back to an older version. Returns the last user looked at;
     /// `None`: there are no more.
-    async fn lower_scoring(&self, scoring_revision: i64, after: i64) -> Result<Option<i64>, StoreError>;
+    async fn lower_scoring(
+        &self,
+        scoring_revision: ScoringRevision,
+        after: Option<UserId>,
+    ) -> Result<Option<UserId>, StoreError>;
 
     /// The database's clock.
     async fn now(&self) -> Result<DateTime<Utc>, StoreError>;
@@ -183,8 +194,8 @@ pub struct RecordedState {
     pub token: StateToken,
     /// Of the rows as we wrote them; `None` before the first replacement.
     pub result_digest: Option<String>,
-    pub catalogue_version: i64,
-    pub scoring_revision: i64,
+    pub catalogue_version: CatalogueVersion,
+    pub scoring_revision: ScoringRevision,
     pub saved_count: i64,
     pub rows_updated_at: Option<DateTime<Utc>>,
     pub requested_seq: i64,
@@ -259,8 +270,8 @@ pub struct Basis {
     pub expected: StateToken,
     /// The newest trigger then recorded: what the run serves.
     pub serves_seq: i64,
-    pub catalogue_version: i64,
-    pub scoring_revision: i64,
+    pub catalogue_version: CatalogueVersion,
+    pub scoring_revision: ScoringRevision,
     /// The database's time, read with the state.
     pub now: DateTime<Utc>,
 }

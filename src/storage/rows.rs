@@ -7,7 +7,7 @@ use sqlx::FromRow;
 
 use super::diff::ExistingRow;
 use super::{DueUser, RecordedState, StateToken, StoredRecommendation, UserState};
-use crate::domain::{JobListing, ListingId, Score, UserId};
+use crate::domain::{CatalogueVersion, JobListing, ListingId, Score, ScoringRevision, UserId};
 
 /// The columns of `recommendation_state` beside a fingerprint of the user's rows.
 #[derive(FromRow)]
@@ -34,8 +34,8 @@ impl From<StateRow> for UserState {
         let recorded = row.version.map(|version| RecordedState {
             token: StateToken { version, confirmations: row.confirmations.unwrap_or_default() },
             result_digest: row.result_digest,
-            catalogue_version: row.catalogue_version.unwrap_or_default(),
-            scoring_revision: row.scoring_revision.unwrap_or_default(),
+            catalogue_version: CatalogueVersion(row.catalogue_version.unwrap_or_default()),
+            scoring_revision: ScoringRevision(row.scoring_revision.unwrap_or_default()),
             saved_count: row.saved_count.unwrap_or_default(),
             rows_updated_at: row.rows_updated_at,
             requested_seq: row.requested_seq.unwrap_or_default(),
@@ -65,6 +65,18 @@ impl DueRow {
             requested_seq: self.requested_seq,
         })
     }
+}
+
+/// One of the users that a statement selects as `user_id`.
+#[derive(FromRow)]
+pub(super) struct UserRow {
+    #[sqlx(try_from = "i64")]
+    pub user_id: UserId,
+}
+
+/// The users of the rows.
+pub(super) fn users(rows: Vec<UserRow>) -> Vec<UserId> {
+    rows.into_iter().map(|row| row.user_id).collect()
 }
 
 /// A stored recommendation, as the difference sees it.

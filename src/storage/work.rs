@@ -4,16 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::UserId;
-
-/// Which workers serve a due user. A trigger moves a user from the batch to real time, never back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Lane {
-    /// Somebody has asked for the user just now.
-    RealTime = 0,
-    /// The user is one of a batch.
-    Batch = 1,
-}
+use crate::domain::{BatchId, Lane, UserId};
 
 /// A user whom a worker may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +43,14 @@ pub struct WorkError {
     pub code: &'static str,
     /// The cause, for operators.
     pub cause: String,
+}
+
+/// The lane as `recommendation_state` stores it.
+pub(super) fn lane_number(lane: Lane) -> i8 {
+    match lane {
+        Lane::RealTime => 0,
+        Lane::Batch => 1,
+    }
 }
 
 /// A lease that ends later than this from now comes from a clock that was wrong: it counts as free. Also
@@ -104,7 +103,7 @@ pub enum BatchScope {
 /// A batch that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenedBatch {
-    pub id: i64,
+    pub id: BatchId,
     /// One was running already, and this is it.
     pub joined: bool,
 }
@@ -120,7 +119,8 @@ pub enum Marking {
 /// A batch and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct BatchStatus {
-    pub id: i64,
+    #[sqlx(try_from = "i64")]
+    pub id: BatchId,
     pub scope: String,
     pub opened_at: DateTime<Utc>,
     pub marked: i64,
@@ -183,10 +183,10 @@ impl BatchScope {
 }
 
 /// What a chunk of a clean-up removed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CleanedUp {
     /// The last user looked at.
-    pub through: i64,
+    pub through: UserId,
     /// Lists that nobody had found current for long.
     pub lists: u64,
     /// Rows whose listing is gone.

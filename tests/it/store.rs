@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job_agent::coordination::{UserGuard, UserLocks};
-use job_agent::domain::{JobListing, ListingId, Recommendation, Score, UserId};
+use job_agent::domain::{
+    CatalogueVersion, JobListing, Lane, ListingId, Recommendation, Score, ScoringRevision, UserId,
+};
 use job_agent::storage::{
-    Basis, CatalogueContents, Lane, ListingRecord, RowChanges, Store, StoreError, UserState, Written,
+    Basis, CatalogueContents, ListingRecord, RowChanges, Store, StoreError, UserState, Written,
 };
 use serde_json::{Map, json};
 
@@ -72,8 +74,8 @@ fn basis(id: i64, state: &UserState, catalogue_version: i64) -> Basis {
         user: user(id),
         expected: state.token(),
         serves_seq: state.requested_seq(),
-        catalogue_version,
-        scoring_revision: 3,
+        catalogue_version: CatalogueVersion(catalogue_version),
+        scoring_revision: ScoringRevision(3),
         now: state.now,
     }
 }
@@ -107,7 +109,10 @@ async fn a_replacement_writes_only_the_difference(database: TestDatabase) {
     let state = store.user_state(user(USER)).await.unwrap();
     let recorded = state.recorded.clone().unwrap();
     assert_eq!((recorded.token.version, recorded.saved_count, state.row_count), (1, 3, 3));
-    assert_eq!((recorded.catalogue_version, recorded.scoring_revision), (7, 3));
+    assert_eq!(
+        (recorded.catalogue_version, recorded.scoring_revision),
+        (CatalogueVersion(7), ScoringRevision(3))
+    );
     assert_eq!(recorded.result_digest.as_deref(), Some("digest"));
     assert_eq!(recorded.rows_updated_at, state.rows_updated_at, "the rows are those that were written");
     assert!(recorded.calculated_at.is_some() && recorded.verified_at.is_some());
@@ -219,7 +224,7 @@ async fn a_hand_made_change_of_a_row_shows_in_the_state(database: TestDatabase) 
 
 /// Users of the real-time lane whom a worker with this scoring may take.
 async fn due(store: &Arc<dyn Store>, scoring_revision: i64) -> Vec<UserId> {
-    let due = store.due_users(Lane::RealTime, scoring_revision, 10).await.unwrap();
+    let due = store.due_users(Lane::RealTime, ScoringRevision(scoring_revision), 10).await.unwrap();
     due.into_iter().map(|due| due.user).collect()
 }
 
@@ -229,8 +234,8 @@ async fn triggers_are_due_until_they_are_served(database: TestDatabase) {
         store.request_run(user(id)).await.unwrap();
     }
     assert_eq!(due(&store, 99).await, [user(USER), user(USER + 1)], "longest due first");
-    assert_eq!(store.due_users(Lane::RealTime, 99, 1).await.unwrap().len(), 1);
-    assert!(store.due_users(Lane::Batch, 99, 10).await.unwrap().is_empty());
+    assert_eq!(store.due_users(Lane::RealTime, ScoringRevision(99), 1).await.unwrap().len(), 1);
+    assert!(store.due_users(Lane::Batch, ScoringRevision(99), 10).await.unwrap().is_empty());
 }
 
 async fn users_of_a_newer_scoring_are_not_due_here(database: TestDatabase) {
@@ -250,7 +255,7 @@ struct Held {
 }
 
 impl Held {
-    async fn read(store: &Arc<dyn Store>) -> (Self, i64) {
+    async fn read(store: &Arc<dyn Store>) -> (Self, CatalogueVersion) {
         let mut held = Self::default();
         let Self { contents, titles } = &mut held;
         let sink = &mut |listing: JobListing| drop(titles.insert(listing.id, listing.title));
@@ -260,7 +265,7 @@ impl Held {
     }
 
     /// The version with what has changed; `None` if all must be read again.
-    async fn refresh(&mut self, store: &Arc<dyn Store>) -> Option<i64> {
+    async fn refresh(&mut self, store: &Arc<dyn Store>) -> Option<CatalogueVersion> {
         let changes = store.read_catalogue_changes(&mut self.contents).await.unwrap()?;
         for id in changes.deleted {
             assert!(self.titles.remove(&id).is_some());
@@ -320,7 +325,7 @@ async fn a_lost_catalogue_number_starts_above_all_that_users_have_seen(database:
     assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
     database.execute("UPDATE recommendation_state SET catalogue_version = 900").await;
     database.execute("DELETE FROM catalogue_state").await;
-    assert_eq!(Held::read(&store).await.1, 901);
+    assert_eq!(Held::read(&store).await.1, CatalogueVersion(901));
 }
 
 async fn importing_again_updates(database: TestDatabase) {

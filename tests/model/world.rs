@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use job_agent::background::decision::{self as queue, AfterClaim};
 use job_agent::calculator::decision::{self as calculation, Action as Decided, AfterWrite, BeforeInputs};
 use job_agent::calculator::{CalculationError, Outcome, QueuedReason};
-use job_agent::domain::UserId;
+use job_agent::domain::{CatalogueVersion, ScoringRevision, UserId};
 use job_agent::storage::{
     Basis, DueUser, GiveBack, RowChanges, StateToken, StoreError, UserState, WorkError, Written,
 };
@@ -326,7 +326,7 @@ impl Protocol {
         for instance in 0..2 {
             let idle = world.activities.iter().all(|activity| activity.slot != instance);
             let scoring = self.scorings[usize::from(instance)];
-            if idle && world.user.due(user(), scoring.into()).is_some() {
+            if idle && world.user.due(user(), ScoringRevision(scoring.into())).is_some() {
                 actions.push(Action::Find { instance });
             }
         }
@@ -436,7 +436,7 @@ impl Next<'_> {
             }
             Action::Find { instance } => {
                 let scoring = self.protocol.scorings[usize::from(instance)];
-                let Some(due) = world.user.due(user(), scoring.into()) else {
+                let Some(due) = world.user.due(user(), ScoringRevision(scoring.into())) else {
                     unreachable!("the user is due")
                 };
                 let who = Who::Worker {
@@ -603,7 +603,8 @@ impl Next<'_> {
         // Unique among those that somebody may still use.
         *token = (0..).find(|token| !self.world.knows(*token)).unwrap_or_default();
         let scoring = self.protocol.scorings[usize::from(activity.instance)];
-        let claimed = self.world.user.claim(&due(*attempts, *requested_seq), *token, scoring.into());
+        let claimed =
+            self.world.user.claim(&due(*attempts, *requested_seq), *token, ScoringRevision(scoring.into()));
         if let Some(recorded) = &mut self.world.user.recorded
             && claimed
             && self.protocol.is(Mutant::CountsFailuresOnly)
@@ -644,7 +645,11 @@ impl Next<'_> {
     }
 
     fn before_inputs(&self, state: &UserState, catalogue: u8, scoring: u8) -> BeforeInputs {
-        let decided = calculation::before_inputs(state, catalogue.into(), scoring.into());
+        let decided = calculation::before_inputs(
+            state,
+            CatalogueVersion(catalogue.into()),
+            ScoringRevision(scoring.into()),
+        );
         match decided {
             BeforeInputs::RefreshCatalogue if self.protocol.is(Mutant::CataloguesUnordered) => {
                 BeforeInputs::Proceed
@@ -784,8 +789,8 @@ impl Next<'_> {
             user: user(),
             expected,
             serves_seq: serves_seq.into(),
-            catalogue_version: write.inputs.catalogue.into(),
-            scoring_revision: write.inputs.scoring.into(),
+            catalogue_version: CatalogueVersion(write.inputs.catalogue.into()),
+            scoring_revision: ScoringRevision(write.inputs.scoring.into()),
             now: now(write.era),
         };
         let stored = world.user.list;
@@ -905,8 +910,8 @@ impl World {
             user: user(),
             expected: state.token(),
             serves_seq: state.requested_seq(),
-            catalogue_version: inputs.catalogue.into(),
-            scoring_revision: inputs.scoring.into(),
+            catalogue_version: CatalogueVersion(inputs.catalogue.into()),
+            scoring_revision: ScoringRevision(inputs.scoring.into()),
             now: state.now,
         }
     }

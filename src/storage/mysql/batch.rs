@@ -5,8 +5,10 @@ use sqlx::mysql::{MySqlConnection, MySqlPool};
 use sqlx::types::Json;
 use sqlx::{AssertSqlSafe, FromRow, MySqlExecutor, QueryBuilder, query, query_as};
 
+use super::super::rows::{UserRow, users};
 use super::super::work::ACTIVE_DAYS;
 use super::super::{BatchScope, BatchStatus, Marking, Occurrence, OpenedBatch, ScheduledJob, StoreError};
+use crate::domain::{BatchId, UserId};
 
 /// Users looked at per chunk: small, so that no row is locked for long.
 const CHUNK: u32 = 200;
@@ -63,7 +65,7 @@ async fn open_or_join(
             .fetch_optional(&mut *connection)
             .await?;
     if let Some((id,)) = running {
-        return Ok(OpenedBatch { id, joined: true });
+        return Ok(OpenedBatch { id: BatchId(id), joined: true });
     }
     let inserted =
         query("INSERT INTO recommendation_batches (scope, users, opened_at) VALUES (?, ?, UTC_TIMESTAMP(6))")
@@ -71,7 +73,8 @@ async fn open_or_join(
             .bind(scope.users_json())
             .execute(connection)
             .await?;
-    Ok(OpenedBatch { id: i64::try_from(inserted.last_insert_id()).unwrap_or(i64::MAX), joined: false })
+    let id = BatchId(i64::try_from(inserted.last_insert_id()).unwrap_or(i64::MAX));
+    Ok(OpenedBatch { id, joined: false })
 }
 
 /// A batch that is only waiting for its users ends here: they stay due, and one of them whom nobody can
@@ -85,7 +88,7 @@ async fn open_nightly(connection: &mut MySqlConnection) -> Result<bool, StoreErr
     .fetch_optional(&mut *connection)
     .await?;
     match running {
-        Some((id, _, true)) => _ = end(&mut *connection, id).await?,
+        Some((id, _, true)) => _ = end(&mut *connection, BatchId(id)).await?,
         Some((_, scope, false)) => return Ok(scope == BatchScope::Active.name()),
         None => {}
     }
@@ -101,17 +104,17 @@ struct Open {
     marking_ended: bool,
 }
 
-pub(super) async fn mark(pool: &MySqlPool, batch: i64) -> Result<Marking, StoreError> {
+pub(super) async fn mark(pool: &MySqlPool, batch: BatchId) -> Result<Marking, StoreError> {
     let open: Option<Open> = query_as(
         "SELECT scope, users, marked_through, marking_ended_at IS NOT NULL AS marking_ended \
          FROM recommendation_batches WHERE id = ?",
     )
-    .bind(batch)
+    .bind(batch.0)
     .fetch_optional(pool)
     .await?;
     let Some(open) = open.filter(|open| !open.marking_ended) else { return Ok(Marking::Ended) };
     let next = next_users(pool, &open).await?;
-    let through = next.last().copied().unwrap_or(open.marked_through);
+    let through = next.last().map_or(open.marked_through, |user| user.get());
     let users = if open.scope == "active" { active_among(pool, &next).await? } else { next.clone() };
 
     let mut transaction = pool.begin().await?;
@@ -124,7 +127,7 @@ pub(super) async fn mark(pool: &MySqlPool, batch: i64) -> Result<Marking, StoreE
     .bind(through)
     .bind(users.len() as i64)
     .bind(next.is_empty())
-    .bind(batch)
+    .bind(batch.0)
     .bind(open.marked_through)
     .execute(&mut *transaction)
     .await?;
@@ -136,11 +139,11 @@ pub(super) async fn mark(pool: &MySqlPool, batch: i64) -> Result<Marking, StoreE
 }
 
 /// Ids are cast: in others' tables they may be unsigned.
-async fn next_users(pool: &MySqlPool, open: &Open) -> Result<Vec<i64>, StoreError> {
-    let ids: Vec<(i64,)> = match &open.users {
+async fn next_users(pool: &MySqlPool, open: &Open) -> Result<Vec<UserId>, StoreError> {
+    let next: Vec<UserRow> = match &open.users {
         Some(users) => {
             query_as(
-                "SELECT id FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS listed \
+                "SELECT id AS user_id FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS listed \
                  WHERE id > ? ORDER BY id LIMIT ?",
             )
             .bind(users)
@@ -152,7 +155,7 @@ async fn next_users(pool: &MySqlPool, open: &Open) -> Result<Vec<i64>, StoreErro
         None => {
             let active = if open.scope == "active" { "AND is_active" } else { "" };
             query_as(AssertSqlSafe(format!(
-                "SELECT CAST(user_id AS SIGNED) FROM users WHERE user_id > ? {active} ORDER BY user_id LIMIT ?"
+                "SELECT CAST(user_id AS SIGNED) AS user_id FROM users WHERE user_id > ? {active} ORDER BY user_id LIMIT ?"
             )))
             .bind(open.marked_through)
             .bind(CHUNK)
@@ -160,12 +163,12 @@ async fn next_users(pool: &MySqlPool, open: &Open) -> Result<Vec<i64>, StoreErro
             .await?
         }
     };
-    Ok(ids.into_iter().map(|(id,)| id).collect())
+    Ok(users(next))
 }
 
 /// Those with an analysis of the last days. The tables are others', with ids of different types and
 /// collations: ids are bound as values, which every column can be compared with by its index, and cast.
-async fn active_among(pool: &MySqlPool, users: &[i64]) -> Result<Vec<i64>, StoreError> {
+async fn active_among(pool: &MySqlPool, users: &[UserId]) -> Result<Vec<UserId>, StoreError> {
     if users.is_empty() {
         return Ok(Vec::new());
     }
@@ -178,18 +181,19 @@ async fn active_among(pool: &MySqlPool, users: &[i64]) -> Result<Vec<i64>, Store
     sessions.push(format!(") AND a.analyzed_at >= UTC_TIMESTAMP(6) - INTERVAL {ACTIVE_DAYS} DAY"));
     let by_session: Vec<(String,)> = sessions.build_query_as().fetch_all(pool).await?;
 
-    let mut profiles =
-        QueryBuilder::new("SELECT CAST(user_id AS SIGNED) FROM profile_analysis WHERE user_id IN (");
+    let mut profiles = QueryBuilder::new(
+        "SELECT CAST(user_id AS SIGNED) AS user_id FROM profile_analysis WHERE user_id IN (",
+    );
     let mut ids = profiles.separated(", ");
-    users.iter().for_each(|user| _ = ids.push_bind(*user));
+    users.iter().for_each(|user| _ = ids.push_bind(user.get()));
     profiles.push(")");
     if let Some(column) = profile_date_column(pool).await? {
         profiles.push(format!(" AND {column} >= UTC_TIMESTAMP(6) - INTERVAL {ACTIVE_DAYS} DAY"));
     }
-    let by_profile: Vec<(i64,)> = profiles.build_query_as().fetch_all(pool).await?;
+    let by_profile: Vec<UserRow> = profiles.build_query_as().fetch_all(pool).await?;
 
-    let mut active: Vec<i64> = by_session.into_iter().filter_map(|(id,)| id.parse().ok()).collect();
-    active.extend(by_profile.into_iter().map(|(id,)| id));
+    let mut active: Vec<UserId> = by_session.into_iter().filter_map(|(id,)| id.parse().ok()).collect();
+    active.extend(self::users(by_profile));
     active.sort_unstable();
     active.dedup();
     Ok(active)
@@ -210,7 +214,11 @@ async fn profile_date_column(pool: &MySqlPool) -> Result<Option<String>, StoreEr
 
 /// Users who are due already stay as they are, but for the number of the batch; one who is parked gets one
 /// more try.
-async fn mark_due(connection: &mut MySqlConnection, batch: i64, users: &[i64]) -> Result<(), StoreError> {
+async fn mark_due(
+    connection: &mut MySqlConnection,
+    batch: BatchId,
+    users: &[UserId],
+) -> Result<(), StoreError> {
     if users.is_empty() {
         return Ok(());
     }
@@ -225,44 +233,44 @@ async fn mark_due(connection: &mut MySqlConnection, batch: i64, users: &[i64]) -
             attempts = CASE WHEN parked_at IS NULL THEN attempts ELSE GREATEST(attempts, 1) - 1 END, \
             due_at = COALESCE(due_at, UTC_TIMESTAMP(6)), parked_at = NULL",
     )
-    .bind(batch)
+    .bind(batch.0)
     .bind(Json(users))
-    .bind(batch)
+    .bind(batch.0)
     .execute(connection)
     .await?;
     Ok(())
 }
 
-pub(super) async fn running(pool: &MySqlPool) -> Result<Option<i64>, StoreError> {
+pub(super) async fn running(pool: &MySqlPool) -> Result<Option<BatchId>, StoreError> {
     let running: Option<(i64,)> =
         query_as("SELECT id FROM recommendation_batches WHERE finished_at IS NULL ORDER BY id LIMIT 1")
             .fetch_optional(pool)
             .await?;
-    Ok(running.map(|(id,)| id))
+    Ok(running.map(|(id,)| BatchId(id)))
 }
 
-pub(super) async fn finish(pool: &MySqlPool, batch: i64) -> Result<bool, StoreError> {
+pub(super) async fn finish(pool: &MySqlPool, batch: BatchId) -> Result<bool, StoreError> {
     // One batch at a time: whoever waits in the lane belongs to it.
     let (ready,): (bool,) = query_as(
         "SELECT EXISTS (SELECT 1 FROM recommendation_batches WHERE id = ? AND marking_ended_at IS NOT NULL) \
             AND NOT EXISTS (SELECT 1 FROM recommendation_state WHERE lane = 1 AND due_at IS NOT NULL)",
     )
-    .bind(batch)
+    .bind(batch.0)
     .fetch_one(pool)
     .await?;
     Ok(ready && end(pool, batch).await?)
 }
 
 /// Ends the batch with the result as it is; `false` if somebody else has ended it.
-async fn end(executor: impl MySqlExecutor<'_>, batch: i64) -> Result<bool, StoreError> {
+async fn end(executor: impl MySqlExecutor<'_>, batch: BatchId) -> Result<bool, StoreError> {
     let ended = query(AssertSqlSafe(format!(
         "UPDATE recommendation_batches AS b JOIN ({COUNTS}) AS c \
          SET b.finished_at = UTC_TIMESTAMP(6), b.computed = c.computed, b.unchanged = c.unchanged, \
              b.parked = c.parked \
          WHERE b.id = ? AND b.finished_at IS NULL"
     )))
-    .bind(batch)
-    .bind(batch)
+    .bind(batch.0)
+    .bind(batch.0)
     .execute(executor)
     .await?;
     Ok(ended.rows_affected() == 1)

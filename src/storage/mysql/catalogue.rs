@@ -17,7 +17,7 @@ use tokio::task::coop::consume_budget;
 use super::super::StoreError;
 use super::super::contents::{BLOCK, CatalogueChanges, CatalogueContents, Delta};
 use super::super::rows::ListingRow;
-use crate::domain::{JobListing, ListingId};
+use crate::domain::{CatalogueVersion, JobListing, ListingId};
 
 /// Changed listings read per statement: between two of them, other work gets its turn.
 const ROWS_PER_READ: usize = 1_000;
@@ -64,7 +64,7 @@ pub(super) async fn read_changes(
         newest => register(&mut versions, newest.map(|newest| newest.version), &fingerprint).await?,
     };
     versions.commit().await?;
-    Ok(Some(contents.apply(delta, version)))
+    Ok(Some(contents.apply(delta, CatalogueVersion(version))))
 }
 
 /// `None` if rows are there that `updated_at` does not show.

@@ -4,26 +4,29 @@ use chrono::{DateTime, Utc};
 use sqlx::mysql::MySqlPool;
 use sqlx::{query, query_as};
 
+use super::super::rows::{UserRow, users};
 use super::super::{CleanedUp, StoreError};
+use crate::domain::UserId;
 
 /// Users looked at per chunk.
 const CHUNK: u32 = 200;
 
 pub(super) async fn next_users(
     pool: &MySqlPool,
-    after: i64,
+    after: Option<UserId>,
     unverified_since: Option<DateTime<Utc>>,
 ) -> Result<Option<CleanedUp>, StoreError> {
-    let users: Vec<(i64,)> = query_as(
-        "SELECT CAST(user_id AS SIGNED) FROM user_job_recommendations WHERE user_id > ? \
+    let after = after.map_or(0, UserId::get);
+    let rows: Vec<UserRow> = query_as(
+        "SELECT CAST(user_id AS SIGNED) AS user_id FROM user_job_recommendations WHERE user_id > ? \
          GROUP BY user_id ORDER BY user_id LIMIT ?",
     )
     .bind(after)
     .bind(CHUNK)
     .fetch_all(pool)
     .await?;
-    let Some(&(through,)) = users.last() else { return Ok(None) };
-    let mut cleaned = CleanedUp { through, ..CleanedUp::default() };
+    let Some(&through) = users(rows).last() else { return Ok(None) };
+    let mut cleaned = CleanedUp { through, lists: 0, rows: 0 };
     if let Some(since) = unverified_since {
         for user in unverified(pool, after, through, since).await? {
             cleaned.lists += u64::from(unless_locked(user, remove_list(pool, user, since).await)?);
@@ -36,10 +39,10 @@ pub(super) async fn next_users(
 }
 
 /// A user whom another transaction holds is left to the next night, for the sake of those who follow.
-fn unless_locked<T: Default>(user: i64, cleaned: Result<T, StoreError>) -> Result<T, StoreError> {
+fn unless_locked<T: Default>(user: UserId, cleaned: Result<T, StoreError>) -> Result<T, StoreError> {
     match cleaned {
         Err(error @ StoreError::Conflict(_)) => {
-            tracing::warn!(user_id = user, %error, "not cleaned up");
+            tracing::warn!(user_id = user.get(), %error, "not cleaned up");
             Ok(T::default())
         }
         cleaned => cleaned,
@@ -51,28 +54,28 @@ fn unless_locked<T: Default>(user: i64, cleaned: Result<T, StoreError>) -> Resul
 async fn unverified(
     pool: &MySqlPool,
     after: i64,
-    through: i64,
+    through: UserId,
     since: DateTime<Utc>,
-) -> Result<Vec<i64>, StoreError> {
-    let users: Vec<(i64,)> = query_as(
-        "SELECT CAST(r.user_id AS SIGNED) FROM user_job_recommendations AS r \
+) -> Result<Vec<UserId>, StoreError> {
+    let rows: Vec<UserRow> = query_as(
+        "SELECT CAST(r.user_id AS SIGNED) AS user_id FROM user_job_recommendations AS r \
          LEFT JOIN recommendation_state AS s ON s.user_id = r.user_id \
          WHERE r.user_id > ? AND r.user_id <= ? AND s.due_at IS NULL \
          GROUP BY r.user_id HAVING COALESCE(MAX(s.verified_at), MAX(r.updated_at)) < ?",
     )
     .bind(after)
-    .bind(through)
+    .bind(through.get())
     .bind(since)
     .fetch_all(pool)
     .await?;
-    Ok(users.into_iter().map(|(user,)| user).collect())
+    Ok(users(rows))
 }
 
 /// A replacement by nothing: it bumps the version, so that a run that has read the state before starts
 /// again, and forgets the digest, so that the next run writes the list again.
-async fn remove_list(pool: &MySqlPool, user: i64, since: DateTime<Utc>) -> Result<bool, StoreError> {
+async fn remove_list(pool: &MySqlPool, user: UserId, since: DateTime<Utc>) -> Result<bool, StoreError> {
     query("INSERT INTO recommendation_state (user_id) VALUES (?) ON DUPLICATE KEY UPDATE user_id = user_id")
-        .bind(user)
+        .bind(user.get())
         .execute(pool)
         .await?;
     let mut transaction = pool.begin().await?;
@@ -81,7 +84,7 @@ async fn remove_list(pool: &MySqlPool, user: i64, since: DateTime<Utc>) -> Resul
                 rows_updated_at = NULL \
          WHERE user_id = ? AND due_at IS NULL AND (verified_at IS NULL OR verified_at < ?)",
     )
-    .bind(user)
+    .bind(user.get())
     .bind(since)
     .execute(&mut *transaction)
     .await?;
@@ -89,28 +92,32 @@ async fn remove_list(pool: &MySqlPool, user: i64, since: DateTime<Utc>) -> Resul
         return Ok(false);
     }
     query("DELETE FROM user_job_recommendations WHERE user_id = ?")
-        .bind(user)
+        .bind(user.get())
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
     Ok(true)
 }
 
-async fn with_dangling_rows(pool: &MySqlPool, after: i64, through: i64) -> Result<Vec<i64>, StoreError> {
-    let users: Vec<(i64,)> = query_as(
-        "SELECT DISTINCT CAST(r.user_id AS SIGNED) FROM user_job_recommendations AS r \
+async fn with_dangling_rows(
+    pool: &MySqlPool,
+    after: i64,
+    through: UserId,
+) -> Result<Vec<UserId>, StoreError> {
+    let rows: Vec<UserRow> = query_as(
+        "SELECT DISTINCT CAST(r.user_id AS SIGNED) AS user_id FROM user_job_recommendations AS r \
          LEFT JOIN job_listings AS l ON l.id = r.job_listing_id \
          WHERE r.user_id > ? AND r.user_id <= ? AND l.id IS NULL",
     )
     .bind(after)
-    .bind(through)
+    .bind(through.get())
     .fetch_all(pool)
     .await?;
-    Ok(users.into_iter().map(|(user,)| user).collect())
+    Ok(users(rows))
 }
 
 /// The list is short of rows then: the user is due, to have it filled up.
-async fn remove_dangling_rows(pool: &MySqlPool, user: i64) -> Result<u64, StoreError> {
+async fn remove_dangling_rows(pool: &MySqlPool, user: UserId) -> Result<u64, StoreError> {
     let mut transaction = pool.begin().await?;
     // MySQL assigns from left to right: what depends on due_at comes before it.
     query(
@@ -121,14 +128,14 @@ async fn remove_dangling_rows(pool: &MySqlPool, user: i64) -> Result<u64, StoreE
             requested_at = COALESCE(requested_at, UTC_TIMESTAMP(6)), \
             due_at = CASE WHEN parked_at IS NULL THEN COALESCE(due_at, UTC_TIMESTAMP(6)) END",
     )
-    .bind(user)
+    .bind(user.get())
     .execute(&mut *transaction)
     .await?;
     let deleted = query(
         "DELETE r FROM user_job_recommendations AS r LEFT JOIN job_listings AS l ON l.id = r.job_listing_id \
          WHERE r.user_id = ? AND l.id IS NULL",
     )
-    .bind(user)
+    .bind(user.get())
     .execute(&mut *transaction)
     .await?;
     transaction.commit().await?;

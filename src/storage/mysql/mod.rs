@@ -16,12 +16,12 @@ use chrono::{DateTime, Utc};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool};
 
 use super::{
-    Basis, BatchScope, BatchStatus, CatalogueChanges, CatalogueContents, CleanedUp, DueUser, GiveBack, Lane,
-    Lease, ListingRecord, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store, StoreError,
+    Basis, BatchScope, BatchStatus, CatalogueChanges, CatalogueContents, CleanedUp, DueUser, GiveBack, Lease,
+    ListingRecord, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store, StoreError,
     StoredAnalysis, StoredList, UserState, UserStatus, Written,
 };
 use crate::coordination::UserGuard;
-use crate::domain::{JobListing, Recommendation, UserId};
+use crate::domain::{BatchId, JobListing, Lane, Recommendation, ScoringRevision, UserId};
 
 /// The store on MySQL or MariaDB.
 #[derive(Clone, Debug)]
@@ -81,13 +81,18 @@ impl Store for MysqlStore {
     async fn due_users(
         &self,
         lane: Lane,
-        scoring_revision: i64,
+        scoring_revision: ScoringRevision,
         limit: u32,
     ) -> Result<Vec<DueUser>, StoreError> {
         queue::due_users(&self.pool, lane, scoring_revision, limit).await
     }
 
-    async fn claim(&self, due: &DueUser, lease: &Lease, scoring_revision: i64) -> Result<bool, StoreError> {
+    async fn claim(
+        &self,
+        due: &DueUser,
+        lease: &Lease,
+        scoring_revision: ScoringRevision,
+    ) -> Result<bool, StoreError> {
         queue::claim(&self.pool, due, lease, scoring_revision).await
     }
 
@@ -107,15 +112,15 @@ impl Store for MysqlStore {
         batch::open(&self.pool, scope).await
     }
 
-    async fn mark_batch(&self, batch: i64) -> Result<Marking, StoreError> {
+    async fn mark_batch(&self, batch: BatchId) -> Result<Marking, StoreError> {
         batch::mark(&self.pool, batch).await
     }
 
-    async fn finish_batch(&self, batch: i64) -> Result<bool, StoreError> {
+    async fn finish_batch(&self, batch: BatchId) -> Result<bool, StoreError> {
         batch::finish(&self.pool, batch).await
     }
 
-    async fn running_batch(&self) -> Result<Option<i64>, StoreError> {
+    async fn running_batch(&self) -> Result<Option<BatchId>, StoreError> {
         batch::running(&self.pool).await
     }
 
@@ -133,13 +138,17 @@ impl Store for MysqlStore {
 
     async fn clean_up(
         &self,
-        after: i64,
+        after: Option<UserId>,
         unverified_since: Option<DateTime<Utc>>,
     ) -> Result<Option<CleanedUp>, StoreError> {
         cleanup::next_users(&self.pool, after, unverified_since).await
     }
 
-    async fn lower_scoring(&self, scoring_revision: i64, after: i64) -> Result<Option<i64>, StoreError> {
+    async fn lower_scoring(
+        &self,
+        scoring_revision: ScoringRevision,
+        after: Option<UserId>,
+    ) -> Result<Option<UserId>, StoreError> {
         state::lower_scoring(&self.pool, scoring_revision, after).await
     }
 

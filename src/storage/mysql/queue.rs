@@ -8,9 +8,9 @@ use sqlx::mysql::MySqlPool;
 use sqlx::{AssertSqlSafe, query, query_as};
 
 use super::super::rows::DueRow;
-use super::super::work::{ABSURD_DELAY, ABSURD_LEASE};
-use super::super::{DueUser, GiveBack, Lane, Lease, QueueCounts, StoreError, UserStatus};
-use crate::domain::UserId;
+use super::super::work::{ABSURD_DELAY, ABSURD_LEASE, lane_number};
+use super::super::{DueUser, GiveBack, Lease, QueueCounts, StoreError, UserStatus};
+use crate::domain::{Lane, ScoringRevision, UserId};
 
 /// Commits by itself: when this returns, the trigger is durable.
 pub(super) async fn request_run(pool: &MySqlPool, user: UserId) -> Result<i64, StoreError> {
@@ -45,7 +45,7 @@ fn free_and_due() -> String {
 pub(super) async fn due_users(
     pool: &MySqlPool,
     lane: Lane,
-    scoring_revision: i64,
+    scoring_revision: ScoringRevision,
     limit: u32,
 ) -> Result<Vec<DueUser>, StoreError> {
     let free_and_due = free_and_due();
@@ -53,8 +53,8 @@ pub(super) async fn due_users(
         "SELECT user_id, attempts, requested_seq FROM recommendation_state \
          WHERE lane = ? AND {free_and_due} ORDER BY due_at, user_id LIMIT ?"
     )))
-    .bind(lane as i8)
-    .bind(scoring_revision)
+    .bind(lane_number(lane))
+    .bind(scoring_revision.0)
     .bind(limit)
     .fetch_all(pool)
     .await?;
@@ -65,7 +65,7 @@ pub(super) async fn claim(
     pool: &MySqlPool,
     due: &DueUser,
     lease: &Lease,
-    scoring_revision: i64,
+    scoring_revision: ScoringRevision,
 ) -> Result<bool, StoreError> {
     let free_and_due = free_and_due();
     let claimed = query(AssertSqlSafe(format!(
@@ -78,7 +78,7 @@ pub(super) async fn claim(
     .bind(due.user.get())
     .bind(due.attempts)
     .bind(due.requested_seq)
-    .bind(scoring_revision)
+    .bind(scoring_revision.0)
     .execute(pool)
     .await?;
     Ok(claimed.rows_affected() == 1)

@@ -67,8 +67,8 @@ async fn compare_and_bump(
          WHERE user_id = ? AND version = ? AND confirmations = ?"
     )))
     .bind(digest)
-    .bind(basis.catalogue_version)
-    .bind(basis.scoring_revision)
+    .bind(basis.catalogue_version.0)
+    .bind(basis.scoring_revision.0)
     .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
     .bind(stamp)
     .bind(basis.serves_seq)

@@ -3,9 +3,9 @@
 use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlPool;
 
-use super::super::rows::StateRow;
+use super::super::rows::{StateRow, UserRow};
 use super::super::{Basis, RowChanges, StoreError, UserState, Written};
-use crate::domain::UserId;
+use crate::domain::{ScoringRevision, UserId};
 
 /// What a run that ends well does to the user's background work; the trigger that it serves is bound three
 /// times. A newer trigger leaves the user due, even if earlier runs of it had the user parked. A lease is
@@ -45,8 +45,8 @@ pub(super) async fn confirm(pool: &MySqlPool, basis: &Basis) -> Result<Written, 
     .bind(basis.serves_seq)
     .bind(basis.serves_seq)
     .bind(basis.serves_seq)
-    .bind(basis.catalogue_version)
-    .bind(basis.scoring_revision)
+    .bind(basis.catalogue_version.0)
+    .bind(basis.scoring_revision.0)
     .bind(basis.now)
     .bind(basis.user.get())
     .bind(basis.expected.version)
@@ -64,26 +64,28 @@ const CHUNK: u32 = 1_000;
 /// The digest goes, too: the next run replaces the list.
 pub(super) async fn lower_scoring(
     pool: &MySqlPool,
-    scoring_revision: i64,
-    after: i64,
-) -> Result<Option<i64>, StoreError> {
-    let (through,): (Option<i64>,) = sqlx::query_as(
-        "SELECT MAX(user_id) FROM (SELECT user_id FROM recommendation_state WHERE user_id > ? \
-         ORDER BY user_id LIMIT ?) AS next_users",
+    scoring_revision: ScoringRevision,
+    after: Option<UserId>,
+) -> Result<Option<UserId>, StoreError> {
+    let after = after.map_or(0, UserId::get);
+    let next: Option<UserRow> = sqlx::query_as(
+        "SELECT user_id FROM (SELECT user_id FROM recommendation_state WHERE user_id > ? \
+         ORDER BY user_id LIMIT ?) AS next_users ORDER BY user_id DESC LIMIT 1",
     )
     .bind(after)
     .bind(CHUNK)
-    .fetch_one(pool)
+    .fetch_optional(pool)
     .await?;
+    let through = next.map(|row| row.user_id);
     if let Some(through) = through {
         sqlx::query(
             "UPDATE recommendation_state SET version = version + 1, result_digest = NULL, scoring_revision = ? \
              WHERE user_id > ? AND user_id <= ? AND scoring_revision > ?",
         )
-        .bind(scoring_revision)
+        .bind(scoring_revision.0)
         .bind(after)
-        .bind(through)
-        .bind(scoring_revision)
+        .bind(through.get())
+        .bind(scoring_revision.0)
         .execute(pool)
         .await?;
     }

@@ -4,9 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{AssertSqlSafe, SqliteExecutor, query, query_as};
 
+use super::super::rows::{UserRow, users};
 use super::super::work::ACTIVE_DAYS;
 use super::super::{BatchScope, BatchStatus, Marking, Occurrence, OpenedBatch, ScheduledJob, StoreError};
 use super::{NOW, time_text};
+use crate::domain::{BatchId, UserId};
 
 /// Users looked at per chunk: the writer's turn is short.
 const CHUNK: u32 = 200;
@@ -54,7 +56,7 @@ async fn open_or_join(
             .fetch_optional(&mut *connection)
             .await?;
     if let Some((id,)) = running {
-        return Ok(OpenedBatch { id, joined: true });
+        return Ok(OpenedBatch { id: BatchId(id), joined: true });
     }
     let inserted = query(AssertSqlSafe(format!(
         "INSERT INTO recommendation_batches (scope, users, opened_at) VALUES (?, ?, {NOW})"
@@ -63,7 +65,7 @@ async fn open_or_join(
     .bind(scope.users_json())
     .execute(connection)
     .await?;
-    Ok(OpenedBatch { id: inserted.last_insert_rowid(), joined: false })
+    Ok(OpenedBatch { id: BatchId(inserted.last_insert_rowid()), joined: false })
 }
 
 /// A batch that is only waiting for its users ends here: they stay due, and one of them whom nobody can
@@ -77,7 +79,7 @@ async fn open_nightly(connection: &mut SqliteConnection) -> Result<bool, StoreEr
     .fetch_optional(&mut *connection)
     .await?;
     match running {
-        Some((id, _, true)) => _ = end(&mut *connection, id, "TRUE").await?,
+        Some((id, _, true)) => _ = end(&mut *connection, BatchId(id), "TRUE").await?,
         Some((_, scope, false)) => return Ok(scope == BatchScope::Active.name()),
         None => {}
     }
@@ -85,25 +87,23 @@ async fn open_nightly(connection: &mut SqliteConnection) -> Result<bool, StoreEr
     Ok(true)
 }
 
-pub(super) async fn mark(pool: &SqlitePool, batch: i64) -> Result<Marking, StoreError> {
+pub(super) async fn mark(pool: &SqlitePool, batch: BatchId) -> Result<Marking, StoreError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     let open: Option<(String, i64)> = query_as(
         "SELECT scope, marked_through FROM recommendation_batches WHERE id = ? AND marking_ended_at IS NULL",
     )
-    .bind(batch)
+    .bind(batch.0)
     .fetch_optional(&mut *transaction)
     .await?;
     let Some((scope, marked_through)) = open else { return Ok(Marking::Ended) };
     let candidates = match scope.as_str() {
-        "listed" => "SELECT value AS id FROM recommendation_batches AS b, json_each(b.users) \
+        "listed" => "SELECT value AS user_id FROM recommendation_batches AS b, json_each(b.users) \
              WHERE b.id = ?1 AND value > ?2 ORDER BY value LIMIT ?3"
             .to_owned(),
-        "all" => {
-            "SELECT user_id AS id FROM users WHERE ?1 AND user_id > ?2 ORDER BY user_id LIMIT ?3".to_owned()
-        }
+        "all" => "SELECT user_id FROM users WHERE ?1 AND user_id > ?2 ORDER BY user_id LIMIT ?3".to_owned(),
         // Profiles carry no date here: each counts as recent.
         _ => format!(
-            "SELECT user_id AS id FROM users AS u WHERE ?1 AND user_id > ?2 AND is_active \
+            "SELECT user_id FROM users AS u WHERE ?1 AND user_id > ?2 AND is_active \
                AND (EXISTS (SELECT 1 FROM profile_analysis AS p WHERE p.user_id = u.user_id) \
                     OR EXISTS (SELECT 1 FROM career_sessions AS s \
                                JOIN career_analyses AS a ON a.session_id = s.id \
@@ -112,23 +112,24 @@ pub(super) async fn mark(pool: &SqlitePool, batch: i64) -> Result<Marking, Store
              ORDER BY user_id LIMIT ?3"
         ),
     };
-    let users: Vec<(i64,)> = query_as(AssertSqlSafe(candidates))
-        .bind(batch)
+    let next: Vec<UserRow> = query_as(AssertSqlSafe(candidates))
+        .bind(batch.0)
         .bind(marked_through)
         .bind(CHUNK)
         .fetch_all(&mut *transaction)
         .await?;
+    let users = users(next);
     query(AssertSqlSafe(format!(
         "UPDATE recommendation_batches SET marked_through = ?, marked = marked + ?, \
                 marking_ended_at = CASE WHEN ? THEN {NOW} END WHERE id = ?"
     )))
-    .bind(users.last().map_or(marked_through, |(id,)| *id))
+    .bind(users.last().map_or(marked_through, |user| user.get()))
     .bind(users.len() as i64)
     .bind(users.is_empty())
-    .bind(batch)
+    .bind(batch.0)
     .execute(&mut *transaction)
     .await?;
-    for (user,) in &users {
+    for user in &users {
         mark_due(&mut transaction, batch, *user).await?;
     }
     transaction.commit().await?;
@@ -137,7 +138,7 @@ pub(super) async fn mark(pool: &SqlitePool, batch: i64) -> Result<Marking, Store
 
 /// A user who is due already stays as he is, but for the number of the batch; one who is parked gets one
 /// more try.
-async fn mark_due(connection: &mut SqliteConnection, batch: i64, user: i64) -> Result<(), StoreError> {
+async fn mark_due(connection: &mut SqliteConnection, batch: BatchId, user: UserId) -> Result<(), StoreError> {
     query(AssertSqlSafe(format!(
         "INSERT INTO recommendation_state (user_id, requested_seq, requested_at, due_at, lane, batch_id) \
          VALUES (?1, 1, {NOW}, {NOW}, 1, ?2) \
@@ -147,22 +148,22 @@ async fn mark_due(connection: &mut SqliteConnection, batch: i64, user: i64) -> R
             attempts = CASE WHEN parked_at IS NULL THEN attempts ELSE MAX(attempts, 1) - 1 END, \
             due_at = COALESCE(due_at, {NOW}), parked_at = NULL"
     )))
-    .bind(user)
-    .bind(batch)
+    .bind(user.get())
+    .bind(batch.0)
     .execute(connection)
     .await?;
     Ok(())
 }
 
-pub(super) async fn running(pool: &SqlitePool) -> Result<Option<i64>, StoreError> {
+pub(super) async fn running(pool: &SqlitePool) -> Result<Option<BatchId>, StoreError> {
     let running: Option<(i64,)> =
         query_as("SELECT id FROM recommendation_batches WHERE finished_at IS NULL ORDER BY id LIMIT 1")
             .fetch_optional(pool)
             .await?;
-    Ok(running.map(|(id,)| id))
+    Ok(running.map(|(id,)| BatchId(id)))
 }
 
-pub(super) async fn finish(pool: &SqlitePool, batch: i64) -> Result<bool, StoreError> {
+pub(super) async fn finish(pool: &SqlitePool, batch: BatchId) -> Result<bool, StoreError> {
     // One batch at a time: whoever waits in the lane belongs to it.
     let nobody_waits = "marking_ended_at IS NOT NULL \
         AND NOT EXISTS (SELECT 1 FROM recommendation_state WHERE lane = 1 AND due_at IS NOT NULL)";
@@ -171,14 +172,14 @@ pub(super) async fn finish(pool: &SqlitePool, batch: i64) -> Result<bool, StoreE
 
 /// Ends the batch with the result as it is; `false` if the condition does not hold, or somebody else has
 /// ended it.
-async fn end(executor: impl SqliteExecutor<'_>, batch: i64, condition: &str) -> Result<bool, StoreError> {
+async fn end(executor: impl SqliteExecutor<'_>, batch: BatchId, condition: &str) -> Result<bool, StoreError> {
     let counts = counts();
     let ended = query(AssertSqlSafe(format!(
         "UPDATE recommendation_batches SET finished_at = {NOW}, \
                 (computed, unchanged, parked) = (SELECT computed, unchanged, parked FROM ({counts})) \
          WHERE id = ?1 AND finished_at IS NULL AND {condition}"
     )))
-    .bind(batch)
+    .bind(batch.0)
     .execute(executor)
     .await?;
     Ok(ended.rows_affected() == 1)

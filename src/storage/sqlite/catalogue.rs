@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, query_as};
 use super::super::StoreError;
 use super::super::contents::{CatalogueChanges, CatalogueContents};
 use super::super::rows::ListingRow;
-use crate::domain::{JobListing, ListingId};
+use crate::domain::{CatalogueVersion, JobListing, ListingId};
 
 const COLUMNS: &str = "l.id, l.title, l.company, l.description, l.experience, l.tech_stack, \
     CAST(l.required_skills AS TEXT) AS required_skills, CAST(l.crawled_at AS TEXT) AS crawled_at, \
@@ -31,7 +31,7 @@ pub(super) async fn read_all(
             sink(listing);
         }
     }
-    contents.version = Some(version);
+    contents.version = Some(CatalogueVersion(version));
     snapshot.rollback().await?;
     Ok(())
 }
@@ -49,12 +49,12 @@ pub(super) async fn read_changes(
         "SELECT {COLUMNS} FROM listing_changes AS c JOIN job_listings AS l ON l.id = c.listing_id \
          WHERE c.version > ?"
     ));
-    let changed: Vec<ListingRow> = query_as(changed).bind(known).fetch_all(&mut *snapshot).await?;
+    let changed: Vec<ListingRow> = query_as(changed).bind(known.0).fetch_all(&mut *snapshot).await?;
     let deleted: Vec<(i64,)> = query_as(
         "SELECT c.listing_id FROM listing_changes AS c LEFT JOIN job_listings AS l ON l.id = c.listing_id \
          WHERE c.version > ? AND l.id IS NULL",
     )
-    .bind(known)
+    .bind(known.0)
     .fetch_all(&mut *snapshot)
     .await?;
     snapshot.rollback().await?;
@@ -63,5 +63,5 @@ pub(super) async fn read_changes(
         contents.compare(&mut delta, listing, updated_at);
     }
     contents.delete(&mut delta, deleted.into_iter().map(|(id,)| ListingId(id)));
-    Ok(Some(contents.apply(delta, version)))
+    Ok(Some(contents.apply(delta, CatalogueVersion(version))))
 }
