@@ -1,4 +1,4 @@
-//! Wires everything; the only place that names concrete backends. `main` and the tests build the same.
+//! Wires everything; the only place that names concrete databases. `main` and the tests build the same app.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,36 +23,56 @@ use crate::listings::sample::{self, SampleError};
 use crate::ranking::{Vocabulary, VocabularyError};
 use crate::storage::{MysqlStore, SqliteStore, Store, StoreError};
 
-/// How long the shutdown takes to hand over what it could not finish.
+/// Time limit of handing unfinished work over at the shutdown.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why the service cannot start, or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// The database failed or refused a step.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// The database did not answer within DATABASE_START_TIMEOUT_SECS.
     #[error("the database at {address} was not reachable for {waited:?}: {cause}")]
-    DatabaseUnreachable { address: String, waited: Duration, cause: StoreError },
+    DatabaseUnreachable {
+        /// The address, without the password.
+        address: String,
+        /// How long the start waited.
+        waited: Duration,
+        /// The last failure.
+        cause: StoreError,
+    },
+    /// The sample data could not be loaded.
     #[error("the sample data could not be stored: {0}")]
     Sample(#[from] SampleError),
+    /// The Redis address cannot be used.
     #[error("the Redis settings cannot be used: {0}")]
     Redis(#[from] RedisError),
+    /// The vocabulary file cannot be read.
     #[error("VOCABULARY_FILE cannot be read: {0}")]
     VocabularyFile(std::io::Error),
+    /// The vocabulary file is not valid.
     #[error("VOCABULARY_FILE is not valid: {0}")]
     Vocabulary(#[from] VocabularyError),
+    /// A file or socket failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// A background task of the process has panicked.
     #[error("a background task ended unexpectedly")]
     TaskEnded,
 }
 
 /// The service, ready to serve.
 pub struct App {
+    /// The database.
     pub store: Arc<dyn Store>,
+    /// Recalculates lists.
     pub calculator: Calculator,
+    /// The snapshot of the listings.
     pub catalogue: Arc<CurrentCatalogue>,
+    /// Opens batches and keeps them going.
     pub batches: Batches,
+    /// Begins scheduled jobs.
     pub scheduler: Scheduler,
     triggers: Triggers,
     wakeups: Arc<Wakeups>,
@@ -61,7 +81,7 @@ pub struct App {
     catalogue_refresh: Duration,
     drain_timeout: Duration,
     cors_origins: Vec<Origin>,
-    /// Runs and requests that have begun.
+    /// Runs and requests in flight.
     tasks: TaskTracker,
 }
 
@@ -123,13 +143,13 @@ impl App {
         http::router(state, &self.cors_origins)
     }
 
-    /// Requests and runs that have begun and not ended.
+    /// The requests and runs in flight.
     pub fn tasks(&self) -> &TaskTracker {
         &self.tasks
     }
 
-    /// Serves HTTP, due users and schedules until `stop`, then finishes what has begun, for a bounded time,
-    /// and hands the rest over to other instances.
+    /// Serves HTTP, due users and schedules until `stop`. Then finishes runs and requests in flight, for a
+    /// limited time, and hands unfinished users over to other instances.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), AppError> {
         let mut parts = JoinSet::new();
         let (workers, token) = (self.workers.clone(), stop.clone());
@@ -154,7 +174,7 @@ impl App {
             () = stop.cancelled() => {}
             _ = parts.join_next() => {}
         }
-        // Parts end when they are told to; one that ended untold has failed, and the process with it.
+        // A part that ends before `stop` has failed, and the process must end with it.
         let told = stop.is_cancelled();
         stop.cancel();
         let (workers, drain_timeout) = (self.workers.clone(), self.drain_timeout);
@@ -171,7 +191,7 @@ impl App {
         if told { Ok(()) } else { Err(AppError::TaskEnded) }
     }
 
-    /// Waits for runs that have begun, releases locks and closes connections.
+    /// Waits for the runs in flight, releases locks and closes connections.
     pub async fn close(self) {
         self.tasks.close();
         self.tasks.wait().await;

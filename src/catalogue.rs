@@ -12,7 +12,7 @@ use crate::domain::{CatalogueVersion, ScoringRevision};
 use crate::ranking::{self, Catalogue, CatalogueBuilder, Vocabulary};
 use crate::storage::{CatalogueChanges, CatalogueContents, Store, StoreError};
 
-/// How often listings are read again that change while they are read, in a way that no `updated_at` shows.
+/// How often a full read is repeated because listings changed during it without a newer `updated_at`.
 const MAX_RELOADS: u32 = 5;
 
 /// Holds the current snapshot and swaps it whole: requests never wait for a refresh.
@@ -20,12 +20,12 @@ pub struct CurrentCatalogue {
     store: Arc<dyn Store>,
     vocabulary: Arc<Vocabulary>,
     current: ArcSwap<Catalogue>,
-    /// One refresh at a time; whoever waited for it finds the work done.
+    /// One refresh at a time: a caller that waited finds the work done.
     base: Mutex<Base>,
     reload_after: Duration,
 }
 
-/// What the next refresh starts from.
+/// The starting point of the next refresh.
 struct Base {
     contents: CatalogueContents,
     /// When all listings were read last.
@@ -33,8 +33,8 @@ struct Base {
 }
 
 impl CurrentCatalogue {
-    /// Reads the first snapshot. Refreshes read changes only; all listings are read again after
-    /// `reload_after`, for changes that nothing gives away.
+    /// Reads the first snapshot. A refresh reads changes only; after `reload_after` it reads all listings again,
+    /// for changes that `updated_at` does not show.
     pub async fn load(
         store: Arc<dyn Store>,
         vocabulary: Arc<Vocabulary>,
@@ -63,7 +63,7 @@ impl CurrentCatalogue {
         ScoringRevision(ranking::scoring_revision(&self.vocabulary))
     }
 
-    /// Reads what has changed.
+    /// Brings the snapshot up to date.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let mut base = self.base.lock().await;
         if base.loaded.elapsed() >= self.reload_after || !self.apply_changes(&mut base.contents).await? {
@@ -72,8 +72,8 @@ impl CurrentCatalogue {
         Ok(())
     }
 
-    /// Refreshes at every `interval` until cancelled. A failed refresh is logged and tried again: ranking
-    /// goes on with the snapshot at hand.
+    /// Refreshes at every `interval` until `stop`. After a failed refresh, ranking goes on with the current
+    /// snapshot until the next one.
     pub async fn keep_fresh(&self, interval: Duration, stop: CancellationToken) {
         while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
             if let Err(error) = self.refresh().await {
@@ -82,7 +82,7 @@ impl CurrentCatalogue {
         }
     }
 
-    /// Takes in what has changed; `false` if all listings must be read again.
+    /// Applies the changes since the last read; `false` if all listings must be read again.
     async fn apply_changes(&self, contents: &mut CatalogueContents) -> Result<bool, StoreError> {
         let started = Instant::now();
         let Some(changes) = self.store.read_catalogue_changes(contents).await? else { return Ok(false) };
@@ -105,7 +105,7 @@ impl CurrentCatalogue {
         Ok(true)
     }
 
-    /// Reads all listings, then, as their version is unknown, what has changed while they were read.
+    /// Reads all listings, and then the changes during that read, which also give the version.
     async fn reload(&self, base: &mut Base) -> Result<(), StoreError> {
         for _ in 0..MAX_RELOADS {
             let started = Instant::now();
@@ -134,7 +134,7 @@ impl CurrentCatalogue {
     }
 }
 
-/// Off the threads that answer requests: building is all processor.
+/// Builds on a blocking thread: it keeps a processor busy, and request threads must stay free.
 async fn build(build: impl FnOnce() -> Catalogue + Send + 'static) -> Catalogue {
     tokio::task::spawn_blocking(build).await.expect("building a catalogue does not panic")
 }

@@ -1,4 +1,4 @@
-//! The words of the field: users, listings, careers and what is recommended to whom.
+//! The terms of the field: users, listings, careers and recommendations.
 
 use std::fmt;
 use std::str::FromStr;
@@ -97,19 +97,24 @@ pub enum Lane {
     Batch,
 }
 
-/// One crawled job listing, with the columns that ranking reads. Columns that are NULL are empty texts.
+/// The columns of a crawled job listing that ranking reads. NULL is an empty text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobListing {
+    /// The primary key.
     pub id: ListingId,
+    /// The job title as posted.
     pub title: String,
+    /// The employer.
     pub company: String,
+    /// The text of the posting.
     pub description: String,
-    /// What the employer asks for, in the site's own words: `신입`, `경력 3~5년`, …
+    /// The required experience in the site's own words, such as `신입` or `경력 3~5년`.
     pub experience: String,
     /// Comma- or line-separated.
     pub tech_stack: String,
     /// Free text or JSON.
     pub required_skills: String,
+    /// When a crawler last saw the posting.
     pub crawled_at: Option<DateTime<Utc>>,
 }
 
@@ -118,10 +123,10 @@ pub struct JobListing {
 pub struct MatchScore(u16);
 
 impl MatchScore {
-    /// A perfect match; also what a career has whose analysis states no score (nothing is invented).
+    /// A perfect match, and the score of a career whose analysis states none.
     pub const FULL: Self = Self(10_000);
 
-    /// From a fraction; what lies outside 0..=1 is clamped, NaN is 0.
+    /// From a fraction; values outside 0..=1 are clamped, NaN is 0.
     pub fn from_fraction(fraction: f64) -> Self {
         // A float-to-integer cast saturates and maps NaN to 0.
         Self(((fraction * 10_000.0).round() as u16).min(10_000))
@@ -136,12 +141,15 @@ impl MatchScore {
 /// A career that the user's analysis recommends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Career {
+    /// The name as the analysis spells it.
     pub name: String,
+    /// The category that the analysis states, if any.
     pub category: Option<String>,
+    /// How well it fits the user.
     pub match_score: MatchScore,
 }
 
-/// Everything about a user that a calculation depends on.
+/// All properties of a user that a calculation depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CareerProfile {
     /// Best first; equal scores in the order in which the analysis names them.
@@ -168,7 +176,9 @@ impl Score {
 /// One row of a user's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recommendation {
+    /// The recommended listing.
     pub listing_id: ListingId,
+    /// Its score for the user.
     pub score: Score,
     /// Korean, shown to the user; states only evidence.
     pub reason: String,

@@ -1,4 +1,4 @@
-//! Signals: the first asks for an orderly stop, the second ends the process.
+//! Signals: the first begins an orderly stop, the second ends the process.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;

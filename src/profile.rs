@@ -1,7 +1,7 @@
-//! What other services stored about a user, in all its messy forms, read into a [`CareerProfile`].
+//! Reads the analyses that other services stored for a user, in all their forms, into a [`CareerProfile`].
 //!
-//! Nothing here fails: what cannot be read is left out and reported in [`Inputs::ignored`], so that one
-//! broken column never costs a user the whole list.
+//! Nothing here fails: unreadable parts are left out and reported in [`Inputs::ignored`], so that one broken
+//! column never costs a user the whole list.
 
 use std::sync::LazyLock;
 
@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::domain::{Career, CareerProfile, MatchScore};
 use crate::storage::{MAX_CAREERS, ProfileAnalysis, StoredAnalysis, StoredCareer};
 
-/// Longest name of a career, in characters; what is longer is no name.
+/// Longest name of a career, in characters; a longer text is no name.
 const MAX_NAME_CHARS: usize = 200;
-/// Longest interest, strength or skill, in characters; what is longer is a sentence.
+/// Longest interest, strength or skill, in characters; a longer text is a sentence.
 const MAX_TERM_CHARS: usize = 40;
 /// Most interests and strengths taken into account.
 const MAX_TERMS: usize = 50;
@@ -25,8 +25,9 @@ const MIN_INTEREST_LEVEL: f64 = 5.0;
 pub struct Inputs {
     /// Whether the user has any analysis at all, with or without careers.
     pub has_analysis: bool,
+    /// Everything that ranking depends on.
     pub profile: CareerProfile,
-    /// What could not be read, for the log.
+    /// The parts that could not be read, for the log.
     pub ignored: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! Batches: marking many users due. The queue's workers, of all instances, do the rest.
+//! Batches: making many users due. The workers of all instances serve them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,14 @@ use crate::coordination::Wakeups;
 use crate::domain::Lane;
 use crate::storage::{self, BatchScope, Marking, OpenedBatch, Store, StoreError};
 
-/// How often instances look after a batch that is running.
+/// How often instances advance a running batch.
 const RUNNING_POLL: Duration = Duration::from_secs(1);
-/// How often they look for one that they were not told of.
+/// How often instances look for a batch without a wake-up.
 const IDLE_POLL: Duration = Duration::from_secs(5);
-
-/// How long one step may take.
+/// Time limit of one step on the database.
 const STEP: Duration = Duration::from_secs(10);
 
-/// Opens batches and sees them through.
+/// Opens batches and keeps them going.
 #[derive(Clone)]
 pub struct Batches {
     store: Arc<dyn Store>,
@@ -25,12 +24,12 @@ pub struct Batches {
 }
 
 impl Batches {
+    /// Batches of the users in `store`, announced over `wakeups`.
     pub fn new(store: Arc<dyn Store>, wakeups: Arc<Wakeups>) -> Self {
         Self { store, wakeups }
     }
 
-    /// Opens a batch, or joins the one that is running. Its users are marked by whichever instance is
-    /// first.
+    /// Opens a batch, or joins the running one. Any instance then makes its users due.
     pub async fn open(&self, scope: &BatchScope) -> Result<OpenedBatch, StoreError> {
         let opened = storage::within(STEP, self.store.open_batch(scope)).await?;
         if !opened.joined {
@@ -40,12 +39,12 @@ impl Batches {
         Ok(opened)
     }
 
-    /// Marks the users of batches, and ends batches that are done, until `stop`. Every instance does this:
-    /// where one has died, another goes on.
+    /// Makes users of batches due, and ends finished batches, until `stop`. Every instance does this, so that
+    /// a batch outlives the instance that opened it.
     pub async fn keep(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let running = self.advance(&stop).await.unwrap_or_else(|error| {
-                tracing::warn!(%error, "the batch cannot be looked after");
+                tracing::warn!(%error, "the batch cannot be advanced");
                 true
             });
             let poll = if running { RUNNING_POLL } else { IDLE_POLL };
@@ -57,7 +56,7 @@ impl Batches {
         }
     }
 
-    /// Whether a batch is still running.
+    /// Advances the running batch; returns whether a batch is still running.
     async fn advance(&self, stop: &CancellationToken) -> Result<bool, StoreError> {
         let Some(batch) = storage::within(STEP, self.store.running_batch()).await? else { return Ok(false) };
         while storage::within(STEP, self.store.mark_batch(batch)).await? == Marking::Going {

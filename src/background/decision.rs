@@ -1,37 +1,39 @@
-//! What a worker does next: pure functions of what it has seen, so that they can be explored without I/O.
+//! Decisions of a worker: pure functions, so that the model explores the code that runs in production.
 
 use std::time::Duration;
 
 use crate::calculator::{CalculationError, Outcome};
 use crate::storage::{GiveBack, StoreError, WorkError};
 
-/// After the first failure; doubled with each further one.
+/// Delay after the first failure; each further failure doubles it.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// Longest delay after a failure.
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
-/// For whoever was in the way to finish.
+/// Delay when the run never started, so that the other run or the outage can end.
 const RETRY_UNTRIED: Duration = Duration::from_secs(1);
 
-/// What a worker does with a user it has claimed.
+/// The next step of a worker that has claimed a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterClaim {
+    /// Start a run.
     Run,
-    /// All attempts were begun and none was ended: the user has killed its process each time.
+    /// Park the user: every attempt began and none ended, so each one ended its process.
     Park,
 }
 
-/// Decides by the attempts that had been counted before the claim.
+/// Decides by the number of attempts before this claim.
 pub fn after_claim(attempts: u32, max_attempts: u32) -> AfterClaim {
     if attempts < max_attempts { AfterClaim::Run } else { AfterClaim::Park }
 }
 
-/// What a user is parked with who has killed its process each time.
-pub fn killer() -> GiveBack {
+/// The parking reason for a user whose every attempt ended the process.
+pub fn parked_for_crashing() -> GiveBack {
     let cause = "the process ended during every attempt".to_owned();
     GiveBack::Parked { error: WorkError { code: "process_ended", cause } }
 }
 
-/// How the claim ends; `None` if the run has ended it: every committed run does. `attempts` includes this
-/// one; `jitter`, in 0..1, keeps users who failed together from coming back together.
+/// How the worker ends its claim after a run; `None` if the run has ended it, as every committed run does.
+/// `attempts` includes this one. `jitter`, in 0..1, spreads users that failed at the same time.
 pub fn after_run<E: AsRef<CalculationError>>(
     result: &Result<Outcome, E>,
     attempts: u32,
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_the_users_fault_is_not_counted() {
+    fn an_attempt_that_never_ran_is_not_counted() {
         type Result = std::result::Result<Outcome, Box<CalculationError>>;
         let unavailable = StoreError::Unavailable(sqlx::Error::PoolTimedOut);
         let outage: Result = Err(Box::new(CalculationError::Store(unavailable)));
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_who_killed_every_process_is_not_run_again() {
+    fn a_user_whose_every_attempt_ended_the_process_is_not_run_again() {
         assert_eq!((after_claim(4, 5), after_claim(5, 5)), (AfterClaim::Run, AfterClaim::Park));
     }
 }

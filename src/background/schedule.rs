@@ -1,4 +1,4 @@
-//! What happens at certain times: the nightly batch and the clean-up, each occurrence once over all
+//! Schedules of the nightly batch and the clean-up: each occurrence begins once, whatever the number of
 //! instances.
 
 use std::str::FromStr;
@@ -15,23 +15,23 @@ use crate::coordination::Wakeups;
 use crate::domain::Lane;
 use crate::storage::{self, Occurrence, ScheduledJob, Store, StoreError};
 
-/// The longest sleep between two looks at the clock, which somebody may set.
+/// The longest sleep between two readings of the clock, which an operator may set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-/// Between two looks, when an occurrence is close.
+/// The shortest sleep between two readings, when an occurrence is close.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(100);
-
-/// How long one step may take; a step of a clean-up waits for many users' locks.
+/// Time limit of one step on the database.
 const STEP: Duration = Duration::from_secs(10);
+/// Time limit of one step of a clean-up, which waits for the locks of many users.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A cron expression and the time zone it is meant in.
+/// A cron expression and its time zone.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     cron: Cron,
     zone: Tz,
 }
 
-/// Not a cron expression of five fields that ever comes true.
+/// Not a valid five-field cron expression, or one that never fires.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("not a cron expression of five fields")]
 pub struct InvalidSchedule;
@@ -58,13 +58,16 @@ impl Schedule {
     }
 }
 
-/// When things happen.
+/// Settings of the scheduler.
 #[derive(Clone, Debug)]
 pub struct SchedulerConfig {
+    /// Whether this instance begins scheduled jobs.
     pub enabled: bool,
+    /// When the batch of active users begins.
     pub batch: Schedule,
+    /// When the clean-up begins.
     pub clean_up: Schedule,
-    /// Lists that nobody has found current for this long are removed; `None`: never.
+    /// The clean-up removes lists that no run has found current for this long; `None`: it keeps them all.
     pub retention: Option<TimeDelta>,
 }
 
@@ -73,7 +76,7 @@ pub fn time_zone(name: &str) -> Option<Tz> {
     Tz::from_str(name).ok()
 }
 
-/// Begins what the schedules ask for.
+/// Begins the scheduled jobs.
 #[derive(Clone)]
 pub struct Scheduler {
     store: Arc<dyn Store>,
@@ -82,16 +85,17 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
+    /// A scheduler over the occurrences that all instances record in `store`.
     pub fn new(store: Arc<dyn Store>, wakeups: Arc<Wakeups>, config: SchedulerConfig) -> Self {
         Self { store, wakeups, config }
     }
 
-    /// What is scheduled.
+    /// The settings.
     pub fn config(&self) -> &SchedulerConfig {
         &self.config
     }
 
-    /// Keeps the schedules by the database's clock, which all instances share, until `stop`.
+    /// Begins jobs when they are due by the database's clock, which all instances share, until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
         if !self.config.enabled {
             return stop.cancelled().await;
@@ -99,13 +103,13 @@ impl Scheduler {
         while !stop.is_cancelled() {
             let sleep = match storage::within(STEP, self.store.now()).await {
                 Ok(now) => {
-                    if let Err(error) = self.look(now, &stop).await {
+                    if let Err(error) = self.begin_due(now, &stop).await {
                         tracing::warn!(%error, "a scheduled job could not be begun");
                     }
                     self.until_next(now)
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the schedules cannot be looked at");
+                    tracing::warn!(%error, "the database clock cannot be read");
                     LONGEST_SLEEP
                 }
             };
@@ -113,13 +117,13 @@ impl Scheduler {
         }
     }
 
-    /// Does what is due at `now` and has not been begun by any instance. Of occurrences that were missed,
-    /// the latest counts; a clock that is set back repeats nothing.
+    /// Begins the jobs that are due at `now` and that no instance has begun. After downtime only the latest
+    /// occurrence of a job counts; a clock that is set back repeats none.
     pub async fn tick(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
-        self.look(now, &CancellationToken::new()).await
+        self.begin_due(now, &CancellationToken::new()).await
     }
 
-    async fn look(&self, now: DateTime<Utc>, stop: &CancellationToken) -> Result<(), StoreError> {
+    async fn begin_due(&self, now: DateTime<Utc>, stop: &CancellationToken) -> Result<(), StoreError> {
         for (job, schedule) in
             [(ScheduledJob::Batch, &self.config.batch), (ScheduledJob::CleanUp, &self.config.clean_up)]
         {
@@ -136,7 +140,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// A clean-up that is stopped in the middle is made up for by that of the next night.
+    /// A clean-up that is stopped in the middle resumes the next night.
     async fn clean_up(&self, now: DateTime<Utc>, stop: &CancellationToken) -> Result<(), StoreError> {
         let unverified_since = self.config.retention.map(|retention| now - retention);
         let (mut after, mut lists, mut rows) = (None, 0, 0);
@@ -195,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_schedule_is_refused() {
+    fn an_invalid_expression_is_refused() {
         for expression in ["", "every night", "0 0 3 * * *", "61 3 * * *", "0 0 31 2 *"] {
             assert!(Schedule::new(expression, chrono_tz::UTC).is_err(), "{expression:?}");
         }

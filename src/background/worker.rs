@@ -1,13 +1,13 @@
-//! Background work: users that are due in `recommendation_state`, served by the workers of any number of
-//! instances.
+//! The workers of this process. Workers of any number of instances serve the users that are due in
+//! `recommendation_state`.
 //!
-//! A worker takes a due user with a short lease and does the same run as everybody else. A committed run
-//! ends the lease; a failed one is given back, to be tried again later or, after too many attempts, to be
-//! parked until the next trigger. A worker that dies is forgotten when its lease ends. Leases only keep
-//! work from being done twice: that the rows are right is the run's doing (see [`crate::calculator`]).
+//! A worker claims a due user with a short lease and starts an ordinary run. A committed run ends the lease.
+//! A failed run gives the user back: due again later or, after too many attempts, parked until the next
+//! trigger. If a worker dies, its lease expires. Leases only keep instances from doing work twice; the run
+//! itself keeps the rows right (see [`crate::calculator`]).
 //!
-//! Real-time triggers and batches have workers of their own, so that neither waits for the other; a batch
-//! gives way for a moment when this process has something to do in real time.
+//! Real-time triggers and batches have workers of their own, so that neither waits for the other. A batch
+//! worker gives way for a moment when this process has a run in real time to do.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,26 +25,26 @@ use crate::coordination::{Instance, Wakeups};
 use crate::domain::Lane;
 use crate::storage::{self, DueUser, GiveBack, Lease, Store, StoreError};
 
-/// How often idle workers look for work that nobody has told them of: left by a crash, or announced while
-/// Redis was away. Jittered up to one and a half times as long.
+/// How often idle workers look for work without a wake-up: work left by a crash, or announced while Redis was
+/// away. Jitter makes it up to one and a half times as long.
 const POLL: Duration = Duration::from_secs(1);
-/// How long one step on the queue may take.
+/// Time limit of one step on the queue.
 const STEP: Duration = Duration::from_secs(10);
-/// How long a batch waits, before each run, for those who wait for a run in real time.
+/// How long a batch worker waits, before each run, for callers that wait for a run in real time.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// Due users read at once: a batch is not read one by one.
+/// Due users read with one statement.
 const READ_AHEAD: u32 = 32;
 
-/// How the queue is worked on.
+/// Settings of the workers.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
-    /// Runs in real time at the same time, …
+    /// Workers for real-time triggers.
     pub real_time_workers: usize,
-    /// … and runs of a batch.
+    /// Workers for batches.
     pub batch_workers: usize,
-    /// How long a user is left to a worker that is never heard of again; more than a run may take.
+    /// How long other workers leave a claimed user alone; longer than a run may take.
     pub lease: Duration,
-    /// After so many failures a user is parked.
+    /// Failures after which a user is parked.
     pub max_attempts: u32,
     /// Makes the tokens of leases.
     pub instance: Instance,
@@ -60,12 +60,12 @@ struct Inner {
     catalogue: Arc<CurrentCatalogue>,
     wakeups: Arc<Wakeups>,
     config: WorkerConfig,
-    /// What this process holds leases of, by token.
+    /// The users whose leases this process holds, by token.
     held: Mutex<HashMap<String, DueUser>>,
 }
 
 impl Workers {
-    /// A queue over the store's due users; nothing runs before [`Workers::work`].
+    /// Workers for the store's due users; nothing runs before [`Workers::work`].
     pub fn new(
         store: Arc<dyn Store>,
         calculator: Calculator,
@@ -76,12 +76,12 @@ impl Workers {
         Self(Arc::new(Inner { store, calculator, catalogue, wakeups, config, held: Mutex::default() }))
     }
 
-    /// Serves due users until `stop`; runs that have begun are finished. Without workers it only waits.
+    /// Serves due users until `stop`, then finishes the runs in flight. Without workers it only waits.
     pub async fn work(&self, stop: CancellationToken) {
         let mut workers = JoinSet::new();
         let WorkerConfig { real_time_workers, batch_workers, .. } = self.0.config;
         for (lane, count) in [(Lane::RealTime, real_time_workers), (Lane::Batch, batch_workers)] {
-            // Of a lane's idle workers, the one that has this looks for work; the others wait for it.
+            // The idle worker that holds this lock reads the next due users; the others wait for it.
             let ahead = Arc::new(tokio::sync::Mutex::new(VecDeque::new()));
             for _ in 0..count {
                 let (inner, stop, ahead) = (self.0.clone(), stop.clone(), ahead.clone());
@@ -91,15 +91,16 @@ impl Workers {
         tokio::select! {
             biased;
             () = stop.cancelled() => while workers.join_next().await.is_some() {},
-            // A worker that ends untold has panicked: the process must not go on without it.
+            // A worker that ends without `stop` has panicked: the process must not go on without it.
             Some(_) = workers.join_next() => {}
         }
     }
 
-    /// Ends all leases of this process, for a stop that cannot wait for its runs: others may take over.
+    /// Ends all leases of this process, so that other instances take over: for a stop that cannot wait for its
+    /// runs.
     pub async fn give_back_all(&self) {
         let held = std::mem::take(&mut *self.0.held());
-        // All at once: a run that is stuck in its transaction holds the row that its own lease is in.
+        // Concurrently: a run that is stuck in its transaction locks the row of its own lease.
         let how = GiveBack::Untried { after: Duration::ZERO };
         join_all(held.iter().map(|(token, due)| self.0.give_back(due, token, &how))).await;
     }
@@ -124,13 +125,13 @@ impl Inner {
             match self.claim(&due).await {
                 Ok(Some(token)) => {
                     self.serve(lane, &due, &token).await;
-                    // The user is still due if a trigger has come in meanwhile; those who looked for it
-                    // found him taken.
+                    // The user is still due if a trigger came in during the run; other workers found the user
+                    // claimed.
                     self.wakeups.notify(lane);
                 }
                 // Another worker was faster.
                 Ok(None) => {}
-                // The lease, if it was taken, ends by itself.
+                // The claim may have committed: its lease then expires.
                 Err(error) => {
                     tracing::warn!(user_id = %due.user, %error, "a due user could not be claimed");
                     stop.run_until_cancelled(tokio::time::sleep(poll())).await;
@@ -171,13 +172,13 @@ impl Inner {
         let revision = self.catalogue.scoring_revision();
         let mut due = storage::within(STEP, self.store.due_users(lane, revision, READ_AHEAD)).await?;
         if lane == Lane::Batch {
-            // Instances that read the same users begin with different ones.
+            // Instances that read the same users claim them in different orders.
             due.shuffle(&mut rand::rng());
         }
         Ok(due)
     }
 
-    /// The token of the lease, if it was had.
+    /// Claims the user and returns the lease's token; `None` if another worker was faster.
     async fn claim(&self, due: &DueUser) -> Result<Option<String>, StoreError> {
         let lease = Lease { token: self.config.instance.token(), duration: self.config.lease };
         let claimed =
@@ -193,9 +194,9 @@ impl Inner {
                 let result = self.calculator.calculate_for_worker(due.user, lane).await;
                 decision::after_run(&result, due.attempts + 1, max_attempts, rand::random())
             }
-            AfterClaim::Park => Some(decision::killer()),
+            AfterClaim::Park => Some(decision::parked_for_crashing()),
         };
-        // Taken by `give_back_all`, perhaps.
+        // `give_back_all` may have ended the lease already.
         let still_held = self.held().remove(token).is_some();
         if let (Some(how), true) = (ended, still_held) {
             if let GiveBack::Parked { error } = &how {
@@ -216,7 +217,7 @@ impl Inner {
     }
 }
 
-/// Until the next look, when nothing is to be done or the database refuses.
+/// The time until an idle worker looks again.
 fn poll() -> Duration {
     POLL.mul_f64(1.0 + 0.5 * rand::random::<f64>())
 }

@@ -1,14 +1,14 @@
-//! What a run does next: pure functions of what it has read, so that they can be explored without I/O.
+//! Decisions of a run: pure functions, so that the model explores the code that runs in production.
 
 use crate::domain::{CatalogueVersion, ScoringRevision};
 use crate::storage::{StoreError, UserState, Written};
 
-/// How often a run starts again after losing against another before its trigger is left to the queue.
+/// How often a run may lose the compare-and-set before it leaves its trigger to the queue.
 pub const MAX_ATTEMPTS: u32 = 5;
 /// The attempt at which an unreachable database fails the run.
 const MAX_UNAVAILABLE: u32 = 2;
 
-/// What a run does once it has read the user's state.
+/// The next step of a run that has read the user's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BeforeInputs {
     /// Go on with the inputs.
@@ -20,7 +20,7 @@ pub enum BeforeInputs {
     LeaveToNewerScoring,
 }
 
-/// Decides with the newest state and what this instance would calculate with.
+/// Decides by the state and by the versions that this instance would calculate with.
 pub fn before_inputs(
     state: &UserState,
     catalogue_version: CatalogueVersion,
@@ -33,26 +33,28 @@ pub fn before_inputs(
     }
 }
 
-/// What a run does with its result.
+/// The next step of a run that has its result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing is known of the user, nothing is stored, nothing is to be stored.
+    /// The user is unknown, and nothing is or needs to be stored.
     LeaveNoTrace,
-    /// The stored rows are what the inputs give.
+    /// Record that the stored rows are those that the inputs give.
     Confirm,
-    /// They are not, or the caller insists.
+    /// Replace the stored rows: they differ, or the caller forces it.
     Replace,
 }
 
-/// What a run has calculated, as far as [`action`] depends on it.
+/// The part of a run's result that [`action`] depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Calculated<'a> {
+    /// The digest of the calculated rows.
     pub digest: &'a str,
+    /// Whether the inputs recommend any career.
     pub has_careers: bool,
 }
 
-/// Decides by comparing the result with what the state says of the stored rows. Rows whose number or
-/// newest change differ from what the state remembers have been touched by somebody else.
+/// Decides by comparing the result with the state. If the number of stored rows or their newest change differs
+/// from the state, another writer has changed them.
 pub fn action(state: &UserState, calculated: Calculated<'_>, force: bool) -> Action {
     match &state.recorded {
         None if !calculated.has_careers && state.row_count == 0 => Action::LeaveNoTrace,

@@ -1,4 +1,4 @@
-//! Requests of one process that arrive while a run waits to start share that run.
+//! Requests for a user share a run of this process that has not read its inputs yet.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,40 +9,40 @@ use futures::future::{BoxFuture, Shared};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
 
-/// A run that others may join; `None` if it panicked.
+/// The future result of a run; `None` if the run panicked.
 type Run<T> = Shared<BoxFuture<'static, Option<T>>>;
-/// What does a run.
+/// The task of a run.
 type Task = BoxFuture<'static, ()>;
 type Waiting<K, T> = Arc<Mutex<HashMap<K, Run<T>>>>;
 
-/// Runs that have not started yet, by key.
+/// Runs that have not read their inputs yet, by key.
 #[derive(Debug)]
 pub(super) struct Joining<K, T> {
     waiting: Waiting<K, T>,
     tasks: TaskTracker,
-    /// Runs that requests may still begin.
+    /// A permit for each run that requests may still begin.
     room: Arc<Semaphore>,
 }
 
-/// Held by a run for as long as it may be joined.
+/// A run holds this for as long as requests may join it.
 pub(super) struct Joinable<K: Eq + Hash, T> {
     key: Option<K>,
     waiting: Waiting<K, T>,
 }
 
-/// Who asks for a run.
+/// The kind of caller that asks for a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Caller {
-    /// One of any number of requests: a new run needs room.
+    /// A request, one of any number: a new run needs a permit.
     Request,
-    /// One of a fixed number of workers.
+    /// A worker, one of a fixed number.
     Worker,
 }
 
-/// Why there is no result.
+/// Why a caller gets no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoResult {
-    /// As many runs as may be are in flight.
+    /// The permitted number of runs is in flight.
     Full,
     /// The run panicked.
     Panicked,
@@ -53,13 +53,13 @@ where
     K: Clone + Eq + Hash + Send + 'static,
     T: Clone + Send + Sync + 'static,
 {
-    /// At most `max_runs` runs that requests have begun are in flight at the same time.
+    /// Requests may have at most `max_runs` runs in flight at the same time.
     pub(super) fn new(tasks: TaskTracker, max_runs: usize) -> Self {
         Self { waiting: Waiting::default(), tasks, room: Arc::new(Semaphore::new(max_runs)) }
     }
 
-    /// The result of a run that starts after this call: one that is waiting to start, or a new one. A run
-    /// has its own task: it goes on when those who asked for it have gone.
+    /// Returns the result of a run that reads its inputs after this call: a waiting run, or a new one. A run
+    /// has its own task, so it goes on when its callers are gone.
     pub(super) async fn join<F, R>(&self, key: K, caller: Caller, run: F) -> Result<T, NoResult>
     where
         F: FnOnce(Joinable<K, T>) -> R + Send + 'static,
@@ -72,7 +72,7 @@ where
         run.await.ok_or(NoResult::Panicked)
     }
 
-    /// A run that may be joined; if it is a new one, with the task that does it.
+    /// Finds a run that may be joined, or begins one and returns its task as well.
     fn find_or_begin<F, R>(&self, key: K, caller: Caller, run: F) -> Result<(Run<T>, Option<Task>), NoResult>
     where
         F: FnOnce(Joinable<K, T>) -> R + Send + 'static,
@@ -89,10 +89,10 @@ where
         let joinable = Joinable { key: Some(key.clone()), waiting: self.waiting.clone() };
         let (result, shared) = oneshot::channel();
         let task = async move {
-            // `run` is called by the task: it may drop what it is given, which takes the mutex.
+            // Called inside the task: `run` may drop its `Joinable`, which takes the mutex.
             let ended = run(joinable).await;
             drop(room);
-            // Nobody may be waiting any more.
+            // No caller may be left.
             _ = result.send(ended);
         };
         let shared = shared.map(Result::ok).boxed().shared();
@@ -102,7 +102,7 @@ where
 }
 
 impl<K: Eq + Hash, T> Joinable<K, T> {
-    /// The run starts to read its inputs: from here on nobody may share its result.
+    /// The run is about to read its inputs: later requests must not share its result.
     pub(super) fn close(self) {}
 }
 
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_goes_on_when_nobody_waits_for_it_any_more() {
+    async fn a_run_goes_on_when_its_callers_are_gone() {
         let runs = Runs::new();
         assert!(futures::poll!(std::pin::pin!(runs.request())).is_pending());
         runs.start.add_permits(1);
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_house_refuses_requests_but_not_those_who_join_and_not_workers() {
+    async fn at_the_limit_requests_are_refused_but_may_join_and_workers_may_run() {
         let joining: Joining<u8, u8> = Joining::new(TaskTracker::new(), 1);
         let end = Arc::new(Semaphore::new(0));
         let run = |key| {

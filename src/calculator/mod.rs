@@ -28,15 +28,15 @@ use crate::storage::{Basis, Store, StoreError};
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
 pub struct CalculatorConfig {
-    /// A run is ended after this long; well below the lock's TTL, so that the lock needs no renewal.
+    /// Time limit of a run; well below the lock's TTL, so that the lock needs no renewal.
     pub run_timeout: Duration,
     /// Rows kept per user.
     pub max_recommendations: usize,
-    /// Runs that requests may have in flight; workers are not counted.
+    /// Runs that requests may have in flight; runs of workers do not count.
     pub max_runs: usize,
 }
 
-/// Recalculates users' lists.
+/// Recalculates the lists of users.
 #[derive(Clone)]
 pub struct Calculator {
     inner: Arc<Inner>,
@@ -113,7 +113,7 @@ pub enum CalculationError {
 }
 
 impl CalculationError {
-    /// A stable code, the same as in answers to requests.
+    /// The stable code of the error, as in answers to requests.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Store(StoreError::Unavailable(_) | StoreError::Conflict(_)) => "unavailable",
@@ -128,7 +128,7 @@ impl CalculationError {
 pub type RunResult = Result<Outcome, Arc<CalculationError>>;
 
 impl Calculator {
-    /// `tasks` tracks runs, which outlive the requests that asked for them.
+    /// A calculator over the given store. `tasks` tracks runs, which may outlive their requests.
     pub fn new(
         store: Arc<dyn Store>,
         locks: UserLocks,

@@ -1,4 +1,4 @@
-//! `job-agent batch`: marks users due and, if asked, shows how the instances serve them.
+//! `job-agent batch`: makes users due and, with `--watch`, shows how the instances serve them.
 
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use crate::coordination::Wakeups;
 use crate::domain::{BatchId, UserId};
 use crate::storage::{BatchScope, BatchStatus, Store};
 
-/// How often the progress is looked at.
+/// How often the progress is read.
 const POLL: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Args)]
@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     /// The users in this file, one id per line, instead of the active ones
     #[arg(long, conflicts_with = "all")]
     users: Option<PathBuf>,
-    /// Everybody in the table of users
+    /// Every user in the table of users
     #[arg(long)]
     all: bool,
     /// Show the progress until the batch is finished; exits with status 2 if users were parked
@@ -53,7 +53,7 @@ pub(super) async fn batch(config: &Config, arguments: &Arguments) -> Result {
     }
     let how = if opened.joined { "is running already: joined" } else { "opened" };
     writeln!(std::io::stdout(), "batch {} {how}", opened.id)?;
-    // Marks as every instance does, so that users are due even where none is running yet.
+    // This process makes the users due itself: no instance may be running yet.
     let stop = CancellationToken::new();
     let keeping = tokio::spawn({
         let (batches, stop) = (batches.clone(), stop.clone());
@@ -92,7 +92,7 @@ fn read_users(file: &Path) -> Result<Vec<UserId>> {
     users.collect()
 }
 
-/// Waits until all users have been marked, and says how many.
+/// Waits until all users are due, and prints their number.
 async fn marked(store: &dyn Store, id: BatchId) -> Result<()> {
     loop {
         let batch = status(store, id).await?;
@@ -105,7 +105,7 @@ async fn marked(store: &dyn Store, id: BatchId) -> Result<()> {
 }
 
 async fn status(store: &dyn Store, id: BatchId) -> Result<BatchStatus> {
-    // A later batch can only have been opened when this one was finished.
+    // The store opens a later batch only when this one is finished.
     let batch = store.latest_batch().await?.filter(|batch| batch.id == id);
     batch.ok_or_else(|| format!("batch {id} is finished, and a later one has been opened").into())
 }
@@ -126,7 +126,7 @@ async fn watch(store: &dyn Store, id: BatchId) -> Result<BatchStatus> {
             bar.finish_and_clear();
             return Ok(batch);
         }
-        // A bar needs a terminal; a log gets a line now and then.
+        // A progress bar needs a terminal; a log gets a line now and then.
         if !std::io::stderr().is_terminal() && said.elapsed() >= 10 * POLL {
             said = Instant::now();
             tracing::info!(
@@ -137,7 +137,7 @@ async fn watch(store: &dyn Store, id: BatchId) -> Result<BatchStatus> {
                 "batch"
             );
         }
-        // Counting a million users takes a while: the database has other things to do.
+        // Counting a million users takes long: leave the database time for other work.
         tokio::time::sleep(POLL.max(10 * asked.elapsed())).await;
     }
 }

@@ -53,17 +53,17 @@ enum Command {
     /// Rank listings for graded queries as in production, write the run to standard output, best first,
     /// and, given grades, nDCG@10, MRR and P@5 to standard error. Needs no database
     Evaluate(evaluate::Arguments),
-    /// Mark users due, for the running instances to serve: active users, as the nightly batch does, unless
-    /// told otherwise. Joins the batch that is running, if any
+    /// Make users due, for the running instances to serve: the active users, as the nightly batch does, unless
+    /// an option says otherwise. Joins the running batch, if any
     Batch(batch::Arguments),
-    /// Show the queue and the last batch, or how current one user's list is
+    /// Show the queue and the last batch, or the state of one user's list
     Status { user_id: Option<UserId> },
-    /// Mark a user due who is parked, or waits for another attempt
+    /// Make a parked or waiting user due now
     Retry { user_id: UserId },
-    /// After going back to an older version (or an older VOCABULARY_FILE): let this one replace the lists that
-    /// the newer one has calculated. Until then it leaves them alone
+    /// After a roll-back to an older version (or an older VOCABULARY_FILE): let this version replace the lists
+    /// of the newer one. Until then it leaves them alone
     RollBack,
-    /// Show who holds a user's lock in Redis and remove it
+    /// Show the holder of a user's lock in Redis and remove the lock
     Unlock { user_id: UserId },
     /// Ask the service at HOST:PORT whether it is healthy (for containers)
     Healthcheck,

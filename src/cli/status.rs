@@ -1,4 +1,4 @@
-//! `job-agent status`: what the operator of the queue wants to know, causes of failures included.
+//! `job-agent status`: the queue, the last batch or one user, with the causes of failures.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! Who this process is, in locks and leases.
+//! The name of this process in locks and leases.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use chrono::Utc;
 pub struct Instance(Arc<str>);
 
 impl Instance {
-    /// Instances should have different names; that is for people, nothing else depends on it.
+    /// Names should differ between instances so that operators can tell them apart; nothing else depends on it.
     pub fn new(name: &str) -> Self {
         // Tokens are stored in columns of 150 characters.
         Self(name.chars().take(60).collect::<String>().into())
     }
 
-    /// Unique per call, and readable: who, since when.
+    /// A unique token that an operator can read: instance, process, time, random number.
     #[expect(clippy::disallowed_methods, reason = "the time in a token is for people; nothing depends on it")]
     pub fn token(&self) -> String {
         let time = Utc::now().format("%Y-%m-%dT%H:%M:%S%.3fZ");

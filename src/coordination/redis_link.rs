@@ -1,4 +1,4 @@
-//! The connection to Redis that locks and wake-ups share: bounded calls, a circuit breaker, messages.
+//! The connection to Redis that locks and wake-ups share: calls with a time limit, a circuit breaker, messages.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,23 +12,23 @@ use redis::{Client, FromRedisValue, Msg, PushInfo, RedisError};
 use tokio::sync::broadcast;
 use tokio::time::{sleep, timeout};
 
-/// No Redis call takes longer: what only saves work must not cost more than the work.
+/// Time limit of a Redis call: a lock that only saves work must not cost more than the work.
 const CALL_TIMEOUT: Duration = Duration::from_millis(200);
-/// How often an unreachable Redis is tried again.
+/// Interval between two probes of an unreachable Redis.
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What a link tells those who listen.
+/// An event that a link reports to its listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RedisEvent {
     Message {
         channel: String,
         payload: String,
     },
-    /// Redis answers again after an outage; messages of the outage are lost.
+    /// Redis answers again after an outage. Messages of the outage are lost.
     Recovered,
 }
 
-/// A connection that is shared by cloning. After a failed call Redis is left alone until a probe in the
+/// A shared connection; clones use the same one. After a failed call the breaker is open until a probe in the
 /// background succeeds, so that an outage costs one call's time-out, not one per request.
 #[derive(Clone)]
 pub struct RedisLink(Arc<Shared>);
@@ -41,7 +41,7 @@ struct Shared {
     events: broadcast::Sender<RedisEvent>,
 }
 
-/// Redis gave no answer. The cause has been logged.
+/// Redis gave no answer. The link has logged the cause.
 #[derive(Debug)]
 pub struct Unavailable;
 
@@ -87,12 +87,12 @@ impl RedisLink {
         self.0.events.subscribe()
     }
 
-    /// For calls that [`RedisLink::call`] bounds, and for administrators' tools, which may wait.
+    /// The connection, for calls through [`RedisLink::call`] and for commands of operators, which may wait.
     pub fn connection(&self) -> ConnectionManager {
         ConnectionManager::clone(&self.0.connection.load())
     }
 
-    /// One bounded call; none while the breaker is open.
+    /// Makes a call with a time limit; refuses it while the breaker is open.
     pub async fn call<T: FromRedisValue>(
         &self,
         call: impl Future<Output = Result<T, RedisError>>,
@@ -123,7 +123,7 @@ fn lazy_connection(
             if let Some(message) = Msg::from_push_info(push)
                 && let Ok(payload) = message.get_payload()
             {
-                // Nobody listens: fine.
+                // An error means that no task listens.
                 let channel = message.get_channel_name().to_owned();
                 let _ = events.send(RedisEvent::Message { channel, payload });
             }
@@ -133,7 +133,7 @@ fn lazy_connection(
 }
 
 impl Shared {
-    /// Opens the breaker: one warning per outage, and a task that looks for Redis until it is back.
+    /// Opens the breaker: logs one warning per outage and starts a task that probes Redis until it answers.
     fn unavailable(self: &Arc<Self>, cause: &str) {
         if self.available.swap(false, Ordering::Relaxed) {
             tracing::warn!(cause, "Redis unavailable: continuing without the lock between instances");
@@ -153,7 +153,7 @@ impl Shared {
         }
     }
 
-    /// A new connection that has been seen to answer; an old one may hang in a half-open state.
+    /// Replaces the connection by a new one that has answered; an old one may hang half-open.
     async fn open_connection(&self) -> Result<(), RedisError> {
         let mut connection = lazy_connection(&self.client, &self.events)?;
         let open = async {

@@ -13,7 +13,7 @@ use crate::background::Accepted;
 use crate::calculator::Outcome;
 use crate::domain::UserId;
 
-/// What callers read; fields that do not apply are left out.
+/// The answer; fields that do not apply are left out.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {

@@ -1,4 +1,4 @@
-//! The only map from errors to status codes and to what users read.
+//! The only map from errors to status codes and to the messages that users read.
 
 use std::any::Any;
 
@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::calculator::CalculationError;
 use crate::storage::StoreError;
 
-/// Why a request is not served.
+/// Why the service refuses a request or fails it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ApiError {
     #[error("Invalid user id")]
@@ -44,9 +44,9 @@ struct Body {
     detail: String,
 }
 
-/// Seconds after which a client should try again when the database is unreachable, …
+/// Seconds until a client should try again after an outage of the database.
 const RETRY_AFTER_OUTAGE: HeaderValue = HeaderValue::from_static("5");
-/// … or when there are too many others: a run takes milliseconds.
+/// Seconds until a client should try again after an overload: a run takes milliseconds.
 const RETRY_AFTER_OVERLOAD: HeaderValue = HeaderValue::from_static("1");
 
 impl ApiError {
@@ -114,7 +114,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// The cause of a failed calculation has been logged by the run.
+/// The run has logged the cause.
 impl From<&CalculationError> for ApiError {
     fn from(error: &CalculationError) -> Self {
         match error {

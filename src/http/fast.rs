@@ -16,7 +16,7 @@ use crate::storage::{StoredList, StoredRecommendation};
 pub(super) struct List {
     success: bool,
     recommendations: Vec<Map<String, Value>>,
-    /// Stored recommendations that satisfy `min_score`, whatever the limit.
+    /// Stored recommendations with at least `min_score` points; the limit does not count.
     total_count: i64,
     /// Whether the user has a stored list.
     cached: bool,
@@ -43,7 +43,7 @@ pub(super) async fn fast(
     }))
 }
 
-/// The listing's columns, the score, and every key of the stored data that is not already there.
+/// The listing's columns, the score, and every other key of the stored data.
 fn recommendation(row: StoredRecommendation) -> Map<String, Value> {
     let listing = json!({
         "id": row.listing_id,

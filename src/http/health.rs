@@ -1,5 +1,5 @@
-//! `GET /health`: the process answers. It asks nothing of the database, so that an outage there does not
-//! make an orchestrator restart a service that is fine.
+//! `GET /health`: the process answers. It does not query the database: an outage there must not make an
+//! orchestrator restart a healthy process.
 
 use axum::Json;
 use serde_json::{Value, json};

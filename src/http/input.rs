@@ -1,5 +1,5 @@
-//! Requests, checked before they cost anything. Names that we do not know are ignored in queries and
-//! bodies (callers add cache busters and the like); values that we do not understand are refused.
+//! Parses requests before they cost anything. Unknown names in queries and bodies are ignored, because callers
+//! add cache busters and the like; values that cannot be parsed are refused.
 
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
@@ -70,7 +70,7 @@ impl Parameters {
     }
 }
 
-/// A body that is empty or a JSON object, whatever its content type says.
+/// A body that is empty or a JSON object, with any content type.
 pub(super) struct EmptyBody;
 
 impl<S: Send + Sync> FromRequest<S> for EmptyBody {

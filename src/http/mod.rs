@@ -33,18 +33,23 @@ pub use self::origin::{InvalidOrigin, Origin};
 
 /// Largest request body. The only bodies are empty or `{}`.
 const MAX_BODY_BYTES: usize = 64 * 1024;
-/// How long reading may take before the database counts as unreachable.
+/// Time limit of a read, after which the database counts as unreachable.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What handlers need.
+/// The services that handlers call.
 #[derive(Clone)]
 pub struct ApiState {
+    /// Runs calculations that the caller waits for.
     pub calculator: Calculator,
+    /// Takes triggers whose caller does not wait.
     pub triggers: Triggers,
+    /// Opens batches.
     pub batches: Batches,
+    /// Knows when the next batch begins.
     pub scheduler: Scheduler,
+    /// Reads stored lists and states.
     pub store: Arc<dyn Store>,
-    /// Tracks requests that go on after their client has gone.
+    /// Tracks requests, which go on when their client disconnects.
     pub tasks: TaskTracker,
 }
 

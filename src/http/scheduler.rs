@@ -1,4 +1,4 @@
-//! `POST /api/scheduler/trigger` starts the batch now; `GET /api/scheduler/status` tells how it stands.
+//! `POST /api/scheduler/trigger` starts the batch now; `GET /api/scheduler/status` shows its progress.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,7 +17,7 @@ pub(super) struct Triggered {
     success: bool,
     message: &'static str,
     batch_id: BatchId,
-    /// A batch was running already, and this is it.
+    /// The batch was running already.
     joined: bool,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Status {
     /// `null` when the scheduler is disabled.
     next_run: Option<String>,
     next_clean_up: Option<String>,
-    /// The batch that is running, else the last one.
+    /// The running batch, or the last one.
     batch: Option<Batch>,
     queue: Queue,
 }
@@ -56,19 +56,19 @@ struct Batch {
     running: bool,
     started_at: String,
     finished_at: Option<String>,
-    /// Whether all of its users are known yet.
+    /// Whether instances are still making its users due.
     marking: bool,
     total: i64,
     due: i64,
     in_progress: i64,
-    /// Lists that were written.
+    /// Users whose list was written.
     done: i64,
-    /// Lists that were current.
+    /// Users whose list was current.
     skipped: i64,
     parked: i64,
 }
 
-/// All work, whatever it comes from.
+/// Due, running and parked users, whatever made them due.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Queue {

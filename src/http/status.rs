@@ -1,4 +1,4 @@
-//! `GET /api/job-agent/recommendations/status/{user_id}`: how current the user's list is.
+//! `GET /api/job-agent/recommendations/status/{user_id}`: whether the user's list is current.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,23 +9,23 @@ use super::input::User;
 use super::{ApiState, read, timestamp};
 use crate::storage::UserStatus;
 
-/// What is known of the user's list.
+/// The answer.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Status {
     success: bool,
     user_id: i64,
     state: UserListState,
-    /// Since when a trigger waits to be served.
+    /// When the oldest unserved trigger was recorded.
     pending_since: Option<String>,
-    /// When a failed calculation is tried again.
+    /// When a worker tries again after a failed run.
     next_attempt_at: Option<String>,
     /// Failed or unfinished attempts since the last success.
     attempts: u32,
-    /// The code of the last failure, until a calculation succeeds.
+    /// The code of the last failure, until a run succeeds.
     last_error: Option<String>,
     calculated_at: Option<String>,
-    /// When a calculation last found the list to be current.
+    /// When a run last found the list current.
     verified_at: Option<String>,
     saved_count: i64,
 }
@@ -33,15 +33,15 @@ pub(super) struct Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum UserListState {
-    /// Every trigger that is known has been served.
+    /// Workers have served every recorded trigger.
     Current,
     /// A trigger waits for a worker.
     Pending,
-    /// A worker is at it.
+    /// A worker is running.
     Running,
-    /// Failed too often: the next trigger starts anew.
+    /// The runs failed too often; the next trigger starts again.
     Parked,
-    /// Nothing has ever been calculated or asked for.
+    /// No run and no trigger is recorded.
     Unknown,
 }
 

@@ -12,16 +12,18 @@ const USERS: &str = include_str!("../../sample/users.json");
 /// Why the sample data could not be stored.
 #[derive(Debug, thiserror::Error)]
 pub enum SampleError {
+    /// A line of the sample is not a listing.
     #[error("the sample listings are broken: {0}")]
     Listing(#[from] ImportError),
+    /// The sample users are not valid JSON.
     #[error("the sample users are broken: {0}")]
     User(#[from] serde_json::Error),
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// Fills an empty embedded database with the sample data; does nothing to one that has listings.
-/// Returns whether it did.
+/// Fills an embedded database that has no listings with the sample data. Returns whether it did.
 pub async fn fill_if_empty(store: &SqliteStore) -> Result<bool, SampleError> {
     if !store.is_empty().await? {
         return Ok(false);

@@ -1,12 +1,11 @@
 //! Measures ranking on graded sets: JSON Lines of listings and of queries in, a ranked run out, and with
 //! grades the usual metrics.
 //!
-//! Listings are tokenised, indexed, scored and ordered by the very code that answers users: a listing's score here
-//! is the one that a user with that career and those skills would be shown. Three things differ, because grades
-//! ask for them: copies of a posting are ranked each in its own right (the sets grade every copy), what users are
-//! spared (a score below 15, or next to nothing of the career) follows at the end of the list instead of being left
-//! out, and lists are longer than a user's and never shorter than graders demand (the rest follows with score 0, what
-//! names most of the skills first).
+//! Production code tokenises, indexes, scores and orders the listings: a listing's score here is the score that a
+//! user with that career and those skills would see. Three things differ, because the grades need them. Copies of a
+//! posting are all ranked (the sets grade every copy). Listings that users do not see (a score below 15, or hardly
+//! any of the career) follow at the end of the list. Lists are longer than a user's, and filled up to the length that
+//! graders expect with listings of score 0, those that name most of the skills first.
 
 use std::collections::{HashMap, HashSet};
 use std::io::{BufRead, Write};
@@ -22,8 +21,8 @@ use crate::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 /// Results per query; sets that judge only some sources need more than they count.
 pub const RESULTS_PER_QUERY: usize = 1_000;
 
-/// Graders expect at least so many; where fewer listings show anything of a career or name a skill, others follow with
-/// score 0.
+/// Graders expect at least this many results. If fewer listings match the career or a skill, others follow with score
+/// 0.
 const LEAST_RESULTS: usize = 100;
 
 /// Why a file of a graded set cannot be used.
@@ -60,7 +59,7 @@ struct CorpusLine {
     crawled_at: Option<String>,
 }
 
-/// A text; null is an empty one, and what is neither is taken as its JSON (lists of skills, numbers as ids).
+/// Reads a text. Null is an empty text; other values (lists of skills, numbers as ids) become their JSON text.
 fn text<'de, D: Deserializer<'de>>(value: D) -> Result<String, D::Error> {
     Ok(match Value::deserialize(value)? {
         Value::Null => String::new(),
@@ -208,7 +207,7 @@ impl Grades {
         Ok(self)
     }
 
-    /// The grade of a result; `None` where nobody could judge it.
+    /// The grade of a result; `None` if its pool is not judged.
     pub fn grade(&self, qid: &str, id: &str) -> Option<u32> {
         if let Some(pools) = &self.pools {
             let pool = pools.of_listing.get(id)?;

@@ -16,7 +16,7 @@ use crate::config::Config;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Listings, one JSON object a line: id, title, company, description, tech_stack, required_skills, …
+    /// Listings, one JSON object a line: id, title, company, description, tech_stack, required_skills and more
     #[arg(long)]
     corpus: PathBuf,
     /// Queries, one JSON object a line: qid, career, category, skills, match_score, granularity

@@ -1,8 +1,8 @@
 //! One calculation per user at a time: first a turn within this process, then, if Redis is configured, a
 //! lock that all instances share.
 //!
-//! The lock only saves work. That the stored rows are right is the database's doing (see
-//! [`crate::calculator`]), so a lock that expires or a Redis that is down never makes a wrong list.
+//! The lock only saves work. The database keeps the stored rows right (see [`crate::calculator`]), so a lock
+//! that expires or a Redis that is down never leads to a wrong list.
 
 mod redis;
 
@@ -25,21 +25,20 @@ pub struct UserLocks {
     wait: Duration,
 }
 
-/// Proof that the holder is the only one in this process, and as far as Redis can tell anywhere, who
-/// calculates for the user. Release it explicitly; dropping it (a panic, a cancelled future) hands the
-/// release to a task.
+/// Proof that no other task in this process is calculating for this user and, as far as Redis knows, no other
+/// instance. Release it explicitly; dropping it (a panic, a cancelled future) hands the release to a task.
 #[derive(Debug)]
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct UserGuard {
-    // Declared first, dropped first: the next in this process must find the Redis key on its way out.
+    // Declared first, dropped first: the next task of this process must find the key being deleted.
     redis: Option<redis::RedisGuard>,
     _turn: <Turns as Lockable<UserId, ()>>::OwnedGuard,
 }
 
-/// The lock could not be had in time.
+/// The lock was not free in time.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Busy {
-    /// The token of the current holder, where it is known.
+    /// The token of the current holder, if it is known.
     pub holder: Option<String>,
 }
 
@@ -66,7 +65,7 @@ impl UserLocks {
         Ok(UserGuard { redis, _turn: turn })
     }
 
-    /// Waits until releases that were left to tasks are done.
+    /// Waits for the releases that dropped guards have left to tasks.
     pub async fn close(&self) {
         if let Some(redis) = &self.redis {
             redis.close().await;

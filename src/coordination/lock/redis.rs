@@ -13,23 +13,23 @@ use crate::coordination::Instance;
 use crate::coordination::redis_link::{RedisEvent, RedisLink, Unavailable};
 use crate::domain::UserId;
 
-/// Waiters are woken by a message; this poll (jittered up to twice as long) is for messages that are lost.
+/// A message wakes waiters; this poll, which jitter makes up to twice as long, covers lost messages.
 const POLL: Duration = Duration::from_millis(100);
-/// Where releases are announced. Old and new versions of the service share the keys, so these stay.
+/// The Redis channel of releases. Versions that run side by side share it, so its name stays.
 pub const RELEASED_CHANNEL: &str = "job_recommendation_lock:released";
 
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("release.lua")));
 
-/// How locks are made.
+/// Settings of the lock.
 #[derive(Clone, Debug)]
 pub struct RedisLockConfig {
-    /// A crashed holder blocks its user for this long; well above the cap of a run.
+    /// How long a crashed holder blocks its user; well above the time limit of a run.
     pub ttl: Duration,
-    /// Makes the tokens.
+    /// Makes the tokens of holders.
     pub instance: Instance,
 }
 
-/// Makes [`RedisGuard`]s.
+/// The lock that instances share through Redis.
 #[derive(Clone, Debug)]
 pub struct RedisUserLock(Arc<Shared>);
 
@@ -37,7 +37,7 @@ pub struct RedisUserLock(Arc<Shared>);
 struct Shared {
     link: RedisLink,
     config: RedisLockConfig,
-    /// Keys whose release failed, to be released when Redis is back, with the time when they expire.
+    /// Keys whose release failed, with their expiry: they are released when Redis is back.
     unreleased: Mutex<Vec<(UserId, String, Instant)>>,
     tasks: TaskTracker,
 }
@@ -62,9 +62,9 @@ impl RedisUserLock {
         Self(shared)
     }
 
-    /// The lock, `None` if Redis is unreachable, or [`Busy`] once the deadline has passed.
+    /// Waits for the lock. `None`: Redis is unreachable; [`Busy`]: the deadline has passed.
     pub(super) async fn acquire(&self, user: UserId, deadline: Instant) -> Result<Option<RedisGuard>, Busy> {
-        // Armed before SET is sent: its answer may be lost after it has set the key.
+        // Armed before SET is sent: Redis may set the key and its answer may be lost.
         let mut guard = RedisGuard {
             lock: self.clone(),
             user,
@@ -73,7 +73,7 @@ impl RedisUserLock {
         };
         let mut holder = None;
         loop {
-            // Subscribed before trying: a release in between must not be missed.
+            // Subscribe before SET, so that a release in between is not missed.
             let mut events = self.0.link.events();
             match self.0.try_set(user, &guard.token).await {
                 Ok(true) => {
@@ -108,12 +108,12 @@ impl RedisUserLock {
         self.0.link.is_available()
     }
 
-    /// The token of whoever holds the user's lock.
+    /// The token of the current holder of the user's lock.
     pub async fn holder(&self, user: UserId) -> Result<Option<String>, RedisError> {
         redis::cmd("GET").arg(key(user)).query_async(&mut self.0.link.connection()).await
     }
 
-    /// Removes the user's lock if `holder` still has it, and wakes waiters: an administrator's tool.
+    /// Removes the user's lock if `holder` still holds it, and wakes waiters: for operators.
     pub async fn remove(&self, user: UserId, holder: &str) -> Result<bool, RedisError> {
         release_script(user, holder).invoke_async(&mut self.0.link.connection()).await
     }
@@ -129,7 +129,7 @@ impl RedisUserLock {
     }
 }
 
-/// Returns when the user's lock is released, or when messages were dropped and it may have been.
+/// Returns when the user's lock is released, or may have been because messages were dropped.
 async fn released(events: &mut broadcast::Receiver<RedisEvent>, user: UserId) {
     loop {
         match events.recv().await {
@@ -160,7 +160,7 @@ impl Shared {
         Ok(answer.is_some())
     }
 
-    /// Whether the key was still ours.
+    /// Deletes the key; `false` if it held another token.
     async fn try_release(self: &Arc<Self>, user: UserId, token: &str) -> Result<bool, Unavailable> {
         self.link.call(release_script(user, token).invoke_async(&mut self.link.connection())).await
     }
@@ -193,7 +193,7 @@ impl Shared {
     }
 }
 
-/// A user's key in Redis.
+/// The lock of one user in Redis.
 #[derive(Debug)]
 pub(super) struct RedisGuard {
     lock: RedisUserLock,
@@ -204,8 +204,9 @@ pub(super) struct RedisGuard {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// SET has been or will be sent, and its answer is not known.
+    /// SET may have been sent, and its answer is unknown.
     Unknown,
+    /// SET has succeeded.
     Held,
     /// Not acquired, or released.
     NotHeld,
