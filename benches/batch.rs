@@ -25,7 +25,7 @@ use job_agent::coordination::{UserGuard, UserLocks};
 use job_agent::domain::{CatalogueVersion, Lane, Recommendation, ScoringRevision, UserId};
 use job_agent::profile::Inputs;
 use job_agent::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
-use job_agent::storage::{Basis, BatchScope, CatalogueContents, Lease, Marking, MysqlStore, Store};
+use job_agent::storage::{BatchScope, CatalogueContents, Lease, Marking, MysqlStore, Store};
 use tokio::task::JoinSet;
 
 /// Listings that users are ranked against.
@@ -149,21 +149,14 @@ async fn statements_of_a_run(
     assert!(store.claim(&due, &lease, ScoringRevision(i64::MAX)).await.expect("claimed"));
     let state = store.user_state(user).await.expect("readable");
     let profile = Inputs::parse(&store.analysis(user).await.expect("readable")).profile;
-    let basis = Basis {
-        user,
-        expected: state.token(),
-        serves_seq: state.requested_seq(),
-        catalogue_version: CatalogueVersion(1),
-        scoring_revision: ScoringRevision(1),
-        now: state.now,
-    };
     let guard: UserGuard =
         UserLocks::new(None, Duration::from_secs(1)).acquire(user).await.expect("nobody else");
+    let basis = state.basis(CatalogueVersion(1), ScoringRevision(1)).under(&guard);
     let rows = &results[&profile.careers[0].name];
     let written = if state.row_count == 0 {
-        store.replace(&guard, &basis, rows, "digest").await
+        store.replace(&basis, rows, "digest").await
     } else {
-        store.confirm(&guard, &basis).await
+        store.confirm(&basis).await
     };
     let _ = written.expect("written");
 }

@@ -23,7 +23,7 @@ use crate::coordination::{Busy, UserGuard, UserLocks};
 use crate::domain::{CareerProfile, CatalogueVersion, Lane, Recommendation, UserId};
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
-use crate::storage::{Basis, Store, StoreError};
+use crate::storage::{Store, StoreError};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -210,7 +210,7 @@ impl Inner {
         joinable.close();
         let result = match &locked {
             Err(Busy { .. }) => self.bounded(self.leave_to_queue(user, QueuedReason::LockBusy)).await,
-            Ok(guard) => self.bounded(self.run_locked(guard, user, force)).await,
+            Ok(guard) => self.bounded(self.run_locked(guard, force)).await,
         };
         match &result {
             Ok(Outcome::Computed { saved_count }) => {
@@ -232,12 +232,8 @@ impl Inner {
     }
 
     /// State, inputs, result, write; again from the state when another run was faster.
-    async fn run_locked(
-        &self,
-        guard: &UserGuard,
-        user: UserId,
-        force: bool,
-    ) -> Result<Outcome, CalculationError> {
+    async fn run_locked(&self, guard: &UserGuard, force: bool) -> Result<Outcome, CalculationError> {
+        let user = guard.user();
         tracing::info!(user_id = %user, "calculation started");
         for attempt in 1..=decision::MAX_ATTEMPTS {
             // The state first, then the inputs. In the other order a run could hold older inputs and a newer
@@ -258,21 +254,14 @@ impl Inner {
             let inputs = self.read_inputs(user).await?;
             let rows = self.rank(&catalogue, inputs.profile.clone()).await?;
 
-            let basis = Basis {
-                user,
-                expected: state.token(),
-                serves_seq: state.requested_seq(),
-                catalogue_version,
-                scoring_revision: scoring,
-                now: state.now,
-            };
+            let basis = state.basis(catalogue_version, scoring).under(guard);
             let digest = digest::of(&rows);
             let calculated = Calculated { digest: &digest, has_careers: inputs.has_careers() };
             let action = decision::action(&state, calculated, force);
             let written = match action {
                 Action::LeaveNoTrace => return Ok(without_careers(&inputs)),
-                Action::Confirm => self.store.confirm(guard, &basis).await,
-                Action::Replace => self.store.replace(guard, &basis, &rows, &digest).await,
+                Action::Confirm => self.store.confirm(&basis).await,
+                Action::Replace => self.store.replace(&basis, &rows, &digest).await,
             };
             match decision::after_write(written, attempt) {
                 AfterWrite::Done => return Ok(outcome(&inputs, action, rows.len())),

@@ -9,6 +9,7 @@ mod rows;
 pub mod sqlite;
 mod work;
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -45,12 +46,10 @@ pub trait Store: Send + Sync + 'static {
     async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError>;
 
     /// Replaces the user's rows by the difference to `rows`, in one transaction that first compares the
-    /// state's token and bumps its version. Takes the user's guard as proof that the caller holds the lock
-    /// (or knows that there is none to be had). `digest` stands for `rows` in later comparisons.
+    /// state's token and bumps its version. `digest` stands for `rows` in later comparisons.
     async fn replace(
         &self,
-        guard: &UserGuard,
-        basis: &Basis,
+        basis: &LockedBasis<'_>,
         rows: &[Recommendation],
         digest: &str,
     ) -> Result<Written, StoreError>;
@@ -58,7 +57,7 @@ pub trait Store: Send + Sync + 'static {
     /// Records that the stored rows were found to be what the newest inputs give, unless they have been
     /// replaced since. Runs that want to replace rows and read their inputs before this lose: they would
     /// overwrite, with older results, rows that have just been reported as current.
-    async fn confirm(&self, guard: &UserGuard, basis: &Basis) -> Result<Written, StoreError>;
+    async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError>;
 
     /// Records a durable trigger in real time: the user is due now, and no longer parked. Returns its
     /// sequence number.
@@ -219,6 +218,17 @@ impl UserState {
         self.recorded.as_ref().map_or_else(StateToken::default, |recorded| recorded.token)
     }
 
+    /// The basis of a run that has read this state, and after it its inputs.
+    pub fn basis(&self, catalogue_version: CatalogueVersion, scoring_revision: ScoringRevision) -> Basis {
+        Basis {
+            expected: self.token(),
+            serves_seq: self.requested_seq(),
+            catalogue_version,
+            scoring_revision,
+            now: self.now,
+        }
+    }
+
     /// The newest durable trigger that a run starting now will have served.
     pub fn requested_seq(&self) -> i64 {
         self.recorded.as_ref().map_or(0, |recorded| recorded.requested_seq)
@@ -265,7 +275,6 @@ pub struct ProfileAnalysis {
 /// What a run has read before it calculated.
 #[derive(Clone, Debug)]
 pub struct Basis {
-    pub user: UserId,
     /// The state's token, read before the inputs.
     pub expected: StateToken,
     /// The newest trigger then recorded: what the run serves.
@@ -274,6 +283,36 @@ pub struct Basis {
     pub scoring_revision: ScoringRevision,
     /// The database's time, read with the state.
     pub now: DateTime<Utc>,
+}
+
+impl Basis {
+    /// The basis of a write by the holder of the user's lock.
+    pub fn under(self, guard: &UserGuard) -> LockedBasis<'_> {
+        LockedBasis { guard, basis: self }
+    }
+}
+
+/// A basis and the lock under which it was read. A write says with it whose rows it writes, so the user of a
+/// write is always the user of its lock.
+#[derive(Debug)]
+pub struct LockedBasis<'guard> {
+    guard: &'guard UserGuard,
+    basis: Basis,
+}
+
+impl LockedBasis<'_> {
+    /// The user whose rows are written.
+    pub fn user(&self) -> UserId {
+        self.guard.user()
+    }
+}
+
+impl Deref for LockedBasis<'_> {
+    type Target = Basis;
+
+    fn deref(&self) -> &Basis {
+        &self.basis
+    }
 }
 
 /// How a compare-and-set ended.

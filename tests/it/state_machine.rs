@@ -207,14 +207,14 @@ impl Both<'_> {
             Operation::ReadState => self.states.push(self.store.user_state(self.user).await.unwrap()),
             Operation::Replace { state, list, catalogue, scoring } => {
                 let Some(state) = newest(&self.states, state) else { return };
-                let basis = self.basis(&state, catalogue, scoring);
-                let written = self.store.replace(&self.guard, &basis, &rows(list), &spec::digest(list)).await;
+                let basis = basis(&state, catalogue, scoring).under(&self.guard);
+                let written = self.store.replace(&basis, &rows(list), &spec::digest(list)).await;
                 same_fate(written.unwrap(), self.spec.replace(&basis, list));
             }
             Operation::Confirm { state, catalogue, scoring } => {
                 let Some(state) = newest(&self.states, state) else { return };
-                let basis = self.basis(&state, catalogue, scoring);
-                same_fate(self.store.confirm(&self.guard, &basis).await.unwrap(), self.spec.confirm(&basis));
+                let basis = basis(&state, catalogue, scoring).under(&self.guard);
+                same_fate(self.store.confirm(&basis).await.unwrap(), self.spec.confirm(&basis));
             }
             Operation::Look { scoring } => self.look(scoring).await,
             Operation::Claim { due, scoring } => self.claim(due, scoring).await,
@@ -297,17 +297,6 @@ impl Both<'_> {
         assert_eq!(claimed, self.spec.claim(&due, token, scoring));
         // A lease that was not had is given back all the same now and then: nothing must come of it.
         self.claims.push((due, token));
-    }
-
-    fn basis(&self, state: &UserState, catalogue: u8, scoring: u8) -> Basis {
-        Basis {
-            user: self.user,
-            expected: state.token(),
-            serves_seq: state.requested_seq(),
-            catalogue_version: CatalogueVersion(catalogue.into()),
-            scoring_revision: ScoringRevision(scoring.into()),
-            now: state.now,
-        }
     }
 
     /// The clean-up that starts after this one reaches the user first.
@@ -413,6 +402,10 @@ impl Both<'_> {
         };
         User { recorded: Some(row), list }
     }
+}
+
+fn basis(state: &UserState, catalogue: u8, scoring: u8) -> Basis {
+    state.basis(CatalogueVersion(catalogue.into()), ScoringRevision(scoring.into()))
 }
 
 fn same_fate(stored: Written, specified: Written) {

@@ -62,22 +62,17 @@ async fn replace(
     state: &UserState,
     rows: &[Recommendation],
 ) -> Result<Written, StoreError> {
-    store.replace(&guard(id).await, &basis(id, state, 7), rows, "digest").await
+    let guard = guard(id).await;
+    store.replace(&basis(state, 7).under(&guard), rows, "digest").await
 }
 
 async fn confirm(store: &Arc<dyn Store>, id: i64, state: &UserState) -> Written {
-    store.confirm(&guard(id).await, &basis(id, state, 8)).await.unwrap()
+    let guard = guard(id).await;
+    store.confirm(&basis(state, 8).under(&guard)).await.unwrap()
 }
 
-fn basis(id: i64, state: &UserState, catalogue_version: i64) -> Basis {
-    Basis {
-        user: user(id),
-        expected: state.token(),
-        serves_seq: state.requested_seq(),
-        catalogue_version: CatalogueVersion(catalogue_version),
-        scoring_revision: ScoringRevision(3),
-        now: state.now,
-    }
+fn basis(state: &UserState, catalogue_version: i64) -> Basis {
+    state.basis(CatalogueVersion(catalogue_version), ScoringRevision(3))
 }
 
 async fn migrating_twice_and_at_the_same_time_is_harmless(database: TestDatabase) {

@@ -790,7 +790,6 @@ impl Transition<'_> {
         let at_commit = protocol.is(Mutant::CompletesAllRequested);
         let serves_seq = if at_commit { before.requested_seq } else { write.serves_seq };
         let basis = Basis {
-            user: user(),
             expected,
             serves_seq: serves_seq.into(),
             catalogue_version: CatalogueVersion(write.inputs.catalogue.into()),
@@ -910,14 +909,7 @@ impl World {
     /// What a run that starts now would write on.
     fn basis(&self, inputs: Inputs) -> Basis {
         let state = self.user.state(now(self.era));
-        Basis {
-            user: user(),
-            expected: state.token(),
-            serves_seq: state.requested_seq(),
-            catalogue_version: CatalogueVersion(inputs.catalogue.into()),
-            scoring_revision: ScoringRevision(inputs.scoring.into()),
-            now: state.now,
-        }
+        state.basis(CatalogueVersion(inputs.catalogue.into()), ScoringRevision(inputs.scoring.into()))
     }
 
     /// Whether a lease that ended now would end before its worker; `None`: there is none that could end.

@@ -16,11 +16,10 @@ use chrono::{DateTime, Utc};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool};
 
 use super::{
-    Basis, BatchScope, BatchStatus, CatalogueChanges, CatalogueContents, CleanedUp, DueUser, GiveBack, Lease,
-    ListingRecord, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store, StoreError,
-    StoredAnalysis, StoredList, UserState, UserStatus, Written,
+    BatchScope, BatchStatus, CatalogueChanges, CatalogueContents, CleanedUp, DueUser, GiveBack, Lease,
+    ListingRecord, LockedBasis, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store,
+    StoreError, StoredAnalysis, StoredList, UserState, UserStatus, Written,
 };
-use crate::coordination::UserGuard;
 use crate::domain::{BatchId, JobListing, Lane, Recommendation, ScoringRevision, UserId};
 
 /// The store on MySQL or MariaDB.
@@ -62,15 +61,14 @@ impl Store for MysqlStore {
 
     async fn replace(
         &self,
-        _: &UserGuard,
-        basis: &Basis,
+        basis: &LockedBasis<'_>,
         rows: &[Recommendation],
         digest: &str,
     ) -> Result<Written, StoreError> {
         replace::replace(&self.pool, basis, rows, digest).await
     }
 
-    async fn confirm(&self, _: &UserGuard, basis: &Basis) -> Result<Written, StoreError> {
+    async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError> {
         state::confirm(&self.pool, basis).await
     }
 

@@ -9,7 +9,7 @@ use sqlx::{AssertSqlSafe, query, query_as};
 
 use super::super::diff::{Difference, ExistingRow};
 use super::super::rows::RecommendationRow;
-use super::super::{Basis, StateToken, StoreError, Written};
+use super::super::{LockedBasis, StateToken, StoreError, Written};
 use super::state::SERVED;
 use crate::domain::{ListingId, Recommendation, UserId};
 
@@ -18,12 +18,12 @@ use crate::domain::{ListingId, Recommendation, UserId};
 /// only its own statement, and committing after it would keep half.
 pub(super) async fn replace(
     pool: &MySqlPool,
-    basis: &Basis,
+    basis: &LockedBasis<'_>,
     rows: &[Recommendation],
     digest: &str,
 ) -> Result<Written, StoreError> {
     if basis.expected == StateToken::default() {
-        ensure_state_row(pool, basis.user).await?;
+        ensure_state_row(pool, basis.user()).await?;
     }
     // Tables of the old service keep whole seconds, and MySQL would round a fraction up.
     let stamp = basis.now.trunc_subsecs(0);
@@ -32,13 +32,13 @@ pub(super) async fn replace(
         transaction.rollback().await?;
         return Ok(Written::Lost);
     }
-    let existing = existing_rows(&mut transaction, basis.user).await?;
+    let existing = existing_rows(&mut transaction, basis.user()).await?;
     let difference = Difference::between(existing, rows);
-    delete(&mut transaction, basis.user, &difference.delete).await?;
-    insert(&mut transaction, basis.user, &difference.insert, stamp).await?;
-    update(&mut transaction, basis.user, &difference.update, stamp).await?;
+    delete(&mut transaction, basis.user(), &difference.delete).await?;
+    insert(&mut transaction, basis.user(), &difference.insert, stamp).await?;
+    update(&mut transaction, basis.user(), &difference.update, stamp).await?;
     if difference.newest(stamp) != Some(stamp) {
-        remember_newest(&mut transaction, basis.user, difference.newest(stamp)).await?;
+        remember_newest(&mut transaction, basis.user(), difference.newest(stamp)).await?;
     }
     transaction.commit().await?;
     Ok(Written::Committed(difference.changes()))
@@ -55,7 +55,7 @@ async fn ensure_state_row(pool: &MySqlPool, user: UserId) -> Result<(), StoreErr
 
 async fn compare_and_bump(
     connection: &mut MySqlConnection,
-    basis: &Basis,
+    basis: &LockedBasis<'_>,
     saved_count: usize,
     digest: &str,
     stamp: DateTime<Utc>,
@@ -76,7 +76,7 @@ async fn compare_and_bump(
     .bind(basis.serves_seq)
     .bind(basis.now)
     .bind(basis.now)
-    .bind(basis.user.get())
+    .bind(basis.user().get())
     .bind(basis.expected.version)
     .bind(basis.expected.confirmations)
     .execute(connection)

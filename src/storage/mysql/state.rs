@@ -4,7 +4,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::mysql::MySqlPool;
 
 use super::super::rows::{StateRow, UserRow};
-use super::super::{Basis, RowChanges, StoreError, UserState, Written};
+use super::super::{LockedBasis, RowChanges, StoreError, UserState, Written};
 use crate::domain::{ScoringRevision, UserId};
 
 /// What a run that ends well does to the user's background work; the trigger that it serves is bound three
@@ -35,7 +35,7 @@ pub(super) async fn read(pool: &MySqlPool, user: UserId) -> Result<UserState, St
     Ok(row.into())
 }
 
-pub(super) async fn confirm(pool: &MySqlPool, basis: &Basis) -> Result<Written, StoreError> {
+pub(super) async fn confirm(pool: &MySqlPool, basis: &LockedBasis<'_>) -> Result<Written, StoreError> {
     let updated = sqlx::query(AssertSqlSafe(format!(
         "UPDATE recommendation_state SET confirmations = confirmations + 1, {SERVED}, \
                 catalogue_version = GREATEST(catalogue_version, ?), \
@@ -48,7 +48,7 @@ pub(super) async fn confirm(pool: &MySqlPool, basis: &Basis) -> Result<Written, 
     .bind(basis.catalogue_version.0)
     .bind(basis.scoring_revision.0)
     .bind(basis.now)
-    .bind(basis.user.get())
+    .bind(basis.user().get())
     .bind(basis.expected.version)
     .execute(pool)
     .await?;

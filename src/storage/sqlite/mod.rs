@@ -22,11 +22,10 @@ use sqlx::sqlite::{
 };
 
 use super::{
-    Basis, BatchScope, BatchStatus, CatalogueChanges, CatalogueContents, CleanedUp, DueUser, GiveBack, Lease,
-    ListingRecord, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store, StoreError,
-    StoredAnalysis, StoredList, UserState, UserStatus, Written,
+    BatchScope, BatchStatus, CatalogueChanges, CatalogueContents, CleanedUp, DueUser, GiveBack, Lease,
+    ListingRecord, LockedBasis, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store,
+    StoreError, StoredAnalysis, StoredList, UserState, UserStatus, Written,
 };
-use crate::coordination::UserGuard;
 use crate::domain::{BatchId, JobListing, Lane, Recommendation, ScoringRevision, UserId};
 
 /// The store on an embedded SQLite file.
@@ -91,15 +90,14 @@ impl Store for SqliteStore {
 
     async fn replace(
         &self,
-        _: &UserGuard,
-        basis: &Basis,
+        basis: &LockedBasis<'_>,
         rows: &[Recommendation],
         digest: &str,
     ) -> Result<Written, StoreError> {
         replace::replace(&self.pool, basis, rows, digest).await
     }
 
-    async fn confirm(&self, _: &UserGuard, basis: &Basis) -> Result<Written, StoreError> {
+    async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError> {
         state::confirm(&self.pool, basis).await
     }
 

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, query, query_as};
 
 use super::super::diff::{Difference, ExistingRow};
 use super::super::rows::RecommendationRow;
-use super::super::{Basis, StoreError, Written};
+use super::super::{LockedBasis, StoreError, Written};
 use super::state::served;
 use super::time_text;
 use crate::domain::{ListingId, Recommendation, UserId};
@@ -16,7 +16,7 @@ use crate::domain::{ListingId, Recommendation, UserId};
 /// once: one that starts by reading could not be upgraded while another writer is active.
 pub(super) async fn replace(
     pool: &SqlitePool,
-    basis: &Basis,
+    basis: &LockedBasis<'_>,
     rows: &[Recommendation],
     digest: &str,
 ) -> Result<Written, StoreError> {
@@ -26,16 +26,16 @@ pub(super) async fn replace(
         transaction.rollback().await?;
         return Ok(Written::Lost);
     }
-    let existing = existing_rows(&mut transaction, basis.user).await?;
+    let existing = existing_rows(&mut transaction, basis.user()).await?;
     let difference = Difference::between(existing, rows);
     for id in &difference.delete {
-        delete(&mut transaction, basis.user, *id).await?;
+        delete(&mut transaction, basis.user(), *id).await?;
     }
     for row in difference.insert.iter().chain(&difference.update) {
-        upsert(&mut transaction, basis.user, row, stamp).await?;
+        upsert(&mut transaction, basis.user(), row, stamp).await?;
     }
     if difference.newest(stamp) != Some(stamp) {
-        remember_newest(&mut transaction, basis.user, difference.newest(stamp)).await?;
+        remember_newest(&mut transaction, basis.user(), difference.newest(stamp)).await?;
     }
     transaction.commit().await?;
     Ok(Written::Committed(difference.changes()))
@@ -43,13 +43,13 @@ pub(super) async fn replace(
 
 async fn compare_and_bump(
     connection: &mut SqliteConnection,
-    basis: &Basis,
+    basis: &LockedBasis<'_>,
     saved_count: usize,
     digest: &str,
     stamp: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     query("INSERT INTO recommendation_state (user_id) VALUES (?) ON CONFLICT (user_id) DO NOTHING")
-        .bind(basis.user.get())
+        .bind(basis.user().get())
         .execute(&mut *connection)
         .await?;
     let served = served();
@@ -66,7 +66,7 @@ async fn compare_and_bump(
     .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
     .bind(time_text(stamp))
     .bind(time_text(basis.now))
-    .bind(basis.user.get())
+    .bind(basis.user().get())
     .bind(basis.expected.version)
     .bind(basis.expected.confirmations)
     .execute(connection)

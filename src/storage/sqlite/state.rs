@@ -4,7 +4,7 @@ use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqlitePool;
 
 use super::super::rows::{StateRow, UserRow};
-use super::super::{Basis, RowChanges, StoreError, UserState, Written};
+use super::super::{LockedBasis, RowChanges, StoreError, UserState, Written};
 use super::{NOW, time_text};
 use crate::domain::{ScoringRevision, UserId};
 
@@ -35,7 +35,7 @@ pub(super) async fn read(pool: &SqlitePool, user: UserId) -> Result<UserState, S
     Ok(row.into())
 }
 
-pub(super) async fn confirm(pool: &SqlitePool, basis: &Basis) -> Result<Written, StoreError> {
+pub(super) async fn confirm(pool: &SqlitePool, basis: &LockedBasis<'_>) -> Result<Written, StoreError> {
     let served = served();
     let updated = sqlx::query(AssertSqlSafe(format!(
         "UPDATE recommendation_state SET confirmations = confirmations + 1, {served}, \
@@ -47,7 +47,7 @@ pub(super) async fn confirm(pool: &SqlitePool, basis: &Basis) -> Result<Written,
     .bind(basis.catalogue_version.0)
     .bind(basis.scoring_revision.0)
     .bind(time_text(basis.now))
-    .bind(basis.user.get())
+    .bind(basis.user().get())
     .bind(basis.expected.version)
     .execute(pool)
     .await?;
