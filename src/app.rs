@@ -21,7 +21,7 @@ use crate::coordination::{
 use crate::http::{self, ApiState, Origin};
 use crate::listings::sample::{self, SampleError};
 use crate::ranking::{Vocabulary, VocabularyError};
-use crate::storage::{MysqlStore, SqliteStore, Store, StoreError};
+use crate::storage::{MysqlStore, SqliteStore, Store, StoreError, StoreErrorKind};
 
 /// Time limit of handing unfinished work over at the shutdown.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -251,19 +251,20 @@ async fn wait_until_reachable(store: &MysqlStore, shown: &str, limit: Duration) 
     let mut delay = Duration::from_millis(200);
     loop {
         match store.ping().await {
-            Err(error @ StoreError::Unavailable(_)) if Instant::now() < deadline => {
+            Err(error) if error.kind() != StoreErrorKind::Unavailable => return Err(error.into()),
+            Err(error) if Instant::now() < deadline => {
                 tracing::warn!(database = shown, %error, "waiting for the database");
                 tokio::time::sleep(delay).await;
                 delay = (2 * delay).min(Duration::from_secs(5));
             }
-            Err(cause @ StoreError::Unavailable(_)) => {
+            Err(cause) => {
                 return Err(AppError::DatabaseUnreachable {
                     address: shown.to_owned(),
                     waited: limit,
                     cause,
                 });
             }
-            answer => return Ok(answer?),
+            Ok(()) => return Ok(()),
         }
     }
 }

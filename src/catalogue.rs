@@ -130,7 +130,7 @@ impl CurrentCatalogue {
             *base = Base { contents, loaded: Instant::now() };
             return Ok(());
         }
-        Err(StoreError::unstable_catalogue())
+        Err(StoreError::conflict("the listings changed each time they were read"))
     }
 }
 

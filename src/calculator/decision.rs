@@ -1,7 +1,7 @@
 //! Decisions of a run: pure functions, so that the model explores the code that runs in production.
 
 use crate::domain::{CatalogueVersion, ScoringRevision};
-use crate::storage::{StoreError, UserState, Written};
+use crate::storage::{StoreError, StoreErrorKind, UserState, Written};
 
 /// How often a run may lose the compare-and-set before it leaves its trigger to the queue.
 pub const MAX_ATTEMPTS: u32 = 5;
@@ -88,13 +88,14 @@ pub enum AfterWrite {
 pub fn after_write(answer: Result<Written, StoreError>, attempt: u32) -> AfterWrite {
     match answer {
         Ok(Written::Committed(_)) => AfterWrite::Done,
-        Ok(Written::Lost) | Err(StoreError::Conflict(_)) if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
+        Ok(Written::Lost) if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
         Ok(Written::Lost) => AfterWrite::StartAgain(None),
-        Err(error @ StoreError::Conflict(_)) => AfterWrite::StartAgain(Some(error)),
-        Err(error @ StoreError::Unavailable(_)) if attempt < MAX_UNAVAILABLE => {
-            AfterWrite::StartAgain(Some(error))
-        }
-        Err(error) => AfterWrite::Fail(error),
+        Err(error) => match error.kind() {
+            StoreErrorKind::Conflict if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
+            StoreErrorKind::Conflict => AfterWrite::StartAgain(Some(error)),
+            StoreErrorKind::Unavailable if attempt < MAX_UNAVAILABLE => AfterWrite::StartAgain(Some(error)),
+            _ => AfterWrite::Fail(error),
+        },
     }
 }
 
@@ -154,8 +155,8 @@ mod tests {
 
     #[test]
     fn a_lost_write_starts_again_and_in_the_end_gives_up() {
-        let unavailable = || Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut));
-        let refused = Err(StoreError::Refused(sqlx::Error::RowNotFound));
+        let unavailable = || Err(StoreError::unavailable("no answer"));
+        let refused = Err(StoreError::refused("no such table"));
         assert!(matches!(after_write(Ok(Written::Committed(RowChanges::default())), 5), AfterWrite::Done));
         assert!(matches!(after_write(Ok(Written::Lost), 1), AfterWrite::StartAgain(None)));
         assert!(matches!(after_write(Ok(Written::Lost), MAX_ATTEMPTS), AfterWrite::GiveUp));

@@ -7,6 +7,7 @@
 
 pub mod decision;
 pub mod digest;
+mod error;
 mod joining;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use self::decision::{Action, AfterWrite, BeforeInputs, Calculated};
+pub use self::error::{CalculationError, Failure};
 use self::joining::{Caller, Joinable, Joining, NoResult};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Busy, UserGuard, UserLocks};
@@ -91,35 +93,6 @@ impl QueuedReason {
             Self::LockBusy => "already running",
             Self::NewerScoring => "newer scoring",
             Self::LostToOtherRuns => "lost against other runs",
-        }
-    }
-}
-
-/// Why a run failed. The rows are those of an earlier run, or of this one, never a mixture.
-#[derive(Debug, thiserror::Error)]
-pub enum CalculationError {
-    /// The database failed or refused a step.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The run took longer than [`CalculatorConfig::run_timeout`].
-    #[error("the run was ended after {0:?}")]
-    TimedOut(Duration),
-    /// A bug in the calculation; the panic hook has logged it.
-    #[error("the run panicked")]
-    Panicked,
-    /// [`CalculatorConfig::max_runs`] are in flight.
-    #[error("too many runs are in flight")]
-    Overloaded,
-}
-
-impl CalculationError {
-    /// The stable code of the error, as in answers to requests.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Store(StoreError::Unavailable(_) | StoreError::Conflict(_)) => "unavailable",
-            Self::TimedOut(_) => "calculation_timed_out",
-            Self::Overloaded => "overloaded",
-            Self::Store(_) | Self::Panicked => "internal_error",
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::domain::{
 };
 
 pub use contents::{CatalogueChanges, CatalogueContents};
-pub use error::StoreError;
+pub use error::{StoreError, StoreErrorKind};
 pub use mysql::MysqlStore;
 pub use sqlite::SqliteStore;
 pub use work::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use job_agent::domain::{BatchId, Lane, ScoringRevision};
-use job_agent::storage::{BatchScope, Marking, Store};
+use job_agent::storage::{BatchScope, Marking, Store, StoreErrorKind};
 use serde_json::Value;
 
 use crate::support::{
@@ -122,7 +122,8 @@ async fn several_instances_mark_everybody_exactly_once(database: TestDatabase) {
             loop {
                 match store.mark_batch(opened.id).await {
                     Ok(Marking::Ended) => return,
-                    Ok(Marking::Going) | Err(job_agent::storage::StoreError::Conflict(_)) => {}
+                    Ok(Marking::Going) => {}
+                    Err(error) if error.kind() == StoreErrorKind::Conflict => {}
                     Err(error) => panic!("{error}"),
                 }
             }

@@ -9,7 +9,8 @@ use job_agent::domain::{
     CatalogueVersion, JobListing, Lane, ListingId, Recommendation, Score, ScoringRevision, UserId,
 };
 use job_agent::storage::{
-    Basis, CatalogueContents, ListingRecord, RowChanges, Store, StoreError, UserState, Written,
+    Basis, CatalogueContents, ListingRecord, RowChanges, Store, StoreError, StoreErrorKind, UserState,
+    Written,
 };
 use serde_json::{Map, json};
 
@@ -199,7 +200,8 @@ async fn of_many_replacements_at_once_exactly_one_wins(database: TestDatabase) {
                 assert_eq!(changes.inserted, 2);
                 won += 1;
             }
-            Ok(Written::Lost) | Err(StoreError::Conflict(_)) => {}
+            Ok(Written::Lost) => {}
+            Err(error) if error.kind() == StoreErrorKind::Conflict => {}
             Err(error) => panic!("{error}"),
         }
     }
@@ -388,8 +390,8 @@ async fn a_statement_that_waits_too_long_for_a_row_is_a_conflict(database: TestD
     let state = store.user_state(user(USER)).await.unwrap();
     let holder = database.hold_states().await;
     let started = std::time::Instant::now();
-    let lost = replace(&store, USER, &state, &rows(&[(2, 50)])).await;
-    assert!(matches!(lost, Err(StoreError::Conflict(_))), "{lost:?}");
+    let lost = replace(&store, USER, &state, &rows(&[(2, 50)])).await.unwrap_err();
+    assert_eq!(lost.kind(), StoreErrorKind::Conflict, "{lost}");
     assert!(started.elapsed() < Duration::from_secs(10));
     holder.rollback().await.unwrap();
     assert_eq!(database.numbers("SELECT job_listing_id FROM user_job_recommendations").await, [1]);

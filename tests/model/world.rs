@@ -11,7 +11,8 @@ use job_agent::calculator::decision::{self as run, Action as RunAction, AfterWri
 use job_agent::calculator::{CalculationError, Outcome, QueuedReason};
 use job_agent::domain::{CatalogueVersion, ScoringRevision, UserId};
 use job_agent::storage::{
-    Basis, DueUser, GiveBack, RowChanges, StateToken, StoreError, UserState, WorkError, Written,
+    Basis, DueUser, GiveBack, RowChanges, StateToken, StoreError, StoreErrorKind, UserState, WorkError,
+    Written,
 };
 use stateright::Model;
 
@@ -425,7 +426,7 @@ impl Transition<'_> {
                 let Phase::Writing { attempt, write } = activity.phase else {
                     unreachable!("nothing else conflicts")
                 };
-                let conflict = Err(StoreError::Conflict(sqlx::Error::RowNotFound));
+                let conflict = Err(StoreError::conflict("another transaction"));
                 self.after_write(activity, attempt, write.confirm, conflict);
             }
             Event::TimeOut { slot } => {
@@ -529,7 +530,7 @@ impl Transition<'_> {
     fn lose_answer(&mut self, slot: u8) {
         let mut activity = self.end(slot);
         self.orphan_statement(&activity);
-        let unavailable = StoreError::Unavailable(sqlx::Error::PoolTimedOut);
+        let unavailable = StoreError::unavailable("no answer");
         match activity.phase {
             // The claim lands, and nobody knows.
             Phase::Found => _ = self.claim(&mut activity),
@@ -697,7 +698,7 @@ impl Transition<'_> {
         answer: Result<Written, StoreError>,
     ) {
         let lost = matches!(answer, Ok(Written::Lost));
-        let unsure = matches!(answer, Err(StoreError::Unavailable(_)));
+        let unsure = answer.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Unavailable);
         let mut decided = run::after_write(answer, ATTEMPTS[usize::from(attempt)]);
         if lost && self.protocol.is(Mutant::LoserAnswersSuccess)
             || unsure && self.protocol.is(Mutant::LostAnswerIsSuccess)

@@ -5,7 +5,7 @@ use sqlx::mysql::MySqlPool;
 use sqlx::{query, query_as};
 
 use super::super::rows::{UserRow, users};
-use super::super::{CleanedUp, StoreError};
+use super::super::{CleanedUp, StoreError, StoreErrorKind};
 use crate::domain::UserId;
 
 /// Users looked at per chunk.
@@ -41,7 +41,7 @@ pub(super) async fn next_users(
 /// A user whom another transaction holds is left to the next night, for the sake of those who follow.
 fn unless_locked<T: Default>(user: UserId, cleaned: Result<T, StoreError>) -> Result<T, StoreError> {
     match cleaned {
-        Err(error @ StoreError::Conflict(_)) => {
+        Err(error) if error.kind() == StoreErrorKind::Conflict => {
             tracing::warn!(user_id = user.get(), %error, "not cleaned up");
             Ok(T::default())
         }
