@@ -23,7 +23,7 @@ use crate::domain::{
 
 pub use contents::{CatalogueChanges, CatalogueContents};
 pub use error::{StoreError, StoreErrorKind};
-pub use mysql::MysqlStore;
+pub use mysql::{InvalidMysqlAddress, MysqlAddress, MysqlStore};
 pub use sqlite::SqliteStore;
 pub use work::{
     BatchScope, BatchStatus, CleanedUp, DueUser, GiveBack, Lease, Marking, Occurrence, OpenedBatch,

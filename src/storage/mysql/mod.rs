@@ -1,5 +1,6 @@
 //! MySQL (the reference) and MariaDB from 10.6 on.
 
+mod address;
 mod analysis;
 mod batch;
 mod catalogue;
@@ -13,7 +14,9 @@ mod state;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool};
+use sqlx::mysql::MySqlPool;
+
+pub use self::address::{InvalidMysqlAddress, MysqlAddress};
 
 use super::{
     BatchScope, BatchStatus, CatalogueChanges, CatalogueContents, CleanedUp, DueUser, GiveBack, Lease,
@@ -30,8 +33,8 @@ pub struct MysqlStore {
 
 impl MysqlStore {
     /// A store that connects when it is first used; `max_connections` is the size of its pool.
-    pub fn new(options: MySqlConnectOptions, max_connections: u32) -> Self {
-        Self { pool: session::pool(options, max_connections) }
+    pub fn new(address: &MysqlAddress, max_connections: u32) -> Self {
+        Self { pool: session::pool(address.options(), max_connections) }
     }
 
     /// The pool, for tests that look at its connections.
