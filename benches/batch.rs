@@ -25,7 +25,7 @@ use job_agent::coordination::{UserGuard, UserLocks};
 use job_agent::domain::{CatalogueVersion, Lane, Recommendation, ScoringRevision, UserId};
 use job_agent::profile::Inputs;
 use job_agent::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
-use job_agent::storage::{BatchScope, CatalogueContents, Lease, Marking, MysqlStore, Store};
+use job_agent::storage::{BatchScope, Lease, Marking, MysqlStore, Store};
 use tokio::task::JoinSet;
 
 /// Listings that users are ranked against.
@@ -103,8 +103,7 @@ async fn results(cluster: &Cluster, store: &MysqlStore) -> HashMap<String, Vec<R
 
 async fn catalogue(store: &MysqlStore) -> Catalogue {
     let mut builder = CatalogueBuilder::new(Arc::new(Vocabulary::builtin()));
-    let mut contents = CatalogueContents::default();
-    store.read_catalogue(&mut contents, &mut |listing| builder.push(&listing)).await.expect("readable");
+    store.read_catalogue(&mut |listing| builder.push(&listing)).await.expect("readable");
     builder.finish(1)
 }
 

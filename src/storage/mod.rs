@@ -1,9 +1,9 @@
 //! The database, as whole operations: each method of [`Store`] is one statement or one transaction, and
 //! no transaction ever leaves this module. All SQL lives in [`mysql`] and [`sqlite`].
 
-mod contents;
 mod diff;
 mod error;
+mod known_listings;
 pub mod mysql;
 mod rows;
 pub mod sqlite;
@@ -21,8 +21,8 @@ use crate::domain::{
     BatchId, CatalogueVersion, JobListing, Lane, ListingId, Recommendation, ScoringRevision, UserId,
 };
 
-pub use contents::{CatalogueChanges, CatalogueContents};
 pub use error::{StoreError, StoreErrorKind};
+pub use known_listings::{CatalogueChanges, KnownListings};
 pub use mysql::{InvalidMysqlAddress, MysqlAddress, MysqlStore};
 pub use sqlite::SqliteStore;
 pub use work::{
@@ -141,21 +141,20 @@ pub trait Store: Send + Sync + 'static {
     /// points and whose listing still exists.
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError>;
 
-    /// Reads all listings into `sink` and into `contents`, which must be new. The contents have no version
-    /// before [`Store::read_catalogue_changes`] has been called with them.
+    /// Reads all listings into `sink`, and then the changes that were made during this read, which also give
+    /// the version. `None`: a listing was changed meanwhile in a way that `updated_at` does not show, and all
+    /// listings must be read again.
     async fn read_catalogue(
         &self,
-        contents: &mut CatalogueContents,
         sink: &mut (dyn FnMut(JobListing) + Send),
-    ) -> Result<(), StoreError>;
+    ) -> Result<Option<(KnownListings, CatalogueChanges)>, StoreError>;
 
-    /// Reads what has changed since `contents` were read, into them, and the version of the result.
-    /// Versions are ordered: a higher one stands for contents that were read later from the same database,
-    /// and equal contents have one version on all instances. `None`: the changes cannot be told, the
-    /// listings must be read anew.
+    /// Reads the changes since the listings were last read, and applies them to `known`. Versions are ordered: a
+    /// higher version stands for listings that were read later from the same database, and equal listings have
+    /// one version on all instances. `None`: the changes cannot be found, all listings must be read again.
     async fn read_catalogue_changes(
         &self,
-        contents: &mut CatalogueContents,
+        known: &mut KnownListings,
     ) -> Result<Option<CatalogueChanges>, StoreError>;
 
     /// Inserts listings, or updates those whose site and job id exist, in one transaction.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use job_agent::listings::sample;
-use job_agent::storage::{CatalogueContents, MysqlAddress, MysqlStore, Store};
+use job_agent::storage::{MysqlAddress, MysqlStore, Store};
 use sqlx::Executor;
 use tempfile::TempDir;
 
@@ -86,8 +86,7 @@ impl Cluster {
         store.migrate().await.unwrap();
         store.import_listings(&sample::listings().unwrap()).await.unwrap();
         let mut listings = Vec::new();
-        let mut contents = CatalogueContents::default();
-        store.read_catalogue(&mut contents, &mut |listing| listings.push(listing)).await.unwrap();
+        store.read_catalogue(&mut |listing| listings.push(listing)).await.unwrap();
         store.close().await;
         let database = Database::new(options);
         database.add_audit().await;

@@ -9,8 +9,8 @@ use job_agent::domain::{
     CatalogueVersion, JobListing, Lane, ListingId, Recommendation, Score, ScoringRevision, UserId,
 };
 use job_agent::storage::{
-    Basis, CatalogueContents, ListingRecord, RowChanges, Store, StoreError, StoreErrorKind, UserState,
-    Written,
+    Basis, CatalogueChanges, KnownListings, ListingRecord, RowChanges, Store, StoreError, StoreErrorKind,
+    UserState, Written,
 };
 use serde_json::{Map, json};
 
@@ -245,30 +245,36 @@ async fn users_of_a_newer_scoring_are_not_due_here(database: TestDatabase) {
 }
 
 /// The listings that a process holds, kept fresh as the service does it.
-#[derive(Default)]
 struct Held {
-    contents: CatalogueContents,
+    known: KnownListings,
     titles: BTreeMap<ListingId, String>,
 }
 
 impl Held {
     async fn read(store: &Arc<dyn Store>) -> (Self, CatalogueVersion) {
-        let mut held = Self::default();
-        let Self { contents, titles } = &mut held;
+        let mut titles = BTreeMap::new();
         let sink = &mut |listing: JobListing| drop(titles.insert(listing.id, listing.title));
-        store.read_catalogue(contents, sink).await.unwrap();
-        let version = held.refresh(store).await.expect("what was just read is known");
+        let read = store.read_catalogue(sink).await.unwrap();
+        let (known, changes) = read.expect("nothing is written meanwhile");
+        let version = changes.version;
+        let mut held = Self { known, titles };
+        held.apply(changes);
         (held, version)
     }
 
     /// The version with what has changed; `None` if all must be read again.
     async fn refresh(&mut self, store: &Arc<dyn Store>) -> Option<CatalogueVersion> {
-        let changes = store.read_catalogue_changes(&mut self.contents).await.unwrap()?;
+        let changes = store.read_catalogue_changes(&mut self.known).await.unwrap()?;
+        let version = changes.version;
+        self.apply(changes);
+        Some(version)
+    }
+
+    fn apply(&mut self, changes: CatalogueChanges) {
         for id in changes.deleted {
             assert!(self.titles.remove(&id).is_some());
         }
         self.titles.extend(changes.changed.into_iter().map(|listing| (listing.id, listing.title)));
-        Some(changes.version)
     }
 }
 
@@ -348,7 +354,7 @@ async fn importing_again_updates(database: TestDatabase) {
             crawled_at = listing.crawled_at;
         }
     };
-    store.read_catalogue(&mut CatalogueContents::default(), sink).await.unwrap();
+    store.read_catalogue(sink).await.unwrap();
     assert_eq!(crawled_at.unwrap().timestamp(), 1_790_000_000);
 }
 

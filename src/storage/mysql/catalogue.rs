@@ -1,9 +1,9 @@
 //! Reading `job_listings`, and numbering what was read.
 //!
 //! The table belongs to the crawler and carries no version, so ours is made here: `catalogue_state` holds
-//! the fingerprint of the newest known contents and their number. Whoever finds other contents gives them
+//! the fingerprint of the newest known known and their number. Whoever finds other known gives them
 //! the next number, while holding that row and reading a snapshot that was opened under it. Snapshots are
-//! therefore opened in the order of their numbers, and a higher number never stands for older contents.
+//! therefore opened in the order of their numbers, and a higher number never stands for older known.
 
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
@@ -15,22 +15,31 @@ use sqlx::{Connection, FromRow, query, query_as};
 use tokio::task::coop::consume_budget;
 
 use super::super::StoreError;
-use super::super::contents::{BLOCK, CatalogueChanges, CatalogueContents, Delta};
+use super::super::known_listings::{BLOCK, CatalogueChanges, Delta, KnownListings, ListingHashes};
 use super::super::rows::ListingRow;
 use crate::domain::{CatalogueVersion, JobListing, ListingId};
 
 /// Changed listings read per statement: between two of them, other work gets its turn.
 const ROWS_PER_READ: usize = 1_000;
 
-/// All listings. One statement, hence one snapshot.
+/// All listings, then the changes meanwhile.
 pub(super) async fn read_all(
     pool: &MySqlPool,
-    contents: &mut CatalogueContents,
     sink: &mut (dyn FnMut(JobListing) + Send),
-) -> Result<(), StoreError> {
+) -> Result<Option<(KnownListings, CatalogueChanges)>, StoreError> {
+    let mut hashes = read_rows(pool, sink).await?;
+    let changes = read_numbered(pool, &mut hashes, None).await?;
+    Ok(changes.map(|changes| (KnownListings { version: changes.version, hashes }, changes)))
+}
+
+/// One statement, hence one snapshot.
+async fn read_rows(
+    pool: &MySqlPool,
+    sink: &mut (dyn FnMut(JobListing) + Send),
+) -> Result<ListingHashes, StoreError> {
     let mut connection = pool.acquire().await?;
     let (now,): (DateTime<Utc>,) = query_as("SELECT UTC_TIMESTAMP(6)").fetch_one(&mut *connection).await?;
-    contents.start(now);
+    let mut hashes = ListingHashes::starting(now);
     let mut rows = query_as::<_, ListingRow>(
         "SELECT id, title, company, description, experience, tech_stack, \
                 CAST(required_skills AS CHAR) AS required_skills, CAST(crawled_at AS CHAR) AS crawled_at, \
@@ -41,49 +50,60 @@ pub(super) async fn read_all(
     while let Some(row) = rows.try_next().await? {
         consume_budget().await;
         let (listing, updated_at) = row.into_listing();
-        contents.insert(&listing, updated_at);
+        hashes.insert(&listing, updated_at);
         sink(listing);
     }
-    Ok(())
+    Ok(hashes)
 }
 
-/// What has changed since, numbered; `None` if the contents must be read anew.
+/// The changes since `known` was read.
 pub(super) async fn read_changes(
     pool: &MySqlPool,
-    contents: &mut CatalogueContents,
+    known: &mut KnownListings,
+) -> Result<Option<CatalogueChanges>, StoreError> {
+    let changes = read_numbered(pool, &mut known.hashes, Some(known.version)).await?;
+    known.version = changes.as_ref().map_or(known.version, |changes| changes.version);
+    Ok(changes)
+}
+
+/// The changes, numbered; `version` is that of the listings without them, if they have one.
+async fn read_numbered(
+    pool: &MySqlPool,
+    known: &mut ListingHashes,
+    version: Option<CatalogueVersion>,
 ) -> Result<Option<CatalogueChanges>, StoreError> {
     let mut versions = pool.begin().await?;
     let newest = lock_newest_version(&mut versions).await?;
-    let Some(delta) = read_delta(pool, contents).await? else { return Ok(None) };
+    let Some(delta) = read_delta(pool, known).await? else { return Ok(None) };
     let fingerprint = delta.fingerprint();
     let version = match newest {
         Some(newest) if newest.fingerprint == fingerprint => newest.version,
-        // Another instance knows contents that cannot be seen as changes here: a writer that does not
-        // maintain updated_at. Giving ours a number now would send the two instances back and forth.
-        Some(_) if delta.is_empty() && contents.version.is_some() => return Ok(None),
+        // Another instance knows other listings, but there is no change to be seen here: some writer does not
+        // maintain updated_at. A new number for these listings would send the two instances back and forth.
+        Some(_) if delta.is_empty() && version.is_some() => return Ok(None),
         newest => register(&mut versions, newest.map(|newest| newest.version), &fingerprint).await?,
     };
     versions.commit().await?;
-    Ok(Some(contents.apply(delta, CatalogueVersion(version))))
+    Ok(Some(known.apply(delta, CatalogueVersion(version))))
 }
 
 /// `None` if rows are there that `updated_at` does not show.
-async fn read_delta(pool: &MySqlPool, contents: &CatalogueContents) -> Result<Option<Delta>, StoreError> {
+async fn read_delta(pool: &MySqlPool, known: &ListingHashes) -> Result<Option<Delta>, StoreError> {
     let mut reader = pool.acquire().await?;
     query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
     let mut snapshot = reader.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
     let (now, count): (DateTime<Utc>, i64) =
         query_as("SELECT UTC_TIMESTAMP(6), COUNT(*) FROM job_listings").fetch_one(&mut *snapshot).await?;
-    let since = contents.changed_since(now).unwrap_or(DateTime::UNIX_EPOCH);
-    let mut delta = contents.delta(Some(now));
-    for ids in candidates(&mut snapshot, contents, since).await?.chunks(ROWS_PER_READ) {
-        compare(&mut snapshot, contents, &mut delta, ids).await?;
+    let since = known.changed_since(now).unwrap_or(DateTime::UNIX_EPOCH);
+    let mut delta = known.delta(Some(now));
+    for ids in candidates(&mut snapshot, known, since).await?.chunks(ROWS_PER_READ) {
+        compare(&mut snapshot, known, &mut delta, ids).await?;
     }
     let complete = |delta: &Delta| i64::try_from(delta.len()).ok() == Some(count);
     if !complete(&delta) {
-        let blocks = contents.blocks_that_differ(&delta, &count_by_block(&mut snapshot).await?);
+        let blocks = known.blocks_that_differ(&delta, &count_by_block(&mut snapshot).await?);
         let ids = ids_in(&mut snapshot, &blocks).await?;
-        contents.delete_missing(&mut delta, &blocks, &ids);
+        known.delete_missing(&mut delta, &blocks, &ids);
     }
     snapshot.rollback().await?;
     Ok(complete(&delta).then_some(delta))
@@ -92,7 +112,7 @@ async fn read_delta(pool: &MySqlPool, contents: &CatalogueContents) -> Result<Op
 /// Listings whose `updated_at` is new to us. With an index on it, this reads nothing else.
 async fn candidates(
     snapshot: &mut MySqlConnection,
-    contents: &CatalogueContents,
+    known: &ListingHashes,
     since: DateTime<Utc>,
 ) -> Result<Vec<ListingId>, StoreError> {
     let mut candidates = Vec::new();
@@ -102,7 +122,7 @@ async fn candidates(
             .fetch(snapshot);
     while let Some((id, updated_at)) = rows.try_next().await? {
         consume_budget().await;
-        if contents.may_have_changed(ListingId(id), updated_at) {
+        if known.may_have_changed(ListingId(id), updated_at) {
             candidates.push(ListingId(id));
         }
     }
@@ -111,7 +131,7 @@ async fn candidates(
 
 async fn compare(
     snapshot: &mut MySqlConnection,
-    contents: &CatalogueContents,
+    known: &ListingHashes,
     delta: &mut Delta,
     ids: &[ListingId],
 ) -> Result<(), StoreError> {
@@ -125,7 +145,7 @@ async fn compare(
     .fetch_all(snapshot)
     .await?;
     for (listing, updated_at) in rows.into_iter().map(ListingRow::into_listing) {
-        contents.compare(delta, listing, updated_at);
+        known.compare(delta, listing, updated_at);
     }
     Ok(())
 }

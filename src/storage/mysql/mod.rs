@@ -19,7 +19,7 @@ use sqlx::mysql::MySqlPool;
 pub use self::address::{InvalidMysqlAddress, MysqlAddress};
 
 use super::{
-    BatchScope, BatchStatus, CatalogueChanges, CatalogueContents, CleanedUp, DueUser, GiveBack, Lease,
+    BatchScope, BatchStatus, CatalogueChanges, CleanedUp, DueUser, GiveBack, KnownListings, Lease,
     ListingRecord, LockedBasis, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store,
     StoreError, StoredAnalysis, StoredList, UserState, UserStatus, Written,
 };
@@ -163,17 +163,16 @@ impl Store for MysqlStore {
 
     async fn read_catalogue(
         &self,
-        contents: &mut CatalogueContents,
         sink: &mut (dyn FnMut(JobListing) + Send),
-    ) -> Result<(), StoreError> {
-        catalogue::read_all(&self.pool, contents, sink).await
+    ) -> Result<Option<(KnownListings, CatalogueChanges)>, StoreError> {
+        catalogue::read_all(&self.pool, sink).await
     }
 
     async fn read_catalogue_changes(
         &self,
-        contents: &mut CatalogueContents,
+        known: &mut KnownListings,
     ) -> Result<Option<CatalogueChanges>, StoreError> {
-        catalogue::read_changes(&self.pool, contents).await
+        catalogue::read_changes(&self.pool, known).await
     }
 
     async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError> {

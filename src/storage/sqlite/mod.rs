@@ -22,7 +22,7 @@ use sqlx::sqlite::{
 };
 
 use super::{
-    BatchScope, BatchStatus, CatalogueChanges, CatalogueContents, CleanedUp, DueUser, GiveBack, Lease,
+    BatchScope, BatchStatus, CatalogueChanges, CleanedUp, DueUser, GiveBack, KnownListings, Lease,
     ListingRecord, LockedBasis, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store,
     StoreError, StoredAnalysis, StoredList, UserState, UserStatus, Written,
 };
@@ -189,17 +189,16 @@ impl Store for SqliteStore {
 
     async fn read_catalogue(
         &self,
-        contents: &mut CatalogueContents,
         sink: &mut (dyn FnMut(JobListing) + Send),
-    ) -> Result<(), StoreError> {
-        catalogue::read_all(&self.pool, contents, sink).await
+    ) -> Result<Option<(KnownListings, CatalogueChanges)>, StoreError> {
+        catalogue::read_all(&self.pool, sink).await
     }
 
     async fn read_catalogue_changes(
         &self,
-        contents: &mut CatalogueContents,
+        known: &mut KnownListings,
     ) -> Result<Option<CatalogueChanges>, StoreError> {
-        catalogue::read_changes(&self.pool, contents).await
+        catalogue::read_changes(&self.pool, known).await
     }
 
     async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError> {
