@@ -25,7 +25,9 @@ use job_agent::coordination::{UserGuard, UserLocks};
 use job_agent::domain::{CatalogueVersion, Lane, Recommendation, ScoringRevision, UserId};
 use job_agent::profile::Inputs;
 use job_agent::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
-use job_agent::storage::{BatchScope, Lease, Marking, MysqlStore, Store};
+use job_agent::storage::{
+    BatchScope, BatchStore, Lease, ListingStore, Marking, MysqlStore, QueueStore, RunStore, Store,
+};
 use tokio::task::JoinSet;
 
 /// Listings that users are ranked against.

@@ -101,8 +101,14 @@ impl App {
             max_recommendations: config.max_recommendations,
             max_runs: config.max_runs,
         };
-        let calculator =
-            Calculator::new(store.clone(), locks.clone(), catalogue.clone(), limits, tasks.clone());
+        let calculator = Calculator::new(
+            store.clone(),
+            store.clone(),
+            locks.clone(),
+            catalogue.clone(),
+            limits,
+            tasks.clone(),
+        );
         let wakeups = Arc::new(Wakeups::new(redis, tasks.clone()));
         let work = WorkerConfig {
             real_time_workers: config.queue_workers,

@@ -10,14 +10,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{CatalogueVersion, ScoringRevision};
 use crate::ranking::{self, Catalogue, CatalogueBuilder, Vocabulary};
-use crate::storage::{CatalogueChanges, KnownListings, Store, StoreError};
+use crate::storage::{CatalogueChanges, KnownListings, ListingStore, StoreError};
 
 /// How often a full read is repeated because listings changed during it without a newer `updated_at`.
 const MAX_READS: u32 = 5;
 
 /// Holds the current snapshot and swaps it whole: requests never wait for a refresh.
 pub struct CurrentCatalogue {
-    store: Arc<dyn Store>,
+    store: Arc<dyn ListingStore>,
     vocabulary: Arc<Vocabulary>,
     current: ArcSwap<Catalogue>,
     /// One refresh at a time: a caller that waited finds the work done.
@@ -36,7 +36,7 @@ impl CurrentCatalogue {
     /// Reads the first snapshot. A refresh reads changes only; after `reload_after` it reads all listings again,
     /// for changes that `updated_at` does not show.
     pub async fn load(
-        store: Arc<dyn Store>,
+        store: Arc<dyn ListingStore>,
         vocabulary: Arc<Vocabulary>,
         reload_after: Duration,
     ) -> Result<Self, StoreError> {
@@ -101,7 +101,10 @@ impl CurrentCatalogue {
 }
 
 /// Reads all listings, and again if they change in the meantime in a way that cannot be followed.
-async fn read(store: &dyn Store, vocabulary: &Arc<Vocabulary>) -> Result<(Catalogue, Base), StoreError> {
+async fn read(
+    store: &dyn ListingStore,
+    vocabulary: &Arc<Vocabulary>,
+) -> Result<(Catalogue, Base), StoreError> {
     for _ in 0..MAX_READS {
         let started = Instant::now();
         let mut builder = CatalogueBuilder::new(vocabulary.clone());

@@ -66,12 +66,6 @@ impl fmt::Display for ListingId {
 #[serde(transparent)]
 pub struct BatchId(pub i64);
 
-impl From<i64> for BatchId {
-    fn from(id: i64) -> Self {
-        Self(id)
-    }
-}
-
 impl fmt::Display for BatchId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -83,8 +77,8 @@ impl fmt::Display for BatchId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CatalogueVersion(pub i64);
 
-/// The revision of the scoring: the code's, and the vocabulary's. Of two releases the newer one has the higher
-/// revision; instances leave the lists of a higher revision alone.
+/// The revision of the scoring: the code's, and the vocabulary's. Of two releases the newer one has the
+/// higher revision; instances leave the lists of a higher revision alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ScoringRevision(pub i64);
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use job_agent::domain::{JobListing, UserId};
-use job_agent::storage::{ListingRecord, MysqlAddress, MysqlStore, Store};
+use job_agent::storage::{ListingRecord, ListingStore, MysqlAddress, MysqlStore, Store};
 use reqwest::Client;
 use serde_json::Value;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};

@@ -25,7 +25,7 @@ use crate::coordination::{Busy, UserGuard, UserLocks};
 use crate::domain::{CareerProfile, CatalogueVersion, Lane, Recommendation, UserId};
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
-use crate::storage::{Store, StoreError};
+use crate::storage::{QueueStore, RunStore, StoreError};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -48,7 +48,9 @@ pub struct Calculator {
 }
 
 struct Inner {
-    store: Arc<dyn Store>,
+    store: Arc<dyn RunStore>,
+    /// Takes the triggers of runs that write nothing.
+    queue: Arc<dyn QueueStore>,
     locks: UserLocks,
     catalogue: Arc<CurrentCatalogue>,
     config: CalculatorConfig,
@@ -103,7 +105,8 @@ pub type RunResult = Result<Outcome, Arc<CalculationError>>;
 impl Calculator {
     /// A calculator over the given store. `tasks` tracks runs, which may outlive their requests.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn RunStore>,
+        queue: Arc<dyn QueueStore>,
         locks: UserLocks,
         catalogue: Arc<CurrentCatalogue>,
         config: CalculatorConfig,
@@ -111,7 +114,7 @@ impl Calculator {
     ) -> Self {
         let joining = Arc::new(Joining::new(tasks, config.max_runs));
         let urgent = watch::Sender::new(0);
-        Self { inner: Arc::new(Inner { store, locks, catalogue, config }), joining, urgent }
+        Self { inner: Arc::new(Inner { store, queue, locks, catalogue, config }), joining, urgent }
     }
 
     /// Brings the user's stored list up to date. Shares a run of this process that has not read its inputs
@@ -281,7 +284,7 @@ impl Inner {
     /// Records the run's trigger without waking a worker: the cause of the delay (the other run, a rolling
     /// deploy) needs a moment, after which the workers' poll finds the user.
     async fn leave_to_queue(&self, user: UserId, reason: QueuedReason) -> Result<Outcome, CalculationError> {
-        self.store.request_run(user).await?;
+        self.queue.request_run(user).await?;
         let in_log = reason.in_log();
         tracing::info!(user_id = %user, outcome = "queued", reason = in_log, "skipped: the trigger is queued");
         Ok(Outcome::Queued(reason))

@@ -12,7 +12,7 @@ use crate::app;
 use crate::config::Config;
 use crate::listings::encoding::TextEncoding;
 use crate::listings::file;
-use crate::storage::{ListingRecord, Store, StoreError, StoreErrorKind};
+use crate::storage::{ListingRecord, ListingStore, StoreError, StoreErrorKind};
 
 pub(super) async fn import(config: &Config, path: &Path, site_name: Option<&str>) -> Result {
     let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
@@ -43,7 +43,7 @@ pub(super) async fn import(config: &Config, path: &Path, site_name: Option<&str>
 
 /// Listings that are read and not yet stored.
 struct Chunk<'a> {
-    store: &'a dyn Store,
+    store: &'a dyn ListingStore,
     lines: Vec<(u64, ListingRecord)>,
     imported: usize,
     skipped: usize,

@@ -13,7 +13,8 @@ const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 /// shortly before it was read may have changed again.
 const UNSETTLED: TimeDelta = TimeDelta::seconds(2);
 
-/// Ids per block: counting the table block by block shows where listings are missing, without reading all ids.
+/// Ids per block: counting the table block by block shows where listings are missing, without reading all
+/// ids.
 pub(super) const BLOCK: i64 = 4096;
 
 /// The number of the block of an id, as SQL's `id DIV 4096` gives it.

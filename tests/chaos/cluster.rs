@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use job_agent::listings::sample;
-use job_agent::storage::{MysqlAddress, MysqlStore, Store};
+use job_agent::storage::{ListingStore, MysqlAddress, MysqlStore, Store};
 use sqlx::Executor;
 use tempfile::TempDir;
 
