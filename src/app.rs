@@ -21,7 +21,7 @@ use crate::coordination::{
 use crate::http::{self, ApiState, Origin};
 use crate::listings::sample::{self, SampleError};
 use crate::ranking::{Vocabulary, VocabularyError};
-use crate::storage::{MysqlStore, SqliteStore, Store, StoreError};
+use crate::storage::{MysqlAddress, MysqlStore, SqliteStore, Store, StoreError, StoreErrorKind};
 
 /// Time limit of handing unfinished work over at the shutdown.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -101,8 +101,14 @@ impl App {
             max_recommendations: config.max_recommendations,
             max_runs: config.max_runs,
         };
-        let calculator =
-            Calculator::new(store.clone(), locks.clone(), catalogue.clone(), limits, tasks.clone());
+        let calculator = Calculator::new(
+            store.clone(),
+            store.clone(),
+            locks.clone(),
+            catalogue.clone(),
+            limits,
+            tasks.clone(),
+        );
         let wakeups = Arc::new(Wakeups::new(redis, tasks.clone()));
         let work = WorkerConfig {
             real_time_workers: config.queue_workers,
@@ -203,11 +209,11 @@ impl App {
 /// The configured database, reachable and with its schema up to date.
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, AppError> {
     match &config.database {
-        DatabaseConfig::Mysql { options, max_connections, shown } => {
-            let store = MysqlStore::new((**options).clone(), *max_connections);
-            wait_until_reachable(&store, shown, config.database_start_timeout).await?;
+        DatabaseConfig::Mysql { address, max_connections } => {
+            let store = MysqlStore::new(address, *max_connections);
+            wait_until_reachable(&store, address, config.database_start_timeout).await?;
             store.migrate().await?;
-            tracing::info!(database = shown, "database ready");
+            tracing::info!(database = %address, "database ready");
             Ok(Arc::new(store))
         }
         DatabaseConfig::Sqlite { path } => {
@@ -246,24 +252,29 @@ pub fn vocabulary(config: &Config) -> Result<Arc<Vocabulary>, AppError> {
     }))
 }
 
-async fn wait_until_reachable(store: &MysqlStore, shown: &str, limit: Duration) -> Result<(), AppError> {
+async fn wait_until_reachable(
+    store: &MysqlStore,
+    address: &MysqlAddress,
+    limit: Duration,
+) -> Result<(), AppError> {
     let deadline = Instant::now() + limit;
     let mut delay = Duration::from_millis(200);
     loop {
         match store.ping().await {
-            Err(error @ StoreError::Unavailable(_)) if Instant::now() < deadline => {
-                tracing::warn!(database = shown, %error, "waiting for the database");
+            Err(error) if error.kind() != StoreErrorKind::Unavailable => return Err(error.into()),
+            Err(error) if Instant::now() < deadline => {
+                tracing::warn!(database = %address, %error, "waiting for the database");
                 tokio::time::sleep(delay).await;
                 delay = (2 * delay).min(Duration::from_secs(5));
             }
-            Err(cause @ StoreError::Unavailable(_)) => {
+            Err(cause) => {
                 return Err(AppError::DatabaseUnreachable {
-                    address: shown.to_owned(),
+                    address: address.to_string(),
                     waited: limit,
                     cause,
                 });
             }
-            answer => return Ok(answer?),
+            Ok(()) => return Ok(()),
         }
     }
 }

@@ -5,15 +5,14 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use sqlx::mysql::MySqlConnectOptions;
 
 use crate::background::{Schedule, SchedulerConfig, time_zone};
 use crate::coordination::RedisAddress;
 use crate::http::Origin;
+use crate::storage::MysqlAddress;
 
 /// All settings of the service.
 #[derive(Clone)]
@@ -70,8 +69,13 @@ pub struct Config {
 /// The database.
 #[derive(Clone)]
 pub enum DatabaseConfig {
-    /// MySQL or MariaDB; `shown` is the address without the password.
-    Mysql { options: Box<MySqlConnectOptions>, max_connections: u32, shown: String },
+    /// MySQL or MariaDB.
+    Mysql {
+        /// Where it is, and how to log in.
+        address: MysqlAddress,
+        /// DB_MAX_CONNECTIONS: the size of the connection pool.
+        max_connections: u32,
+    },
     /// A file that is created, with sample data, when it does not exist.
     Sqlite {
         /// The file.
@@ -154,7 +158,7 @@ impl Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let database = match &self.database {
-            DatabaseConfig::Mysql { shown, .. } => shown.clone(),
+            DatabaseConfig::Mysql { address, .. } => address.to_string(),
             DatabaseConfig::Sqlite { path } => format!("sqlite://{}", path.display()),
         };
         f.debug_struct("Config")
@@ -268,16 +272,7 @@ fn database(env: &Env<'_>) -> Result<DatabaseConfig, ConfigError> {
     }
     const ALLOWED: &str = "mysql://user:password@host:port/database or sqlite://path/to/file.db";
     let max_connections = env.integer("DB_MAX_CONNECTIONS", 10, 2, 1_000)? as u32;
-    let mysql = |options: MySqlConnectOptions| {
-        let shown = format!(
-            "mysql://{}@{}:{}/{}",
-            options.get_username(),
-            options.get_host(),
-            options.get_port(),
-            options.get_database().unwrap_or_default(),
-        );
-        DatabaseConfig::Mysql { options: Box::new(options), max_connections, shown }
-    };
+    let mysql = |address| DatabaseConfig::Mysql { address, max_connections };
     if let Some(url) = env.get("DATABASE_URL") {
         // SQLAlchemy names its driver in the scheme: mysql+pymysql://.
         let url = match url.split_once("://") {
@@ -290,24 +285,16 @@ fn database(env: &Env<'_>) -> Result<DatabaseConfig, ConfigError> {
         if let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
             return Ok(DatabaseConfig::Sqlite { path: PathBuf::from(path) });
         }
-        let options = (url.starts_with("mysql://") || url.starts_with("mariadb://"))
-            .then(|| MySqlConnectOptions::from_str(&url).ok())
-            .flatten()
-            .filter(|options| options.get_database().is_some_and(|name| !name.is_empty()));
-        return options.map(mysql).ok_or_else(|| refused("DATABASE_URL", "***", ALLOWED));
+        return MysqlAddress::from_url(&url).map(mysql).map_err(|_| refused("DATABASE_URL", "***", ALLOWED));
     }
     let Some(host) = env.get("DB_HOST") else {
         return Ok(DatabaseConfig::Sqlite { path: PathBuf::from("data/job-agent.db") });
     };
-    let mut options = MySqlConnectOptions::new()
-        .host(&host)
-        .port(env.port("DB_PORT", 3306, 1)?)
-        .username(&env.get("DB_USER").unwrap_or_else(|| "root".to_owned()))
-        .database(&env.get("DB_NAME").unwrap_or_else(|| "dreampath".to_owned()));
-    if let Some(password) = env.get("DB_PASSWORD") {
-        options = options.password(&password);
-    }
-    Ok(mysql(options))
+    let port = env.port("DB_PORT", 3306, 1)?;
+    let user = env.get("DB_USER").unwrap_or_else(|| "root".to_owned());
+    let password = env.get("DB_PASSWORD");
+    let name = env.get("DB_NAME").unwrap_or_else(|| "dreampath".to_owned());
+    Ok(mysql(MysqlAddress::new(&host, port, &user, password.as_deref(), &name)))
 }
 
 /// `REDIS_URL`, else `REDIS_HOST` and the like, else none.

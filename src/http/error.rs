@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::calculator::CalculationError;
+use crate::calculator::{CalculationError, Failure};
 use crate::storage::StoreError;
 
 /// Why the service refuses a request or fails it.
@@ -72,10 +72,10 @@ impl ApiError {
             Self::BodyTooLarge => "body_too_large",
             Self::UnknownPath => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
-            Self::Unavailable => "unavailable",
-            Self::CalculationTimedOut => "calculation_timed_out",
-            Self::Overloaded => "overloaded",
-            Self::Internal => "internal_error",
+            Self::Unavailable => Failure::Unavailable.code(),
+            Self::CalculationTimedOut => Failure::TimedOut.code(),
+            Self::Overloaded => Failure::Overloaded.code(),
+            Self::Internal => Failure::Internal.code(),
         }
     }
 
@@ -117,13 +117,17 @@ impl IntoResponse for ApiError {
 /// The run has logged the cause.
 impl From<&CalculationError> for ApiError {
     fn from(error: &CalculationError) -> Self {
-        match error {
-            CalculationError::Store(StoreError::Unavailable(_) | StoreError::Conflict(_)) => {
-                Self::Unavailable
-            }
-            CalculationError::TimedOut(_) => Self::CalculationTimedOut,
-            CalculationError::Overloaded => Self::Overloaded,
-            CalculationError::Store(_) | CalculationError::Panicked => Self::Internal,
+        error.failure().into()
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unavailable => Self::Unavailable,
+            Failure::TimedOut => Self::CalculationTimedOut,
+            Failure::Overloaded => Self::Overloaded,
+            Failure::Internal => Self::Internal,
         }
     }
 }
@@ -132,14 +136,33 @@ impl From<&CalculationError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the database could not be read");
-        match error {
-            StoreError::Unavailable(_) | StoreError::Conflict(_) => Self::Unavailable,
-            StoreError::Refused(_) | StoreError::Migration(_) => Self::Internal,
-        }
+        Failure::from(&error).into()
     }
 }
 
 /// The answer to a request whose handler panicked; the panic hook has logged it.
 pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
     ApiError::Internal.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_has_the_code_of_the_calculation_that_failed() {
+        let errors = [
+            (CalculationError::Store(StoreError::unavailable("")), "unavailable"),
+            (CalculationError::Store(StoreError::conflict("")), "unavailable"),
+            (CalculationError::Store(StoreError::refused("")), "internal_error"),
+            (CalculationError::TimedOut(Duration::ZERO), "calculation_timed_out"),
+            (CalculationError::Overloaded, "overloaded"),
+            (CalculationError::Panicked, "internal_error"),
+        ];
+        for (error, code) in errors {
+            assert_eq!((error.code(), ApiError::from(&error).code()), (code, code), "{error:?}");
+        }
+    }
 }

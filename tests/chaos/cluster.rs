@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use job_agent::listings::sample;
-use job_agent::storage::{CatalogueContents, MysqlStore, Store};
+use job_agent::storage::{ListingStore, MysqlAddress, MysqlStore, Store};
 use sqlx::Executor;
 use tempfile::TempDir;
 
@@ -81,12 +81,12 @@ impl Cluster {
         };
         admin.execute("DROP DATABASE IF EXISTS chaos").await.unwrap();
         admin.execute("CREATE DATABASE chaos CHARACTER SET utf8mb4").await.unwrap();
-        let store = MysqlStore::new(options.clone(), 4);
+        let host = address.ip().to_string();
+        let store = MysqlStore::new(&MysqlAddress::new(&host, address.port(), "root", None, DATABASE), 4);
         store.migrate().await.unwrap();
         store.import_listings(&sample::listings().unwrap()).await.unwrap();
         let mut listings = Vec::new();
-        let mut contents = CatalogueContents::default();
-        store.read_catalogue(&mut contents, &mut |listing| listings.push(listing)).await.unwrap();
+        store.read_catalogue(&mut |listing| listings.push(listing)).await.unwrap();
         store.close().await;
         let database = Database::new(options);
         database.add_audit().await;

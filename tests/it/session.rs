@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use job_agent::storage::Store;
+use job_agent::storage::QueueStore;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 

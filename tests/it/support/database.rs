@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use job_agent::listings::sample;
-use job_agent::storage::{MysqlStore, SqliteStore, Store};
+use job_agent::storage::{MysqlAddress, MysqlStore, SqliteStore, Store};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::sqlite::SqlitePool;
 use sqlx::{AssertSqlSafe, Executor, MySql, Row, Transaction};
@@ -84,7 +84,7 @@ impl TestDatabase {
 
     /// A store with connections of its own, to look at them.
     pub fn mysql_store(&self) -> MysqlStore {
-        MysqlStore::new(self.url.parse().unwrap(), 10)
+        MysqlStore::new(&MysqlAddress::from_url(&self.url).unwrap(), 10)
     }
 
     /// Locks all users' state rows until the transaction ends: runs go on up to their write and wait there.

@@ -113,7 +113,7 @@ impl Scenario {
         for instance in 0..2 {
             let idle = world.activities.iter().all(|activity| activity.slot != instance);
             let scoring = self.scorings[usize::from(instance)];
-            if idle && world.user.due(user(), scoring.into()).is_some() {
+            if idle && world.user.due(user(), ScoringRevision(scoring.into())).is_some() {
                 events.push(Event::Find { instance });
             }
         }

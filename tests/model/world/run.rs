@@ -140,7 +140,7 @@ impl Transition<'_> {
         answer: Result<Written, StoreError>,
     ) {
         let lost = matches!(answer, Ok(Written::Lost));
-        let unsure = matches!(answer, Err(StoreError::Unavailable(_)));
+        let unsure = answer.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Unavailable);
         let mut decided = decision::after_write(answer, ATTEMPTS[usize::from(attempt)]);
         if lost && self.scenario.is(Mutant::LoserAnswersSuccess)
             || unsure && self.scenario.is(Mutant::LostAnswerIsSuccess)

@@ -85,11 +85,10 @@ impl Transition<'_> {
         let at_commit = scenario.is(Mutant::CompletesAllRequested);
         let serves_seq = if at_commit { before.requested_seq } else { write.serves_seq };
         let basis = Basis {
-            user: user(),
             expected,
             serves_seq: serves_seq.into(),
-            catalogue_version: write.inputs.catalogue.into(),
-            scoring_revision: write.inputs.scoring.into(),
+            catalogue_version: CatalogueVersion(write.inputs.catalogue.into()),
+            scoring_revision: ScoringRevision(write.inputs.scoring.into()),
             now: now(write.era),
         };
         let stored = world.user.list;
