@@ -68,7 +68,7 @@ impl Campaign {
 
     /// Plays all histories; with a mutant, only until it is caught.
     async fn run(&self, settings: Settings) -> Findings {
-        say(&format!("up to {} histories from seed {} on: {settings:?}", self.histories, self.seed));
+        say(&format!("up to {} histories from seed {} on: {settings}", self.histories, self.seed));
         let cluster = Arc::new(Cluster::start(settings, self.server.clone()).await);
         let started = Instant::now();
         let mut found =

@@ -84,6 +84,7 @@ pub fn check(history: &History, oracle: &dyn Oracle, bounds: Bounds) -> Vec<Viol
         let mut report = |invariant, what| violations.push(Violation { invariant, user, what });
         let commits = commits(history, events, oracle, &mut report);
         snapshots_show_one_commit(events, &commits, &mut report);
+        successes_are_honest(events, &commits, &mut report);
         commits_go_forward(events, &commits, &mut report);
         served_triggers_are_reflected(events, &commits, &mut report);
         acknowledged_triggers_are_recorded(events, &mut report);
@@ -188,16 +189,13 @@ fn snapshots_show_one_commit(
     }
 }
 
-/// I2, and I4: each success that a client was told sets a least profile for the rows that were stored then and for
-/// all later ones. Where a profile has returned to an earlier one, a commit counts for the earliest profile that it
-/// may stand for: every reported violation is one, but a violation among equal profiles is not seen.
-fn commits_go_forward(
+/// I4.
+fn successes_are_honest(
     events: &UserHistory,
     commits: &[Commit<'_>],
     report: &mut dyn FnMut(Invariant, String),
 ) {
-    let told: Vec<&Trigger> = events.triggers.iter().filter(|t| t.answer == Answer::Success).collect();
-    for trigger in &told {
+    for trigger in successes(events) {
         let stored = commit_at(commits, trigger.after.state).map_or(0, Commit::newest_profile);
         if stored < trigger.before.profile {
             report(
@@ -209,11 +207,24 @@ fn commits_go_forward(
             );
         }
     }
+}
+
+fn successes(events: &UserHistory) -> impl Iterator<Item = &Trigger> {
+    events.triggers.iter().filter(|trigger| trigger.answer == Answer::Success)
+}
+
+/// I2: each commit, and each success that a client was told, sets a least profile for all later commits. Where a
+/// profile has returned to an earlier one, a commit counts for the earliest profile that it may stand for: every
+/// reported violation is one, but a violation among equal profiles is not seen.
+fn commits_go_forward(
+    events: &UserHistory,
+    commits: &[Commit<'_>],
+    report: &mut dyn FnMut(Invariant, String),
+) {
     let mut least = 0;
     let mut newest = (0, 0);
     for (index, commit) in commits.iter().enumerate() {
         let state = commit.state;
-        let until = commits.get(index + 1).map_or(i64::MAX, |next| next.state.id);
         if commit.newest_profile() < least {
             report(
                 Invariant::Forward,
@@ -221,10 +232,9 @@ fn commits_go_forward(
             );
         }
         let earliest = commit.profiles.iter().copied().find(|profile| *profile >= least);
-        least = earliest.unwrap_or(least);
-        // Successes told while these rows were stored: later rows must not be older.
-        let told_now = told.iter().filter(|t| (state.id..until).contains(&t.after.state));
-        least = told_now.map(|trigger| trigger.before.profile).fold(least, i64::max);
+        let until = commits.get(index + 1).map_or(i64::MAX, |next| next.state.id);
+        let told_now = successes(events).filter(|success| (state.id..until).contains(&success.after.state));
+        least = told_now.map(|success| success.before.profile).fold(earliest.unwrap_or(least), i64::max);
 
         let inputs = (state.catalogue_version, state.scoring_revision);
         if inputs.0 < newest.0 || inputs.1 < newest.1 {

@@ -1,11 +1,14 @@
 //! Three instances, a database and a Redis, with a proxy on every link.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use job_agent::domain::JobListing;
 use job_agent::listings::sample;
 use job_agent::storage::{ListingStore, MysqlAddress, MysqlStore, Store};
 use sqlx::Executor;
@@ -29,6 +32,14 @@ pub struct Settings {
     pub with_redis: bool,
     /// The build that must be caught; `None`: job-agent as it is, which must violate nothing.
     pub mutant: Option<Mutant>,
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let redis = if self.with_redis { "with" } else { "without" };
+        write!(f, "{}, {redis} Redis", self.database)?;
+        self.mutant.iter().try_for_each(|mutant| write!(f, ", mutant {}", mutant.name))
+    }
 }
 
 pub struct Cluster {
@@ -75,22 +86,10 @@ pub async fn database_server(settings: &Settings) -> Arc<tokio::sync::Mutex<Data
 impl Cluster {
     /// Starts a cluster with a database of its own.
     pub async fn start(settings: Settings, server: Arc<tokio::sync::Mutex<DatabaseServer>>) -> Self {
-        let (mut admin, options, address) = {
+        let (address, (database, listings)) = {
             let server = server.lock().await;
-            (server.connect().await, server.options.clone().database(DATABASE), server.address)
+            (server.address, create_database(&server).await)
         };
-        admin.execute("DROP DATABASE IF EXISTS chaos").await.unwrap();
-        admin.execute("CREATE DATABASE chaos CHARACTER SET utf8mb4").await.unwrap();
-        let host = address.ip().to_string();
-        let store = MysqlStore::new(&MysqlAddress::new(&host, address.port(), "root", None, DATABASE), 4);
-        store.migrate().await.unwrap();
-        store.import_listings(&sample::listings().unwrap()).await.unwrap();
-        let mut listings = Vec::new();
-        store.read_catalogue(&mut |listing| listings.push(listing)).await.unwrap();
-        store.close().await;
-        let database = Database::new(options);
-        database.add_audit().await;
-
         let redis = match settings.with_redis {
             true => Some(RedisServer::start().await),
             false => None,
@@ -102,14 +101,7 @@ impl Cluster {
         std::fs::copy(binary, folder.path().join("job-agent")).unwrap();
         let mut instances = Vec::new();
         for (number, clock_offset) in CLOCK_OFFSETS.into_iter().enumerate() {
-            let nowhere = ([127, 0, 0, 1], 9).into();
-            let http = Proxy::start(Protocol::Bytes, nowhere).await;
-            let database = Proxy::start(Protocol::Mysql, address).await;
-            let redis = match &redis {
-                Some(redis) => Some(Proxy::start(Protocol::Bytes, redis.address).await),
-                None => None,
-            };
-            let (name, links) = (format!("instance-{number}"), (http, database, redis));
+            let (name, links) = (format!("instance-{number}"), links(address, redis.as_ref()).await);
             instances.push(Instance::new(name, links, DATABASE, clock_offset, folder.path()));
         }
         let cluster = Self {
@@ -224,4 +216,34 @@ impl Cluster {
             let _ = std::fs::copy(self.folder().join(&name), folder.join(&name));
         }
     }
+}
+
+/// A new database with the service's schema, the sample's listings and the audit.
+async fn create_database(server: &DatabaseServer) -> (Database, Vec<JobListing>) {
+    let options = server.options.clone().database(DATABASE);
+    let mut admin = server.connect().await;
+    admin.execute("DROP DATABASE IF EXISTS chaos").await.unwrap();
+    admin.execute("CREATE DATABASE chaos CHARACTER SET utf8mb4").await.unwrap();
+    let address = server.address;
+    let host = address.ip().to_string();
+    let store = MysqlStore::new(&MysqlAddress::new(&host, address.port(), "root", None, DATABASE), 4);
+    store.migrate().await.unwrap();
+    store.import_listings(&sample::listings().unwrap()).await.unwrap();
+    let mut listings = Vec::new();
+    store.read_catalogue(&mut |listing| listings.push(listing)).await.unwrap();
+    store.close().await;
+    let database = Database::new(options);
+    database.add_audit().await;
+    (database, listings)
+}
+
+/// The proxies of one instance: from the clients, to the database and to Redis.
+async fn links(database: SocketAddr, redis: Option<&RedisServer>) -> (Proxy, Proxy, Option<Proxy>) {
+    // Nothing listens there: the instance is not started yet.
+    let nowhere = ([127, 0, 0, 1], 9).into();
+    let redis = match redis {
+        Some(redis) => Some(Proxy::start(Protocol::Bytes, redis.address).await),
+        None => None,
+    };
+    (Proxy::start(Protocol::Bytes, nowhere).await, Proxy::start(Protocol::Mysql, database).await, redis)
 }

@@ -59,35 +59,21 @@ impl Instance {
         clock_offset: i64,
         folder: &Path,
     ) -> Self {
-        let mut offset = 0;
         let (http, database_link, redis) = links;
         let url = format!("mysql://root@{}/{database}?ssl-mode=DISABLED", database_link.address);
-        let mut settings = vec![
-            ("DATABASE_URL".to_owned(), url),
-            ("DB_MAX_CONNECTIONS".to_owned(), CONNECTIONS.to_string()),
-            ("INSTANCE_NAME".to_owned(), name.clone()),
-            ("LOCK_TTL_SECS".to_owned(), LOCK_TTL.as_secs().to_string()),
-            ("LOCK_WAIT_SECS".to_owned(), LOCK_WAIT.as_secs().to_string()),
-            ("RUN_TIMEOUT_SECS".to_owned(), RUN_TIMEOUT.as_secs().to_string()),
-            ("QUEUE_LEASE_SECS".to_owned(), LEASE.as_secs().to_string()),
-            ("QUEUE_MAX_ATTEMPTS".to_owned(), MAX_ATTEMPTS.to_string()),
-            ("CATALOGUE_REFRESH_SECS".to_owned(), "1".to_owned()),
-            ("SCHEDULER_ENABLED".to_owned(), "false".to_owned()),
-            ("PORT".to_owned(), "0".to_owned()),
-            ("LOG_FORMAT".to_owned(), "json".to_owned()),
-            ("TOKIO_WORKER_THREADS".to_owned(), "2".to_owned()),
-        ];
+        let mut settings = settings(&name, &url);
         if let Some(redis) = &redis {
             settings.push(("REDIS_URL".to_owned(), format!("redis://{}", redis.address)));
         }
-        if let (Some(library), true) = (std::env::var("CHAOS_FAKETIME").ok(), clock_offset != 0) {
+        let faketime = std::env::var("CHAOS_FAKETIME").ok().filter(|_| clock_offset != 0);
+        let clock_offset = if faketime.is_some() { clock_offset } else { 0 };
+        if let Some(library) = faketime {
             settings.push(("LD_PRELOAD".to_owned(), library));
             settings.push(("FAKETIME".to_owned(), format!("{clock_offset:+}")));
             settings.push(("FAKETIME_DONT_FAKE_MONOTONIC".to_owned(), "1".to_owned()));
-            offset = clock_offset;
         }
         Self {
-            clock_offset: offset,
+            clock_offset,
             name,
             http,
             database: database_link,
@@ -232,6 +218,27 @@ impl Drop for Instance {
             let _ = process.child.wait();
         }
     }
+}
+
+/// The settings that need no optional server.
+fn settings(name: &str, database_url: &str) -> Vec<(String, String)> {
+    [
+        ("DATABASE_URL", database_url),
+        ("DB_MAX_CONNECTIONS", &CONNECTIONS.to_string()),
+        ("INSTANCE_NAME", name),
+        ("LOCK_TTL_SECS", &LOCK_TTL.as_secs().to_string()),
+        ("LOCK_WAIT_SECS", &LOCK_WAIT.as_secs().to_string()),
+        ("RUN_TIMEOUT_SECS", &RUN_TIMEOUT.as_secs().to_string()),
+        ("QUEUE_LEASE_SECS", &LEASE.as_secs().to_string()),
+        ("QUEUE_MAX_ATTEMPTS", &MAX_ATTEMPTS.to_string()),
+        ("CATALOGUE_REFRESH_SECS", "1"),
+        ("SCHEDULER_ENABLED", "false"),
+        ("PORT", "0"),
+        ("LOG_FORMAT", "json"),
+        ("TOKIO_WORKER_THREADS", "2"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
 }
 
 /// The file with the vocabulary of this revision.

@@ -145,7 +145,7 @@ fn spawn_faults(
         let client = cast.interleaved()[0].clone();
         tasks.spawn(faults::begin_late(cluster.clone(), client, rng.u64(..)));
     }
-    if rng.u8(..6) == 0 {
+    if rng.u8(..4) == 0 {
         let client = cast.killers()[0].clone();
         tasks.spawn(faults::kill_every_process_that_serves(cluster.clone(), client, rng.u64(..)));
     }

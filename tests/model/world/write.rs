@@ -6,7 +6,7 @@ use super::transition::Transition;
 use super::worker::LeaseEnd;
 use super::{Activity, Actor, Inputs, Phase, Violation, now, user};
 use crate::mutants::Mutant;
-use crate::spec::{Due, List};
+use crate::spec::{Due, List, Recorded};
 
 /// A replacement or a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -70,36 +70,17 @@ impl Transition<'_> {
 
     /// Whether the write won.
     pub(super) fn write(&mut self, write: Write) -> bool {
-        let world = &mut self.world;
-        let before = world.user.recorded.clone().unwrap_or_default();
-        let (scenario, list) = (self.scenario, self.scenario.list(write.inputs));
-        let current = before.token();
-        let mut expected =
-            StateToken { version: write.version.into(), confirmations: write.confirmations.into() };
-        if scenario.is(Mutant::NoVersionCompare) {
-            expected = current;
-        }
-        if scenario.is(Mutant::ConfirmationsDoNotCount) {
-            expected.confirmations = current.confirmations;
-        }
-        let at_commit = scenario.is(Mutant::CompletesAllRequested);
-        let serves_seq = if at_commit { before.requested_seq } else { write.serves_seq };
-        let basis = Basis {
-            expected,
-            serves_seq: serves_seq.into(),
-            catalogue_version: CatalogueVersion(write.inputs.catalogue.into()),
-            scoring_revision: ScoringRevision(write.inputs.scoring.into()),
-            now: now(write.era),
-        };
-        let stored = world.user.list;
-        let written =
-            if write.confirm { world.user.confirm(&basis) } else { world.user.replace(&basis, list) };
+        let before = self.world.user.recorded.clone().unwrap_or_default();
+        let (basis, list) = (self.basis_of(write, &before), self.scenario.list(write.inputs));
+        let user = &mut self.world.user;
+        let stored = user.list;
+        let written = if write.confirm { user.confirm(&basis) } else { user.replace(&basis, list) };
         if written == Written::Lost {
             return false;
         }
-        if let Some(recorded) = &mut world.user.recorded
+        if let Some(recorded) = &mut user.recorded
             && before.parked
-            && scenario.is(Mutant::UnparksWithoutDue)
+            && self.scenario.is(Mutant::UnparksWithoutDue)
         {
             recorded.due = Due::No;
         }
@@ -110,5 +91,27 @@ impl Transition<'_> {
         self.shows(write);
         self.forget_settled();
         true
+    }
+
+    /// The basis that the run has read, unless a mutant takes it from the state at the commit.
+    fn basis_of(&self, write: Write, at_commit: &Recorded) -> Basis {
+        let scenario = self.scenario;
+        let mut expected =
+            StateToken { version: write.version.into(), confirmations: write.confirmations.into() };
+        if scenario.is(Mutant::NoVersionCompare) {
+            expected = at_commit.token();
+        }
+        if scenario.is(Mutant::ConfirmationsDoNotCount) {
+            expected.confirmations = at_commit.token().confirmations;
+        }
+        let completes_all = scenario.is(Mutant::CompletesAllRequested);
+        let serves_seq = if completes_all { at_commit.requested_seq } else { write.serves_seq };
+        Basis {
+            expected,
+            serves_seq: serves_seq.into(),
+            catalogue_version: CatalogueVersion(write.inputs.catalogue.into()),
+            scoring_revision: ScoringRevision(write.inputs.scoring.into()),
+            now: now(write.era),
+        }
     }
 }
