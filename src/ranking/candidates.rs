@@ -117,7 +117,7 @@ fn match_all(
         match_texts(group, masks, *first_phrase, &mut best);
     }
     if let Some((group, masks, _)) = texts.first() {
-        match_fields(group, &masks[Field::Title as usize], &mut best);
+        match_sectors(group, &masks[Field::Title as usize], &mut best);
     }
     (best, None)
 }
@@ -157,12 +157,12 @@ fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut 
     }
 }
 
-/// What is left are titles of the same field of work.
-fn match_fields(group: &Group, titles: &[u64], best: &mut [Match]) {
+/// What is left are titles of the same sector.
+fn match_sectors(group: &Group, titles: &[u64], best: &mut [Match]) {
     for (best, title) in best.iter_mut().zip(titles) {
         let found = match () {
-            () if title & group.field != 0 => Match::same_field(),
-            () if title & group.field_word != 0 => Match::field_word(),
+            () if title & group.sector != 0 => Match::same_sector(),
+            () if title & group.sector_word != 0 => Match::sector_word(),
             () => continue,
         };
         if found.title > best.title {

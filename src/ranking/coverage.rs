@@ -19,18 +19,18 @@ const ROLE_ALONE: u32 = 80;
 /// Share of the title component that depends on how much of the phrase the rest of the listing confirms.
 const SUPPORT_SHARE: f64 = 0.16;
 
-/// Of what is missing, the share that a title makes good by naming a job of the career's field of work.
-const SAME_FIELD_SHARE: f64 = 0.15;
+/// Of what is missing, the share that a title makes good by naming a job of the career's sector.
+const SAME_SECTOR_SHARE: f64 = 0.15;
 
-/// What a title's word of the career's field of work is worth, where nothing else shows the career.
-const FIELD_WORD_SHARE: f64 = 0.10;
+/// What a title's word of the career's sector is worth, where nothing else shows the career.
+const SECTOR_WORD_SHARE: f64 = 0.10;
 
-/// What is left of a whole phrase whose words are scattered over a title that names jobs of other fields only: a
+/// What is left of a whole phrase whose words are scattered over a title that names jobs of other sectors only: a
 /// 물류 기술영업 담당자 is no 물류 담당자.
 const SCATTERED_SHARE: f64 = 0.70;
 
 /// What is left of a partial match there.
-const OTHER_FIELD_SHARE: f64 = 0.85;
+const OTHER_SECTOR_SHARE: f64 = 0.85;
 
 /// Which tokens of a group a listing has, one mask per field.
 pub type Masks = [u64; FIELDS];
@@ -47,21 +47,21 @@ pub struct Match {
 }
 
 impl Match {
-    /// Of a title that names a job of the career's field of work; nothing in the listing shows the career itself.
-    pub fn same_field() -> Self {
-        Self { title: points(SAME_FIELD_SHARE), phrase: SAME_FIELD, whole: false }
+    /// Of a title that names a job of the career's sector; nothing in the listing shows the career itself.
+    pub fn same_sector() -> Self {
+        Self { title: points(SAME_SECTOR_SHARE), phrase: SAME_SECTOR, whole: false }
     }
 
-    /// Of a title that has a word of the career's field of work and names no job of it.
-    pub fn field_word() -> Self {
-        Self { title: points(FIELD_WORD_SHARE), phrase: FIELD_WORD, whole: false }
+    /// Of a title that has a word of the career's sector and names no job of it.
+    pub fn sector_word() -> Self {
+        Self { title: points(SECTOR_WORD_SHARE), phrase: SECTOR_WORD, whole: false }
     }
 }
 
-/// In place of a phrase's number: the title names a job of the field of work …
-const SAME_FIELD: u16 = u16::MAX;
+/// In place of a phrase's number: the title names a job of the sector …
+const SAME_SECTOR: u16 = u16::MAX;
 /// … or has a word of it.
-pub const FIELD_WORD: u16 = u16::MAX - 1;
+pub const SECTOR_WORD: u16 = u16::MAX - 1;
 
 /// The first phrase with the highest title component; numbers are counted from `first_phrase`.
 pub fn best_phrase(group: &Group, masks: Masks, title_tokens: u8, first_phrase: u16) -> Match {
@@ -78,13 +78,13 @@ pub fn best_phrase(group: &Group, masks: Masks, title_tokens: u8, first_phrase: 
     best
 }
 
-/// The most that a listing reaches whose title and skills show nothing but the field of work.
+/// The most that a listing reaches whose title and skills show nothing but the sector.
 pub fn text_only_bound() -> u16 {
     let coverage = f64::from(FIELD_WORTH[Field::Text as usize]) / f64::from(FIELD_WORTH[0]);
-    points(in_same_field(coverage * coverage.sqrt())) + 1
+    points(in_same_sector(coverage * coverage.sqrt())) + 1
 }
 
-/// `p · coverage^1.5 · form`, and what the title's field of work adds or takes. Multiplication, division and square
+/// `p · coverage^1.5 · form`, and what the title's sector adds or takes. Multiplication, division and square
 /// root are exact by IEEE 754, a library's `powf` is not: that is why the exponent is 1.5.
 fn title_component(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> u16 {
     let coverage = coverage(group, phrase, masks);
@@ -95,16 +95,16 @@ fn title_component(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u
     let shown = worth * coverage * coverage.sqrt() * form(group, phrase, masks, title_tokens);
     let title = masks[Field::Title as usize];
     points(match () {
-        () if title & group.field != 0 => in_same_field(shown),
-        () if title & group.any_field == 0 => shown,
-        () if title & phrase.mask != phrase.mask => shown * OTHER_FIELD_SHARE,
+        () if title & group.sector != 0 => in_same_sector(shown),
+        () if title & group.any_sector == 0 => shown,
+        () if title & phrase.mask != phrase.mask => shown * OTHER_SECTOR_SHARE,
         () if title & phrase.joints != phrase.joints => shown * SCATTERED_SHARE,
         () => shown,
     })
 }
 
-fn in_same_field(shown: f64) -> f64 {
-    shown + (1.0 - shown) * SAME_FIELD_SHARE
+fn in_same_sector(shown: f64) -> f64 {
+    shown + (1.0 - shown) * SAME_SECTOR_SHARE
 }
 
 fn points(share: f64) -> u16 {
@@ -144,7 +144,7 @@ fn form(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> f64 {
 }
 
 /// The tokens of one phrase, each in its best field only. Outside the title a single word is a homonym more often
-/// than the job (`chef` in a list of tools): there it counts only in a text below a title of the same field.
+/// than the job (`chef` in a list of tools): there it counts only in a text below a title of the same sector.
 fn split_masks(group: &Group, phrase: &Phrase, masks: Masks) -> Masks {
     let title = masks[Field::Title as usize] & phrase.mask;
     let skills = masks[Field::Skills as usize] & phrase.mask & !title;
@@ -152,6 +152,6 @@ fn split_masks(group: &Group, phrase: &Phrase, masks: Masks) -> Masks {
     if !phrase.is_lone() {
         return [title, skills, text];
     }
-    let confirmed = masks[Field::Title as usize] & group.field != 0;
+    let confirmed = masks[Field::Title as usize] & group.sector != 0;
     [title, 0, if confirmed { masks[Field::Text as usize] & phrase.mask & !title } else { 0 }]
 }

@@ -195,9 +195,9 @@ fn a_single_word_outside_the_title_is_no_evidence_of_the_job() {
     let mut tool = listing(1, "AWS 엔지니어");
     tool.tech_stack = "Chef, Terraform".to_owned();
     tool.description = "Chef 운영".to_owned();
-    let mut same_field = listing(2, "홀서빙원");
-    same_field.description = "Chef 보조".to_owned();
-    assert_eq!(ids(&jobs(&[tool, same_field]), &user("조리사")), [2]);
+    let mut same_sector = listing(2, "홀서빙원");
+    same_sector.description = "Chef 보조".to_owned();
+    assert_eq!(ids(&jobs(&[tool, same_sector]), &user("조리사")), [2]);
 }
 
 #[test]
@@ -225,7 +225,7 @@ fn words_scattered_over_another_job_are_weaker_than_side_by_side() {
 }
 
 #[test]
-fn a_word_of_the_field_counts_little_and_says_so() {
+fn a_word_of_the_sector_counts_little_and_says_so() {
     let mut cafe = listing(1, "신규 카페 정규직");
     cafe.tech_stack = "커피".to_owned();
     let catalogue = jobs(&[cafe, listing(2, "카페 정규직")]);
@@ -239,7 +239,7 @@ fn a_word_of_the_field_counts_little_and_says_so() {
 }
 
 #[test]
-fn a_job_of_the_same_field_is_recommended_last_and_says_so() {
+fn a_job_of_the_same_sector_is_recommended_last_and_says_so() {
     let catalogue = jobs(&[listing(1, "배차원"), listing(2, "물류담당자"), listing(3, "약사")]);
     let found = catalogue.recommend(&user("물류 담당자"), 50);
     let found: Vec<_> = found.iter().map(|found| (found.listing_id.0, found.reason.as_str())).collect();

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::candidates::{GroupPlaces, phrase_masks};
-use super::coverage::FIELD_WORD;
+use super::coverage::SECTOR_WORD;
 use super::korean::{quoted_and, quoted_subject, quoted_topic};
 use super::plan::Phrase;
 use super::recommend::{Query, Scope, Term};
@@ -62,7 +62,7 @@ pub(super) fn explain(
     let interests = named(&query.interests, &scope.interests, listing);
     let mut data = Map::new();
     data.insert("matchedCareer".to_owned(), career.name.clone().into());
-    if let Some(category) = career.category.clone().or_else(|| index.plan.field.clone()) {
+    if let Some(category) = career.category.clone().or_else(|| index.plan.sector.clone()) {
         data.insert("careerCategory".to_owned(), category.into());
     }
     let mut sentences = Vec::new();
@@ -76,8 +76,8 @@ pub(super) fn explain(
         data.insert("matchedPhrase".to_owned(), phrase.text.clone().into());
         data.insert("matchedIn".to_owned(), evidence.place.name().into());
         data.insert("matchedWords".to_owned(), evidence.words.into());
-    } else if let Some(field) = &index.plan.field {
-        sentences.push(field_sentence(&career.name, field, hit.candidate.phrase));
+    } else if let Some(sector) = &index.plan.sector {
+        sentences.push(sector_sentence(&career.name, sector, hit.candidate.phrase));
         data.insert("matchedIn".to_owned(), "field".into());
     }
     if !skills.is_empty() {
@@ -157,11 +157,11 @@ fn career_sentence(career: &str, phrase: &Phrase, evidence: &Evidence) -> String
     }
 }
 
-fn field_sentence(career: &str, field: &str, kind: u16) -> String {
+fn sector_sentence(career: &str, sector: &str, kind: u16) -> String {
     let career = quoted_and(career);
     match kind {
-        FIELD_WORD => format!("공고 제목에 추천 직업 {career} 같은 분야({field})의 말이 있습니다."),
-        _ => format!("공고 제목의 직무가 추천 직업 {career} 같은 분야({field})입니다."),
+        SECTOR_WORD => format!("공고 제목에 추천 직업 {career} 같은 분야({sector})의 말이 있습니다."),
+        _ => format!("공고 제목의 직무가 추천 직업 {career} 같은 분야({sector})입니다."),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn findings(file: &File) -> Vec<String> {
 }
 
 fn phrases(file: &File) -> impl Iterator<Item = (&str, &str)> {
-    file.fields.values().flatten().flat_map(|(career, others)| {
+    file.sectors.values().flatten().flat_map(|(career, others)| {
         let own = std::iter::once(career).chain(others);
         own.map(move |phrase| (career.as_str(), phrase.as_str()))
     })

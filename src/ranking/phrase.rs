@@ -32,7 +32,7 @@ pub enum PhrasePart {
     Ending,
 }
 
-/// Roles that say nothing about the field of work.
+/// Roles that say nothing about the sector.
 const ROLES: &[&str] = &[
     "담당자",
     "담당",

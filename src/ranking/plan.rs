@@ -18,8 +18,8 @@ const FULL_WEIGHT: u32 = 4;
 /// A career with everything that its title component depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// The career's field of work, where the vocabulary knows it.
-    pub field: Option<String>,
+    /// The career's sector, where the vocabulary knows it.
+    pub sector: Option<String>,
     /// Groups of phrases, with at most 64 tokens each.
     pub groups: Vec<Group>,
 }
@@ -29,12 +29,12 @@ pub struct Plan {
 pub struct Group {
     pub tokens: Vec<PlanToken>,
     pub phrases: Vec<Phrase>,
-    /// The bit of the token that titles of the career's field of work have; none where that is unknown.
-    pub field: u64,
-    /// The bit of the token of titles whose field of work is known.
-    pub any_field: u64,
-    /// The bit of the token of titles with a word of the career's field of work.
-    pub field_word: u64,
+    /// The bit of the token that titles of the career's sector have; none where that is unknown.
+    pub sector: u64,
+    /// The bit of the token of titles whose sector is known.
+    pub any_sector: u64,
+    /// The bit of the token of titles with a word of the career's sector.
+    pub sector_word: u64,
 }
 
 /// One token of a phrase.
@@ -75,7 +75,7 @@ impl Plan {
         for other in entry.iter().flat_map(|entry| &entry.phrases) {
             texts.extend(spellings(other).into_iter().map(|text| (text, SYNONYM)));
         }
-        let mut plan = Self { field: entry.map(|entry| entry.field.clone()), groups: Vec::new() };
+        let mut plan = Self { sector: entry.map(|entry| entry.sector.clone()), groups: Vec::new() };
         let mut phrases: Vec<(String, u16, PhraseText)> = Vec::new();
         for (text, worth) in texts {
             let parts = phrase_text(&text);
@@ -103,11 +103,11 @@ impl Plan {
         let last = self.groups.last_mut().filter(|group| group.tokens.len() + needed <= GROUP_TOKENS);
         if last.is_none() {
             let mut group = Group::default();
-            if let Some(field) = &self.field {
+            if let Some(sector) = &self.sector {
                 let mut bit = |token| group.bit(&[token], 1).map_or(0, |bit| 1 << bit);
-                let [field, any_field, field_word] =
-                    [Token::field(field), Token::field(""), Token::field_word(field)].map(&mut bit);
-                group = Group { field, any_field, field_word, ..group };
+                let [sector, any_sector, sector_word] =
+                    [Token::sector(sector), Token::any_sector(), Token::sector_word(sector)].map(&mut bit);
+                group = Group { sector, any_sector, sector_word, ..group };
             }
             self.groups.push(group);
         }
@@ -199,9 +199,9 @@ impl Group {
         Some(self.tokens.len() as u8 - 1)
     }
 
-    /// The tokens of names; the others only tell the field of work.
+    /// The tokens of names; the others only tell the sector.
     pub fn names(&self) -> u64 {
-        !(self.field | self.any_field | self.field_word)
+        !(self.sector | self.any_sector | self.sector_word)
     }
 
     /// The tokens of which a listing must have one to show anything of any phrase.

@@ -68,7 +68,7 @@ impl SegmentBuilder {
         let title = normalise(&listing.title);
         let parts: Vec<TitlePart<'_>> = title_parts(&title).collect();
         let title_tokens = self.add_title(listing_number, &parts);
-        self.add_fields(listing_number, &parts);
+        self.add_sectors(listing_number, &parts);
         self.add_skills(listing_number, &listing.tech_stack);
         self.add_skills(listing_number, &listing.required_skills);
         self.add_text(listing_number, Field::Text, &normalise(&listing.description));
@@ -105,20 +105,20 @@ impl SegmentBuilder {
         core_tokens.min(usize::from(u8::MAX)) as u8
     }
 
-    /// The fields of work that the title names a job of, and those that it has words of.
-    fn add_fields(&mut self, listing: u32, parts: &[TitlePart<'_>]) {
+    /// The sectors that the title names a job of, and those that it has words of.
+    fn add_sectors(&mut self, listing: u32, parts: &[TitlePart<'_>]) {
         let words: Vec<&str> = parts.iter().map(|part| part.lexeme.as_str()).collect();
         let vocabulary = Arc::clone(&self.vocabulary);
-        let fields = vocabulary.fields_of(&words);
-        if !fields.is_empty() {
-            self.add_token(listing, Field::Title, Token::field(""));
+        let sectors = vocabulary.sectors_of(&words);
+        if !sectors.is_empty() {
+            self.add_token(listing, Field::Title, Token::any_sector());
         }
-        for field in fields {
-            self.add_token(listing, Field::Title, Token::field(field));
+        for sector in sectors {
+            self.add_token(listing, Field::Title, Token::sector(sector));
         }
         let core = parts.iter().filter(|part| part.core).map(|part| part.lexeme.as_str());
-        for field in core.filter_map(|word| vocabulary.field_of_word(word)) {
-            self.add_token(listing, Field::Title, Token::field_word(field));
+        for sector in core.filter_map(|word| vocabulary.sector_of_word(word)) {
+            self.add_token(listing, Field::Title, Token::sector_word(sector));
         }
     }
 

@@ -138,13 +138,18 @@ impl Token {
         Self((1 << KIND_SHIFT) | (1 << 48) | (u64::from(first) << 24) | u64::from(second))
     }
 
-    /// The title of a job in a field of work.
-    pub fn field(name: &str) -> Self {
+    /// The title of a job in a sector.
+    pub fn sector(name: &str) -> Self {
         Self::hashed(3, name, "field")
     }
 
-    /// A word of a field of work in a title, whatever job it names.
-    pub fn field_word(name: &str) -> Self {
+    /// The title of a job whose sector is known, whichever it is.
+    pub fn any_sector() -> Self {
+        Self::sector("")
+    }
+
+    /// A word of a sector in a title, whatever job it names.
+    pub fn sector_word(name: &str) -> Self {
         Self::hashed(3, name, "field word")
     }
 

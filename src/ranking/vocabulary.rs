@@ -21,7 +21,8 @@ pub(super) struct File {
     #[serde(default)]
     pub shared: Vec<Shared>,
     /// Field of work → career → its other names.
-    pub fields: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+    #[serde(rename = "fields")]
+    pub sectors: BTreeMap<String, BTreeMap<String, Vec<String>>>,
 }
 
 /// A phrase that may stand under several careers, and why.
@@ -41,7 +42,7 @@ pub enum VocabularyError {
     Empty,
 }
 
-/// Careers, their fields and their synonyms.
+/// Careers, their sectors and their synonyms.
 #[derive(Debug)]
 pub struct Vocabulary {
     file: File,
@@ -50,14 +51,14 @@ pub struct Vocabulary {
     by_phrase: FxHashMap<String, Vec<Mention>>,
     /// The last two characters of all spellings: most words of a title need no further look.
     endings: FxHashSet<[char; 2]>,
-    /// Word → the field of work that it belongs to.
-    field_words: FxHashMap<String, String>,
+    /// Word → the sector that it belongs to.
+    sector_words: FxHashMap<String, String>,
 }
 
 /// A career of the table.
 #[derive(Debug)]
 pub(super) struct CareerEntry {
-    pub field: String,
+    pub sector: String,
     /// Its own name first, then its other names.
     pub phrases: Vec<String>,
 }
@@ -74,22 +75,22 @@ impl Vocabulary {
         let file: File = toml::from_str(toml)?;
         let mut careers = Vec::new();
         let mut by_phrase: FxHashMap<String, Vec<Mention>> = FxHashMap::default();
-        for (field, names) in &file.fields {
+        for (sector, names) in &file.sectors {
             for (name, others) in names {
                 let phrases: Vec<_> = std::iter::once(name).chain(others).cloned().collect();
                 for (index, phrase) in phrases.iter().enumerate() {
                     let mention = Mention { career: careers.len(), own_name: index == 0 };
                     by_phrase.entry(compact(phrase)).or_default().push(mention);
                 }
-                careers.push(CareerEntry { field: field.clone(), phrases });
+                careers.push(CareerEntry { sector: sector.clone(), phrases });
             }
         }
         if careers.is_empty() {
             return Err(VocabularyError::Empty);
         }
         let endings = by_phrase.keys().filter_map(|phrase| last_two(phrase)).collect();
-        let field_words = field_words(&file);
-        Ok(Self { file, careers, by_phrase, endings, field_words })
+        let sector_words = sector_words(&file);
+        Ok(Self { file, careers, by_phrase, endings, sector_words })
     }
 
     /// The table that is built in.
@@ -110,8 +111,8 @@ impl Vocabulary {
         super::lint::findings(&self.file)
     }
 
-    /// The fields of work of the careers that a title names; `words` are its words in order.
-    pub(super) fn fields_of<'v>(&'v self, words: &[&str]) -> Vec<&'v str> {
+    /// The sectors of the careers that a title names; `words` are its words in order.
+    pub(super) fn sectors_of<'v>(&'v self, words: &[&str]) -> Vec<&'v str> {
         let may_end = |word: &&str| last_two(word).is_none_or(|ending| self.endings.contains(&ending));
         if !words.iter().any(may_end) {
             return Vec::new();
@@ -122,7 +123,7 @@ impl Vocabulary {
             *end += word.len();
             Some(*end)
         }));
-        let mut fields = Vec::new();
+        let mut sectors = Vec::new();
         for (last, &end) in starts.iter().enumerate().skip(1) {
             if last_two(&title[..end]).is_none_or(|ending| !self.endings.contains(&ending)) {
                 continue;
@@ -136,18 +137,18 @@ impl Vocabulary {
                 continue;
             };
             for mention in mentions {
-                let field = self.careers[mention.career].field.as_str();
-                if !fields.contains(&field) {
-                    fields.push(field);
+                let sector = self.careers[mention.career].sector.as_str();
+                if !sectors.contains(&sector) {
+                    sectors.push(sector);
                 }
             }
         }
-        fields
+        sectors
     }
 
-    /// The field of work that a title's word belongs to, whatever job the title names.
-    pub(super) fn field_of_word(&self, word: &str) -> Option<&str> {
-        self.field_words.get(word).map(String::as_str)
+    /// The sector that a title's word belongs to, whatever job the title names.
+    pub(super) fn sector_of_word(&self, word: &str) -> Option<&str> {
+        self.sector_words.get(word).map(String::as_str)
     }
 
     /// The entry that a career's name (or one of its other names) stands for.
@@ -164,26 +165,26 @@ impl Vocabulary {
     }
 }
 
-/// The words that belong to one field of work: several of its careers have them in their names, and few others.
-/// Job nouns do not count, they say who does the work and not in which field.
-fn field_words(file: &File) -> FxHashMap<String, String> {
+/// The words that belong to one sector: several of its careers have them in their names, and few others.
+/// Job nouns do not count, they say who does the work and not in which sector.
+fn sector_words(file: &File) -> FxHashMap<String, String> {
     let nouns: FxHashSet<String> = file.job_nouns.iter().map(|noun| compact(noun)).collect();
     let mut careers_by_word: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
-    for (field, names) in &file.fields {
+    for (sector, names) in &file.sectors {
         for (name, others) in names {
             let phrases = std::iter::once(name).chain(others);
             let words: BTreeSet<String> = phrases.flat_map(|phrase| subject_words(phrase)).collect();
             for word in words.into_iter().filter(|word| !nouns.contains(word)) {
-                *careers_by_word.entry(word).or_default().entry(field).or_default() += 1;
+                *careers_by_word.entry(word).or_default().entry(sector).or_default() += 1;
             }
         }
     }
-    let only_field = |(word, fields): (String, BTreeMap<&str, usize>)| {
-        let all: usize = fields.values().sum();
-        let (field, _) = fields.into_iter().find(|&(_, careers)| careers >= 2 && 5 * careers >= 3 * all)?;
-        Some((word, field.to_owned()))
+    let only_sector = |(word, sectors): (String, BTreeMap<&str, usize>)| {
+        let all: usize = sectors.values().sum();
+        let (sector, _) = sectors.into_iter().find(|&(_, careers)| careers >= 2 && 5 * careers >= 3 * all)?;
+        Some((word, sector.to_owned()))
     };
-    careers_by_word.into_iter().filter_map(only_field).collect()
+    careers_by_word.into_iter().filter_map(only_sector).collect()
 }
 
 /// Words that a career's name has at most, as far as titles are searched for it.
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_of_several_careers_of_one_field_belongs_to_it() {
+    fn a_word_of_several_careers_of_one_sector_belongs_to_it() {
         let fields = r#"
             [fields."음식"]
             "음식점 매니저" = ["F&B 매니저"]
@@ -254,10 +255,10 @@ mod tests {
         "#;
         let head = "revision = 1\nknown_titles = []\njob_nouns = [\"매니저\", \"기획자\", \"디자이너\"]";
         let vocabulary = Vocabulary::parse(&format!("{head}{fields}")).unwrap();
-        assert_eq!(vocabulary.field_of_word("f&b"), Some("음식"));
-        assert_eq!(vocabulary.field_of_word("그래픽"), Some("디자인"));
+        assert_eq!(vocabulary.sector_of_word("f&b"), Some("음식"));
+        assert_eq!(vocabulary.sector_of_word("그래픽"), Some("디자인"));
         for word in ["음식점", "메뉴", "디자이너", "매니저"] {
-            assert_eq!(vocabulary.field_of_word(word), None, "{word}");
+            assert_eq!(vocabulary.sector_of_word(word), None, "{word}");
         }
     }
 
