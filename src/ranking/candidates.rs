@@ -15,8 +15,8 @@ pub const KEPT: usize = 4_096;
 /// is several times faster than looking them up by listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// The title component.
-    pub title: u16,
+    /// The fit.
+    pub fit: u16,
     /// The listing's number in its segment.
     pub listing: u16,
     /// Number of the best phrase in the plan.
@@ -32,9 +32,9 @@ pub struct Candidate {
 /// Candidates of one career in one segment.
 #[derive(Debug)]
 pub struct Candidates {
-    /// By title component, then day, both descending, then listing number.
+    /// By fit, then day, both descending, then listing number.
     pub best: Vec<Candidate>,
-    /// No listing that was not kept has a higher title component; `None` when all were.
+    /// No listing that was not kept has a higher fit; `None` when all were.
     pub dropped: Option<u16>,
     /// Where the segment has the plan's tokens.
     pub places: Vec<GroupPlaces>,
@@ -48,18 +48,18 @@ impl Candidates {
     pub fn find(segment: &Segment, plan: &Plan, keep: usize) -> Self {
         let places: Vec<GroupPlaces> = plan.groups.iter().map(|group| places(segment, group)).collect();
         let (found, mut dropped) = match_all(segment, plan, &places, keep);
-        let least = least_title(&found, keep);
+        let least = least_fit(&found, keep);
         let mut best = Vec::with_capacity(keep.min(segment.len()));
-        let below = found.iter().map(|found| if found.title < least { found.title } else { 0 }).max();
-        dropped = dropped.max(below.filter(|&title| title > 0));
-        for listing in positions(found.len(), |at| found[at].title >= least) {
+        let below = found.iter().map(|found| if found.fit < least { found.fit } else { 0 }).max();
+        dropped = dropped.max(below.filter(|&fit| fit > 0));
+        for listing in positions(found.len(), |at| found[at].fit >= least) {
             let Brief { day, years, .. } = segment.briefs()[listing];
-            let Match { title, phrase, whole } = found[listing];
-            best.push(Candidate { title, listing: listing as u16, phrase, day, years, whole });
+            let Match { fit, phrase, whole } = found[listing];
+            best.push(Candidate { fit, listing: listing as u16, phrase, day, years, whole });
         }
         if best.len() > keep {
             best.select_nth_unstable_by_key(keep, order);
-            dropped = dropped.max(Some(best[keep].title));
+            dropped = dropped.max(Some(best[keep].fit));
             best.truncate(keep);
         }
         best.sort_unstable_by_key(order);
@@ -74,18 +74,18 @@ impl Candidates {
 }
 
 fn order(candidate: &Candidate) -> (u16, u16, u16) {
-    (u16::MAX - candidate.title, u16::MAX - candidate.day, candidate.listing)
+    (u16::MAX - candidate.fit, u16::MAX - candidate.day, candidate.listing)
 }
 
-/// A title component that at least `keep` listings reach, or 1: sorting the others would be wasted.
-fn least_title(found: &[Match], keep: usize) -> u16 {
+/// A fit that at least `keep` listings reach, or 1: sorting the others would be wasted.
+fn least_fit(found: &[Match], keep: usize) -> u16 {
     let mut having = vec![0_u32; usize::from(FULL) + 1];
-    found.iter().for_each(|found| having[usize::from(found.title)] += 1);
+    found.iter().for_each(|found| having[usize::from(found.fit)] += 1);
     let mut reached = 0;
-    for (title, count) in having.iter().enumerate().skip(1).rev() {
+    for (fit, count) in having.iter().enumerate().skip(1).rev() {
         reached += *count as usize;
         if reached >= keep {
-            return title as u16;
+            return fit as u16;
         }
     }
     1
@@ -110,7 +110,7 @@ fn match_all(
         first_phrase += group.phrases.len() as u16;
     }
     let bound = text_only_bound();
-    if best.iter().filter(|found| found.title > bound).count() >= keep {
+    if best.iter().filter(|found| found.fit > bound).count() >= keep {
         return (best, Some(bound));
     }
     for (group, masks, first_phrase) in &texts {
@@ -165,7 +165,7 @@ fn match_sectors(group: &Group, titles: &[u64], best: &mut [Match]) {
             () if title & group.sector_word != 0 => Match::sector_word(),
             () => continue,
         };
-        if found.title > best.title {
+        if found.fit > best.fit {
             *best = found;
         }
     }
@@ -185,7 +185,7 @@ fn positions(count: usize, condition: impl Fn(usize) -> bool) -> impl Iterator<I
 }
 
 fn improve(best: &mut Match, found: Match) {
-    if found.title > best.title || (found.title == best.title && found.phrase < best.phrase) {
+    if found.fit > best.fit || (found.fit == best.fit && found.phrase < best.phrase) {
         *best = found;
     }
 }

@@ -1,4 +1,4 @@
-//! The title component: how much of a career's phrase a listing shows, where, and in which form.
+//! The fit: how much of a career's phrase a listing shows, where, and in which form.
 
 use super::plan::{Group, Phrase};
 use super::score::FULL;
@@ -7,16 +7,16 @@ use super::segment::{FIELDS, Field};
 /// Of a phrase's token found in a field, in 1/100.
 const FIELD_WORTH: [u32; FIELDS] = [100, 65, 50];
 
-/// Share of the title component that depends on how little else stands in the title.
+/// Share of the fit that depends on how little else stands in the title.
 const PURITY_SHARE: f64 = 0.12;
 
-/// Share of the title component that depends on whether the phrase's words stand side by side.
+/// Share of the fit that depends on whether the phrase's words stand side by side.
 const ADJACENCY_SHARE: f64 = 0.12;
 
 /// What a role in the title is worth, in 1/100, when the title shows nothing of the subject.
 const ROLE_ALONE: u32 = 80;
 
-/// Share of the title component that depends on how much of the phrase the rest of the listing confirms.
+/// Share of the fit that depends on how much of the phrase the rest of the listing confirms.
 const SUPPORT_SHARE: f64 = 0.16;
 
 /// Of what is missing, the share that a title makes good by naming a job of the career's sector.
@@ -38,8 +38,8 @@ pub type Masks = [u64; FIELDS];
 /// What a listing shows of its best phrase.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Match {
-    /// The title component.
-    pub title: u16,
+    /// The fit.
+    pub fit: u16,
     /// Number of the phrase in the plan.
     pub phrase: u16,
     /// Whether the title shows the whole phrase.
@@ -49,12 +49,12 @@ pub struct Match {
 impl Match {
     /// Of a title that names a job of the career's sector; nothing in the listing shows the career itself.
     pub fn same_sector() -> Self {
-        Self { title: points(SAME_SECTOR_SHARE), phrase: SAME_SECTOR, whole: false }
+        Self { fit: points(SAME_SECTOR_SHARE), phrase: SAME_SECTOR, whole: false }
     }
 
     /// Of a title that has a word of the career's sector and names no job of it.
     pub fn sector_word() -> Self {
-        Self { title: points(SECTOR_WORD_SHARE), phrase: SECTOR_WORD, whole: false }
+        Self { fit: points(SECTOR_WORD_SHARE), phrase: SECTOR_WORD, whole: false }
     }
 }
 
@@ -63,16 +63,16 @@ const SAME_SECTOR: u16 = u16::MAX;
 /// … or has a word of it.
 pub const SECTOR_WORD: u16 = u16::MAX - 1;
 
-/// The first phrase with the highest title component; numbers are counted from `first_phrase`.
+/// The first phrase with the highest fit; numbers are counted from `first_phrase`.
 pub fn best_phrase(group: &Group, masks: Masks, title_tokens: u8, first_phrase: u16) -> Match {
     let mut best = Match::default();
     let [in_title, in_skills, in_text] = masks;
     let shown = in_title | in_skills | in_text;
     for (index, phrase) in group.phrases.iter().enumerate().filter(|(_, phrase)| shown & phrase.core != 0) {
-        let title = title_component(group, phrase, masks, title_tokens);
-        if title > best.title {
+        let fit = fit(group, phrase, masks, title_tokens);
+        if fit > best.fit {
             let whole = in_title & phrase.mask == phrase.mask;
-            best = Match { title, phrase: first_phrase + index as u16, whole };
+            best = Match { fit, phrase: first_phrase + index as u16, whole };
         }
     }
     best
@@ -86,7 +86,7 @@ pub fn text_only_bound() -> u16 {
 
 /// `p · coverage^1.5 · form`, and what the title's sector adds or takes. Multiplication, division and square
 /// root are exact by IEEE 754, a library's `powf` is not: that is why the exponent is 1.5.
-fn title_component(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> u16 {
+fn fit(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> u16 {
     let coverage = coverage(group, phrase, masks);
     if coverage == 0.0 {
         return 0;

@@ -15,7 +15,7 @@ const OWN_NAME: u16 = 100;
 const ENDING_WEIGHT: u32 = 3;
 const FULL_WEIGHT: u32 = 4;
 
-/// A career with everything that its title component depends on.
+/// A career with everything that a listing's fit depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The career's sector, where the vocabulary knows it.

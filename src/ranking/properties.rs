@@ -73,10 +73,10 @@ fn listings() -> impl Strategy<Value = Vec<JobListing>> {
 }
 
 fn profile() -> impl Strategy<Value = CareerProfile> {
-    let career = (proptest::sample::select(CAREERS), 0.0..=1.0).prop_map(|(name, fit)| Career {
+    let career = (proptest::sample::select(CAREERS), 0.0..=1.0).prop_map(|(name, fraction)| Career {
         name: name.to_owned(),
         category: None,
-        match_score: MatchScore::from_fraction(fit),
+        match_score: MatchScore::from_fraction(fraction),
     });
     let terms = || proptest::collection::vec(proptest::sample::select(WORDS).prop_map(str::to_owned), 0..4);
     (proptest::collection::vec(career, 0..4), terms(), terms(), proptest::option::of(0_u8..12)).prop_map(

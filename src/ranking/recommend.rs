@@ -38,17 +38,17 @@ pub(super) struct Query<'a> {
 struct Rules {
     /// The least score.
     floor: Score,
-    /// The least title component.
-    least_title: u16,
+    /// The least fit.
+    least_fit: u16,
     /// Whether copies of a posting count once.
     copies_count_once: bool,
 }
 
 /// For users. A listing that shows next to nothing of the career is not recommended for its skills alone.
-const RECOMMENDING: Rules = Rules { floor: FLOOR, least_title: FULL / 10, copies_count_once: true };
+const RECOMMENDING: Rules = Rules { floor: FLOOR, least_fit: FULL / 10, copies_count_once: true };
 
 /// For measuring: graded sets judge every listing by itself, however weak.
-const MEASURING: Rules = Rules { floor: Score(0), least_title: 1, copies_count_once: false };
+const MEASURING: Rules = Rules { floor: Score(0), least_fit: 1, copies_count_once: false };
 
 impl Catalogue {
     /// The best listings for a user, at most `limit`, best first; copies of a posting count once, and what
@@ -119,10 +119,7 @@ impl<'a> Query<'a> {
         for (career, (of_user, index)) in self.careers.iter().enumerate() {
             for ((_, candidates), scope) in index.parts.iter().zip(scopes) {
                 let mut needed = Needed::new(self, of_user.match_score, selection);
-                if candidates
-                    .dropped
-                    .is_some_and(|title| title >= needed.titles[MOST_TERMS].max(rules.least_title))
-                {
+                if candidates.dropped.is_some_and(|fit| fit >= needed.fits[MOST_TERMS].max(rules.least_fit)) {
                     let all = Candidates::find(&scope.part.segment, &index.plan, usize::MAX);
                     self.scan(selection, career, scope, &all, &mut needed, rules);
                     selection.prune();
@@ -144,12 +141,12 @@ impl<'a> Query<'a> {
         let mut rest = list.best.as_slice();
         let newest_day = self.catalogue.newest_day();
         while let Some((candidate, others)) = rest.split_first() {
-            if candidate.title < needed.titles[MOST_TERMS].max(rules.least_title) {
+            if candidate.fit < needed.fits[MOST_TERMS].max(rules.least_fit) {
                 break;
             }
             if !needed.may_be_among_the_best(candidate, newest_day) {
-                // Neither can older ones with the same title component.
-                let is_skipped = |other: &&Candidate| other.title == candidate.title && other.day > 0;
+                // Neither can older ones with the same fit.
+                let is_skipped = |other: &&Candidate| other.fit == candidate.fit && other.day > 0;
                 rest = &others[others.iter().take_while(is_skipped).count()..];
                 continue;
             }
@@ -157,7 +154,7 @@ impl<'a> Query<'a> {
             let listing = candidate.listing;
             let skills = scope.skill_counts.count(listing);
             // The cheap bounds first: most candidates of a common career end at one of them.
-            if candidate.title < needed.titles[skills] {
+            if candidate.fit < needed.fits[skills] {
                 continue;
             }
             let components = scope.components(candidate, needed.skills[skills]);
@@ -184,7 +181,7 @@ impl<'a> Query<'a> {
     }
 }
 
-/// The least title components with which listings can reach a threshold for a career.
+/// The least fits with which listings can reach a threshold for a career.
 struct Needed {
     career: MatchScore,
     threshold: Score,
@@ -192,7 +189,7 @@ struct Needed {
     /// The most that each component can be.
     full: Components,
     /// By how many of the user's skills the listing names.
-    titles: [u16; MOST_TERMS + 1],
+    fits: [u16; MOST_TERMS + 1],
     /// The skills component with so many.
     skills: [Option<u16>; MOST_TERMS + 1],
 }
@@ -204,14 +201,14 @@ impl Needed {
         // Components that lack data cannot lift a listing: each is counted as full, and a full component never
         // lowers a mean.
         let full = Components {
-            title: 0,
+            fit: 0,
             skills: skills[MOST_TERMS],
             experience: query.years.map(|_| FULL),
             interests: (!query.interests.is_empty()).then_some(FULL),
             freshness: Some(FULL),
         };
-        let titles = skills.map(|skills| Components { skills, ..full }.least_title(threshold, career));
-        Self { career, threshold, threshold_day, full, titles, skills }
+        let fits = skills.map(|skills| Components { skills, ..full }.least_fit(threshold, career));
+        Self { career, threshold, threshold_day, full, fits, skills }
     }
 
     /// Whether a listing of at most this score, last seen on this day, could be among the best.
@@ -223,7 +220,7 @@ impl Needed {
     fn may_be_among_the_best(&self, candidate: &Candidate, newest_day: u16) -> bool {
         let age = u32::from(newest_day.saturating_sub(candidate.day));
         let freshness = if candidate.day > 0 { freshness_component(age) } else { FULL };
-        let best = Components { title: candidate.title, freshness: Some(freshness), ..self.full };
+        let best = Components { fit: candidate.fit, freshness: Some(freshness), ..self.full };
         self.may_matter(best.score(self.career), candidate.day)
     }
 }
@@ -257,7 +254,7 @@ impl<'q> Scope<'q> {
         let age = u32::from(self.query.catalogue.newest_day().saturating_sub(candidate.day));
         let interests = self.interests.iter().filter(|naming| naming.contains(candidate.listing)).count();
         Components {
-            title: candidate.title,
+            fit: candidate.fit,
             skills,
             experience: self
                 .query
