@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::coverage::{Masks, Match, best_phrase, text_only_bound};
+use super::experience::AskedYears;
 use super::plan::{Group, Phrase, Plan};
 use super::score::FULL;
 use super::segment::{Brief, FIELDS, Field, Segment};
@@ -24,7 +25,7 @@ pub struct Candidate {
     /// See [`Brief::day`].
     pub day: u16,
     /// Asked years of experience.
-    pub years: Option<(u8, u8)>,
+    pub years: Option<AskedYears>,
     /// Whether the title shows the whole phrase.
     pub whole: bool,
 }

@@ -1,14 +1,41 @@
 //! The years of experience that a listing asks for, read from the site's own words.
 
+use std::num::NonZeroU8;
+use std::ops::RangeInclusive;
+
 use super::text::is_hangul;
+
+/// The years of experience that a listing asks for. One for each listing is kept in memory, so
+/// `Option<AskedYears>` takes two bytes instead of the three of an optional pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedYears {
+    least_plus_one: NonZeroU8,
+    most: u8,
+}
+
+impl AskedYears {
+    /// From `least` to `most` years, both included; `least` is below 255.
+    pub fn new(least: u8, most: u8) -> Self {
+        Self { least_plus_one: NonZeroU8::MIN.saturating_add(least), most }
+    }
+
+    /// The least and the most years, both included; 255 is no upper end.
+    pub fn range(self) -> RangeInclusive<u8> {
+        self.least_plus_one.get() - 1..=self.most
+    }
+}
 
 /// "No upper end".
 const OPEN_END: u8 = u8::MAX;
 /// What stands for a number of years is at most this; `2024년` is a date.
 const MOST_YEARS: u32 = 40;
 
-/// The asked range of years, both ends included, or `None` where the normalised text does not say.
-pub fn asked_years(text: &str) -> Option<(u8, u8)> {
+/// The asked range of years, or `None` where the normalised text does not say.
+pub fn asked_years(text: &str) -> Option<AskedYears> {
+    asked_range(text).map(|(least, most)| AskedYears::new(least, most))
+}
+
+fn asked_range(text: &str) -> Option<(u8, u8)> {
     if text.is_empty() {
         return None;
     }
@@ -94,7 +121,8 @@ mod tests {
             ("대졸", None),
         ];
         for (text, expected) in cases {
-            assert_eq!(asked_years(text), *expected, "{text}");
+            let expected = expected.map(|(least, most)| least..=most);
+            assert_eq!(asked_years(text).map(AskedYears::range), expected, "{text}");
         }
     }
 }

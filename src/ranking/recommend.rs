@@ -260,7 +260,7 @@ impl<'q> Scope<'q> {
                 .query
                 .years
                 .zip(candidate.years)
-                .map(|(years, asked)| experience_component(years, asked)),
+                .map(|(years, asked)| experience_component(years, asked.range())),
             interests: interests_component(interests, self.interests.len()),
             freshness: (candidate.day > 0).then(|| freshness_component(age)),
         }

@@ -4,6 +4,8 @@
 //! components that have data. Everything is integer arithmetic: components in 1/10,000, scores in hundredths
 //! of a point, so that two machines can never disagree about a tie.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Number, Value};
 
 use crate::domain::{MatchScore, Score};
@@ -138,10 +140,10 @@ pub fn freshness_component(age: u32) -> u16 {
 const MISSING_YEAR: u32 = 2_500;
 const SURPLUS_YEAR: u32 = 1_000;
 
-/// The user's years against the asked range of years, both ends included.
-pub fn experience_component(years: u8, asked: (u8, u8)) -> u16 {
-    let missing = u32::from(asked.0.saturating_sub(years));
-    let surplus = u32::from(years.saturating_sub(asked.1));
+/// The user's years of experience against the years that a listing asks for.
+pub fn experience_component(years: u8, asked: RangeInclusive<u8>) -> u16 {
+    let missing = u32::from(asked.start().saturating_sub(years));
+    let surplus = u32::from(years.saturating_sub(*asked.end()));
     let loss = missing * MISSING_YEAR + surplus * SURPLUS_YEAR;
     u32::from(FULL).saturating_sub(loss) as u16
 }
@@ -252,9 +254,9 @@ mod tests {
 
     #[test]
     fn years_inside_the_asked_range_are_a_full_match() {
-        assert_eq!(experience_component(3, (3, 5)), FULL);
-        assert_eq!(experience_component(5, (3, 5)), FULL);
-        assert!(experience_component(2, (3, 5)) < experience_component(6, (3, 5)));
-        assert_eq!(experience_component(0, (9, 12)), 0);
+        assert_eq!(experience_component(3, 3..=5), FULL);
+        assert_eq!(experience_component(5, 3..=5), FULL);
+        assert!(experience_component(2, 3..=5) < experience_component(6, 3..=5));
+        assert_eq!(experience_component(0, 9..=12), 0);
     }
 }

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::experience::AskedYears;
 use super::text::Token;
 
 /// Listings per segment.
@@ -38,7 +39,7 @@ pub struct Brief {
     /// The whole days of [`Facts::crawled_at`]; 0 is unknown.
     pub day: u16,
     /// Asked years of experience.
-    pub years: Option<(u8, u8)>,
+    pub years: Option<AskedYears>,
     /// Distinct tokens of the title's core.
     pub title_tokens: u8,
 }
