@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::coverage::{Masks, Match, best_phrase, text_only_bound};
+use super::coverage::{Masks, Match, Shown, best_phrase, text_only_bound};
 use super::experience::AskedYears;
 use super::plan::{Group, Phrase, Plan};
 use super::score::FULL;
@@ -20,15 +20,15 @@ pub struct Candidate {
     pub fit: u16,
     /// The listing's number in its segment.
     pub listing: u16,
-    /// Number of the best phrase in the plan.
-    pub phrase: u16,
+    pub shown: Shown,
     /// See [`Brief::day`].
     pub day: u16,
     /// Asked years of experience.
     pub years: Option<AskedYears>,
-    /// Whether the title shows the whole phrase.
-    pub whole: bool,
 }
+
+// Scanned by the ten thousand for every user: it must not grow unnoticed.
+const _: () = assert!(size_of::<Candidate>() == 12);
 
 /// Candidates of one career in one segment.
 #[derive(Debug)]
@@ -55,8 +55,8 @@ impl Candidates {
         dropped = dropped.max(below.filter(|&fit| fit > 0));
         for listing in positions(found.len(), |at| found[at].fit >= least) {
             let Brief { day, years, .. } = segment.briefs()[listing];
-            let Match { fit, phrase, whole } = found[listing];
-            best.push(Candidate { fit, listing: listing as u16, phrase, day, years, whole });
+            let Match { fit, shown } = found[listing];
+            best.push(Candidate { fit, listing: listing as u16, shown, day, years });
         }
         if best.len() > keep {
             best.select_nth_unstable_by_key(keep, order);
@@ -162,7 +162,7 @@ fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut 
 fn match_sectors(group: &Group, titles: &[u64], best: &mut [Match]) {
     for (best, title) in best.iter_mut().zip(titles) {
         let found = match () {
-            () if title & group.sector != 0 => Match::same_sector(),
+            () if title & group.sector != 0 => Match::sector_job(),
             () if title & group.sector_word != 0 => Match::sector_word(),
             () => continue,
         };
@@ -186,7 +186,7 @@ fn positions(count: usize, condition: impl Fn(usize) -> bool) -> impl Iterator<I
 }
 
 fn improve(best: &mut Match, found: Match) {
-    if found.fit > best.fit || (found.fit == best.fit && found.phrase < best.phrase) {
+    if found.fit > best.fit || (found.fit == best.fit && found.shown < best.shown) {
         *best = found;
     }
 }

@@ -35,33 +35,44 @@ const OTHER_SECTOR_SHARE: f64 = 0.85;
 /// Which tokens of a group a listing has, one mask per field.
 pub type Masks = [u64; FIELDS];
 
-/// What a listing shows of its best phrase.
+/// The best that a listing shows of a career. Of two phrases with the same fit, the smaller counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shown {
+    /// A phrase of the plan.
+    Phrase {
+        /// Its number, counted over all groups of the plan.
+        number: u16,
+        /// Whether the title shows the whole phrase.
+        whole: bool,
+    },
+    /// No phrase, but the title names a job of the career's sector.
+    SectorJob,
+    /// No phrase, but the title has a word of the career's sector.
+    SectorWord,
+    /// Neither.
+    #[default]
+    Nothing,
+}
+
+/// A listing's fit to a career and the evidence for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Match {
-    /// The fit.
+    /// 0 to [`FULL`].
     pub fit: u16,
-    /// Number of the phrase in the plan.
-    pub phrase: u16,
-    /// Whether the title shows the whole phrase.
-    pub whole: bool,
+    pub shown: Shown,
 }
 
 impl Match {
     /// Of a title that names a job of the career's sector; nothing in the listing shows the career itself.
-    pub fn same_sector() -> Self {
-        Self { fit: points(SAME_SECTOR_SHARE), phrase: SAME_SECTOR, whole: false }
+    pub fn sector_job() -> Self {
+        Self { fit: points(SAME_SECTOR_SHARE), shown: Shown::SectorJob }
     }
 
     /// Of a title that has a word of the career's sector and names no job of it.
     pub fn sector_word() -> Self {
-        Self { fit: points(SECTOR_WORD_SHARE), phrase: SECTOR_WORD, whole: false }
+        Self { fit: points(SECTOR_WORD_SHARE), shown: Shown::SectorWord }
     }
 }
-
-/// In place of a phrase's number: the title names a job of the sector …
-const SAME_SECTOR: u16 = u16::MAX;
-/// … or has a word of it.
-pub const SECTOR_WORD: u16 = u16::MAX - 1;
 
 /// The first phrase with the highest fit; numbers are counted from `first_phrase`.
 pub fn best_phrase(group: &Group, masks: Masks, title_tokens: u8, first_phrase: u16) -> Match {
@@ -72,7 +83,7 @@ pub fn best_phrase(group: &Group, masks: Masks, title_tokens: u8, first_phrase: 
         let fit = fit(group, phrase, masks, title_tokens);
         if fit > best.fit {
             let whole = in_title & phrase.mask == phrase.mask;
-            best = Match { fit, phrase: first_phrase + index as u16, whole };
+            best = Match { fit, shown: Shown::Phrase { number: first_phrase + index as u16, whole } };
         }
     }
     best

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::candidates::{GroupPlaces, phrase_masks};
-use super::coverage::SECTOR_WORD;
+use super::coverage::Shown;
 use super::korean::{quoted_and, quoted_subject, quoted_topic};
 use super::plan::Phrase;
 use super::recommend::{Query, Scope, Term};
@@ -66,8 +66,10 @@ pub(super) fn explain(
         data.insert("careerCategory".to_owned(), category.into());
     }
     let mut sentences = Vec::new();
-    if let Some((group, phrase)) = index.plan.phrase(hit.candidate.phrase) {
-        let evidence = if hit.candidate.whole {
+    if let Shown::Phrase { number, whole } = hit.candidate.shown
+        && let Some((group, phrase)) = index.plan.phrase(number)
+    {
+        let evidence = if whole {
             Evidence { place: Place::Title, whole_in_title: true, words: found_words(phrase, phrase.mask) }
         } else {
             evidence(scope, &index.parts[hit.part].1.places[group], phrase, listing)
@@ -77,7 +79,7 @@ pub(super) fn explain(
         data.insert("matchedIn".to_owned(), evidence.place.name().into());
         data.insert("matchedWords".to_owned(), evidence.words.into());
     } else if let Some(sector) = &index.plan.sector {
-        sentences.push(sector_sentence(&career.name, sector, hit.candidate.phrase));
+        sentences.extend(sector_sentence(&career.name, sector, hit.candidate.shown));
         data.insert("matchedIn".to_owned(), "field".into());
     }
     if !skills.is_empty() {
@@ -157,11 +159,14 @@ fn career_sentence(career: &str, phrase: &Phrase, evidence: &Evidence) -> String
     }
 }
 
-fn sector_sentence(career: &str, sector: &str, kind: u16) -> String {
+fn sector_sentence(career: &str, sector: &str, shown: Shown) -> Option<String> {
     let career = quoted_and(career);
-    match kind {
-        SECTOR_WORD => format!("공고 제목에 추천 직업 {career} 같은 분야({sector})의 말이 있습니다."),
-        _ => format!("공고 제목의 직무가 추천 직업 {career} 같은 분야({sector})입니다."),
+    match shown {
+        Shown::SectorJob => Some(format!("공고 제목의 직무가 추천 직업 {career} 같은 분야({sector})입니다.")),
+        Shown::SectorWord => {
+            Some(format!("공고 제목에 추천 직업 {career} 같은 분야({sector})의 말이 있습니다."))
+        }
+        Shown::Phrase { .. } | Shown::Nothing => None,
     }
 }
 

@@ -102,10 +102,11 @@ impl Selection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ranking::coverage::Shown;
     use proptest::prelude::*;
 
     fn hit(score: u16, crawled_at: i64, id: i64) -> Hit {
-        let candidate = Candidate { fit: 0, listing: 0, phrase: 0, day: 0, years: None, whole: false };
+        let candidate = Candidate { fit: 0, listing: 0, shown: Shown::Nothing, day: 0, years: None };
         Hit { score: Score(score), crawled_at, id, career: 0, part: 0, candidate }
     }
 
