@@ -161,10 +161,12 @@ fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut 
 /// What is left are titles of the same sector.
 fn match_sectors(group: &Group, titles: &[u64], best: &mut [Match]) {
     for (best, title) in best.iter_mut().zip(titles) {
-        let found = match () {
-            () if title & group.sector != 0 => Match::sector_job(),
-            () if title & group.sector_word != 0 => Match::sector_word(),
-            () => continue,
+        let found = if title & group.sector != 0 {
+            Match::sector_job()
+        } else if title & group.sector_word != 0 {
+            Match::sector_word()
+        } else {
+            continue;
         };
         if found.fit > best.fit {
             *best = found;

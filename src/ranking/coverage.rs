@@ -105,12 +105,16 @@ fn fit(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> u16 {
     let worth = f64::from(phrase.worth) / 100.0;
     let shown = worth * coverage * coverage.sqrt() * form(group, phrase, masks, title_tokens);
     let title = masks[Field::Title as usize];
-    points(match () {
-        () if title & group.sector != 0 => in_same_sector(shown),
-        () if title & group.any_sector == 0 => shown,
-        () if title & phrase.mask != phrase.mask => shown * OTHER_SECTOR_SHARE,
-        () if title & phrase.joints != phrase.joints => shown * SCATTERED_SHARE,
-        () => shown,
+    points(if title & group.sector != 0 {
+        in_same_sector(shown)
+    } else if title & group.any_sector == 0 {
+        shown
+    } else if title & phrase.mask != phrase.mask {
+        shown * OTHER_SECTOR_SHARE
+    } else if title & phrase.joints != phrase.joints {
+        shown * SCATTERED_SHARE
+    } else {
+        shown
     })
 }
 

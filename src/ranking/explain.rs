@@ -102,15 +102,12 @@ fn named(terms: &[Term], hits: &[&ListingSet], listing: u16) -> Vec<String> {
 
 fn evidence(scope: &Scope<'_>, places: &GroupPlaces, phrase: &Phrase, listing: u16) -> Evidence {
     let [title, skills, text] = phrase_masks(&scope.part.segment, places, phrase, listing);
-    let place = match () {
-        () if title != 0 => Place::Title,
-        () if skills != 0 => Place::Skills,
-        () => Place::Text,
-    };
-    let seen = match place {
-        Place::Title => title,
-        Place::Skills => skills,
-        Place::Text => text,
+    let (place, seen) = if title != 0 {
+        (Place::Title, title)
+    } else if skills != 0 {
+        (Place::Skills, skills)
+    } else {
+        (Place::Text, text)
     };
     Evidence { place, whole_in_title: title == phrase.mask, words: found_words(phrase, seen) }
 }
