@@ -8,7 +8,7 @@ use super::korean::{quoted_and, quoted_subject, quoted_topic};
 use super::plan::Phrase;
 use super::recommend::{Query, Scope, Term};
 use super::score::{Components, FULL};
-use super::segment::ListingSet;
+use super::segment::{Field, ListingSet};
 use super::select::Hit;
 
 /// Skills that a reason names; the data name all.
@@ -17,35 +17,28 @@ const NAMED_SKILLS: usize = 4;
 /// What a listing shows of a career.
 struct Evidence {
     /// The best field that shows any of it.
-    place: Place,
+    field: Field,
     /// Whether the title alone shows the whole phrase.
     whole_in_title: bool,
     /// The phrase's words that were found there or elsewhere, in the phrase's order.
     words: Vec<String>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Title,
-    Skills,
-    Text,
+/// A field's name in the stored data.
+fn wire_name(field: Field) -> &'static str {
+    match field {
+        Field::Title => "title",
+        Field::Skills => "skills",
+        Field::Text => "text",
+    }
 }
 
-impl Place {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Title => "title",
-            Self::Skills => "skills",
-            Self::Text => "text",
-        }
-    }
-
-    fn korean(self) -> &'static str {
-        match self {
-            Self::Title => "공고 제목",
-            Self::Skills => "공고의 기술 목록",
-            Self::Text => "공고 본문",
-        }
+/// A field's name in a sentence.
+fn korean_name(field: Field) -> &'static str {
+    match field {
+        Field::Title => "공고 제목",
+        Field::Skills => "공고의 기술 목록",
+        Field::Text => "공고 본문",
     }
 }
 
@@ -70,13 +63,13 @@ pub(super) fn explain(
         && let Some((group, phrase)) = index.plan.phrase(number)
     {
         let evidence = if whole {
-            Evidence { place: Place::Title, whole_in_title: true, words: found_words(phrase, phrase.mask) }
+            Evidence { field: Field::Title, whole_in_title: true, words: found_words(phrase, phrase.mask) }
         } else {
             evidence(scope, &index.parts[hit.part].1.places[group], phrase, listing)
         };
         sentences.push(career_sentence(&career.name, phrase, &evidence));
         data.insert("matchedPhrase".to_owned(), phrase.text.clone().into());
-        data.insert("matchedIn".to_owned(), evidence.place.name().into());
+        data.insert("matchedIn".to_owned(), wire_name(evidence.field).into());
         data.insert("matchedWords".to_owned(), evidence.words.into());
     } else if let Some(sector) = &index.plan.sector {
         sentences.extend(sector_sentence(&career.name, sector, hit.candidate.shown));
@@ -102,14 +95,14 @@ fn named(terms: &[Term], hits: &[&ListingSet], listing: u16) -> Vec<String> {
 
 fn evidence(scope: &Scope<'_>, places: &GroupPlaces, phrase: &Phrase, listing: u16) -> Evidence {
     let [title, skills, text] = phrase_masks(&scope.part.segment, places, phrase, listing);
-    let (place, seen) = if title != 0 {
-        (Place::Title, title)
+    let (field, seen) = if title != 0 {
+        (Field::Title, title)
     } else if skills != 0 {
-        (Place::Skills, skills)
+        (Field::Skills, skills)
     } else {
-        (Place::Text, text)
+        (Field::Text, text)
     };
-    Evidence { place, whole_in_title: title == phrase.mask, words: found_words(phrase, seen) }
+    Evidence { field, whole_in_title: title == phrase.mask, words: found_words(phrase, seen) }
 }
 
 /// The phrase's words, or the unbroken pieces of them, whose tokens are in `mask`.
@@ -149,9 +142,9 @@ fn career_sentence(career: &str, phrase: &Phrase, evidence: &Evidence) -> String
                 quoted_and(career)
             )
         }
-        Evidence { place, words, .. } => {
+        Evidence { field, words, .. } => {
             let words = words.join(", ");
-            format!("{}에 추천 직업 '{career}'의 {} 있습니다.", place.korean(), quoted_subject(&words))
+            format!("{}에 추천 직업 '{career}'의 {} 있습니다.", korean_name(*field), quoted_subject(&words))
         }
     }
 }
@@ -192,13 +185,13 @@ mod tests {
 
     #[test]
     fn sentences_say_what_was_found_and_where() {
-        let whole = Evidence { place: Place::Title, whole_in_title: true, words: vec![] };
+        let whole = Evidence { field: Field::Title, whole_in_title: true, words: vec![] };
         assert_eq!(
             career_sentence("데이터 분석가", &phrase(), &whole),
             "공고 제목의 '데이터 analyst'는 추천 직업 '데이터 분석가'와 같은 계열입니다."
         );
         let partly =
-            Evidence { place: Place::Text, whole_in_title: false, words: vec!["데이터".to_owned()] };
+            Evidence { field: Field::Text, whole_in_title: false, words: vec!["데이터".to_owned()] };
         assert_eq!(
             career_sentence("데이터 분석가", &phrase(), &partly),
             "공고 본문에 추천 직업 '데이터 분석가'의 '데이터'가 있습니다."
