@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cache::Cache;
 use super::candidates::{Candidates, KEPT};
-use super::merge::tidy;
+use super::merge::merge_small;
 use super::plan::Plan;
 use super::rarity;
 use super::segment::{ListingSet, SEGMENT_LISTINGS, Segment};
@@ -26,9 +26,9 @@ pub struct Catalogue {
     version: i64,
     vocabulary: Arc<Vocabulary>,
     sizes: Sizes,
-    parts: Vec<Part>,
-    /// Listings that are not dead.
-    live: usize,
+    segments: Vec<LiveSegment>,
+    /// Number of listings without the deleted ones.
+    len: usize,
     /// The newest day on which a listing was seen; the "today" of freshness.
     newest_day: u16,
     caches: Caches,
@@ -49,40 +49,40 @@ impl Default for Caches {
 
 /// A segment and those of its listings that a refresh has replaced or deleted.
 #[derive(Clone, Debug)]
-pub(super) struct Part {
+pub(super) struct LiveSegment {
     pub segment: Arc<Segment>,
-    pub dead: Option<Arc<ListingSet>>,
+    pub tombstones: Option<Arc<ListingSet>>,
 }
 
-impl Part {
+impl LiveSegment {
     /// All of a segment.
     pub fn new(segment: Segment) -> Self {
-        Self { segment: Arc::new(segment), dead: None }
+        Self { segment: Arc::new(segment), tombstones: None }
     }
 
     /// Whether a listing still stands.
     pub fn is_live(&self, listing: u16) -> bool {
-        self.dead.as_ref().is_none_or(|dead| !dead.contains(listing))
+        self.tombstones.as_ref().is_none_or(|tombstones| !tombstones.contains(listing))
     }
 
     /// Number of listings that still stand.
     pub fn live(&self) -> usize {
-        self.segment.len() - self.dead.as_ref().map_or(0, |dead| dead.len())
+        self.segment.len() - self.tombstones.as_ref().map_or(0, |tombstones| tombstones.len())
     }
 }
 
-/// A career's candidates in every part, and the plan they were found by.
+/// A career's candidates in every segment, and the plan they were found by.
 #[derive(Debug)]
 pub(super) struct CareerIndex {
     pub plan: Plan,
-    /// One per part of the catalogue, with the segment's number.
-    pub parts: Vec<(u64, Arc<Candidates>)>,
+    /// One per segment of the catalogue, with the segment's number.
+    pub segments: Vec<(u64, Arc<Candidates>)>,
 }
 
-/// The listings that name a term, in every part.
+/// The listings that name a term, in every segment.
 #[derive(Debug)]
 pub(super) struct TermIndex {
-    pub parts: Vec<(u64, Arc<ListingSet>)>,
+    pub segments: Vec<(u64, Arc<ListingSet>)>,
 }
 
 /// Sizes that change speed and memory, never a result.
@@ -100,7 +100,7 @@ const SIZES: Sizes = Sizes { segment: SEGMENT_LISTINGS, kept: KEPT };
 pub struct CatalogueBuilder {
     vocabulary: Arc<Vocabulary>,
     sizes: Sizes,
-    parts: Vec<Part>,
+    segments: Vec<LiveSegment>,
     open: SegmentBuilder,
 }
 
@@ -113,7 +113,7 @@ impl CatalogueBuilder {
     /// For tests, which have no million listings to fill large segments with.
     pub(super) fn with_sizes(vocabulary: Arc<Vocabulary>, sizes: Sizes) -> Self {
         let open = SegmentBuilder::new(Arc::clone(&vocabulary));
-        Self { vocabulary, sizes, parts: Vec::new(), open }
+        Self { vocabulary, sizes, segments: Vec::new(), open }
     }
 
     /// Adds a listing, in any order. Of two listings with one id the later counts.
@@ -131,32 +131,32 @@ impl CatalogueBuilder {
         let next = SegmentBuilder::new(Arc::clone(&self.vocabulary));
         let segment = std::mem::replace(&mut self.open, next).finish();
         let ids: Vec<i64> = segment.facts().iter().map(|facts| facts.id).collect();
-        bury(&mut self.parts, &ids);
-        self.parts.push(Part::new(segment));
+        delete(&mut self.segments, &ids);
+        self.segments.push(LiveSegment::new(segment));
     }
 
     /// The catalogue of everything pushed.
     pub fn finish(mut self, version: i64) -> Catalogue {
         self.close_segment();
-        Catalogue::new(version, self.vocabulary, self.sizes, self.parts, Caches::default())
+        Catalogue::new(version, self.vocabulary, self.sizes, self.segments, Caches::default())
     }
 }
 
-/// Marks the listings with these ids (ascending) as dead.
-fn bury(parts: &mut [Part], ids: &[i64]) {
-    for part in parts {
-        let (Some(first), Some(last)) = (part.segment.facts().first(), part.segment.facts().last()) else {
+/// Marks the listings with these ids (ascending) as deleted.
+fn delete(segments: &mut [LiveSegment], ids: &[i64]) {
+    for live in segments {
+        let (Some(first), Some(last)) = (live.segment.facts().first(), live.segment.facts().last()) else {
             continue;
         };
         let from = ids.partition_point(|&id| id < first.id);
         let to = ids.partition_point(|&id| id <= last.id);
-        let found: Vec<u16> = ids[from..to].iter().filter_map(|&id| part.segment.find(id)).collect();
+        let found: Vec<u16> = ids[from..to].iter().filter_map(|&id| live.segment.find(id)).collect();
         if !found.is_empty() {
-            let listings = part.segment.len();
-            let dead = part.dead.get_or_insert_with(|| Arc::new(ListingSet::empty(listings)));
-            let dead = Arc::make_mut(dead);
+            let listings = live.segment.len();
+            let tombstones = live.tombstones.get_or_insert_with(|| Arc::new(ListingSet::empty(listings)));
+            let tombstones = Arc::make_mut(tombstones);
             for listing in found {
-                dead.insert(listing);
+                tombstones.insert(listing);
             }
         }
     }
@@ -167,12 +167,12 @@ impl Catalogue {
         version: i64,
         vocabulary: Arc<Vocabulary>,
         sizes: Sizes,
-        parts: Vec<Part>,
+        segments: Vec<LiveSegment>,
         caches: Caches,
     ) -> Self {
-        let live = parts.iter().map(Part::live).sum();
-        let newest_day = parts.iter().filter_map(newest_day).max().unwrap_or(0);
-        Self { version, vocabulary, sizes, parts, live, newest_day, caches }
+        let len = segments.iter().map(LiveSegment::live).sum();
+        let newest_day = segments.iter().filter_map(newest_day).max().unwrap_or(0);
+        Self { version, vocabulary, sizes, segments, len, newest_day, caches }
     }
 
     /// The version it was built as; ordered.
@@ -182,25 +182,25 @@ impl Catalogue {
 
     /// Number of listings.
     pub fn len(&self) -> usize {
-        self.live
+        self.len
     }
 
     /// Whether there is nothing to recommend.
     pub fn is_empty(&self) -> bool {
-        self.live == 0
+        self.len == 0
     }
 
     /// Estimated heap use, caches included.
     pub fn memory_bytes(&self) -> usize {
-        let parts = self.parts.iter().map(|part| {
-            let dead = part.dead.as_ref().map_or(0, |dead| dead.memory_bytes());
-            part.segment.memory_bytes() + dead
+        let segments = self.segments.iter().map(|live| {
+            let tombstones = live.tombstones.as_ref().map_or(0, |tombstones| tombstones.memory_bytes());
+            live.segment.memory_bytes() + tombstones
         });
         let careers =
-            self.caches.careers.total(|career| career.parts.iter().map(|(_, c)| c.memory_bytes()).sum());
+            self.caches.careers.total(|career| career.segments.iter().map(|(_, c)| c.memory_bytes()).sum());
         let terms =
-            self.caches.terms.total(|term| term.parts.iter().map(|(_, hits)| hits.memory_bytes()).sum());
-        parts.sum::<usize>() + careers + terms
+            self.caches.terms.total(|term| term.segments.iter().map(|(_, hits)| hits.memory_bytes()).sum());
+        segments.sum::<usize>() + careers + terms
     }
 
     /// The catalogue after some listings were added or changed and others deleted. Searches give what a
@@ -209,20 +209,20 @@ impl Catalogue {
         let mut gone: Vec<i64> = deleted.iter().map(|id| id.0).collect();
         gone.extend(changed.iter().map(|listing| listing.id.0));
         gone.sort_unstable();
-        let mut parts = self.parts.clone();
-        bury(&mut parts, &gone);
+        let mut segments = self.segments.clone();
+        delete(&mut segments, &gone);
         let mut added = CatalogueBuilder::with_sizes(Arc::clone(&self.vocabulary), self.sizes);
         changed.iter().for_each(|listing| added.push(listing));
         added.close_segment();
-        parts.extend(added.parts);
-        tidy(&mut parts, self.sizes.segment);
+        segments.extend(added.segments);
+        merge_small(&mut segments, self.sizes.segment);
         let caches =
             Caches { careers: self.caches.careers.successor(), terms: self.caches.terms.successor() };
-        Self::new(version, Arc::clone(&self.vocabulary), self.sizes, parts, caches)
+        Self::new(version, Arc::clone(&self.vocabulary), self.sizes, segments, caches)
     }
 
-    pub(super) fn parts(&self) -> &[Part] {
-        &self.parts
+    pub(super) fn segments(&self) -> &[LiveSegment] {
+        &self.segments
     }
 
     pub(super) fn newest_day(&self) -> u16 {
@@ -235,16 +235,16 @@ impl Catalogue {
         self.caches.careers.get(name, |older| {
             let plan = self.plan(name);
             let older = older.filter(|older| older.plan == plan);
-            let parts = self.parts.iter().map(|part| {
-                let number = part.segment.number();
-                let known = older.and_then(|older| by_number(&older.parts, number));
+            let segments = self.segments.iter().map(|live| {
+                let number = live.segment.number();
+                let known = older.and_then(|older| by_number(&older.segments, number));
                 (
                     number,
                     known
-                        .unwrap_or_else(|| Arc::new(Candidates::find(&part.segment, &plan, self.sizes.kept))),
+                        .unwrap_or_else(|| Arc::new(Candidates::find(&live.segment, &plan, self.sizes.kept))),
                 )
             });
-            CareerIndex { parts: parts.collect(), plan }
+            CareerIndex { segments: segments.collect(), plan }
         })
     }
 
@@ -252,46 +252,46 @@ impl Catalogue {
     pub(super) fn plan(&self, career: &str) -> Plan {
         Plan::new(career, &self.vocabulary, |spellings| {
             let having = spellings.iter().map(|&token| self.listings_with(token)).sum();
-            rarity::weight(having, self.live)
+            rarity::weight(having, self.len)
         })
     }
 
     /// In how many fields of live listings a token occurs.
     fn listings_with(&self, token: Token) -> usize {
-        let parts = self.parts.iter().map(|part| {
-            let postings = part.segment.postings(token).into_iter();
-            match part.dead {
-                Some(_) => postings.flatten().filter(|&&listing| part.is_live(listing)).count(),
+        let segments = self.segments.iter().map(|live| {
+            let postings = live.segment.postings(token).into_iter();
+            match live.tombstones {
+                Some(_) => postings.flatten().filter(|&&listing| live.is_live(listing)).count(),
                 None => postings.map(<[u16]>::len).sum(),
             }
         });
-        parts.sum()
+        segments.sum()
     }
 
     /// The listings that name a skill or an interest, from the cache where it has them.
     pub(super) fn term(&self, term: &str) -> Arc<TermIndex> {
         self.caches.terms.get(term, |older| {
             let tokens = term_tokens(term);
-            let parts = self.parts.iter().map(|part| {
-                let number = part.segment.number();
-                let known = older.and_then(|older| by_number(&older.parts, number));
-                (number, known.unwrap_or_else(|| Arc::new(naming(&part.segment, &tokens))))
+            let segments = self.segments.iter().map(|live| {
+                let number = live.segment.number();
+                let known = older.and_then(|older| by_number(&older.segments, number));
+                (number, known.unwrap_or_else(|| Arc::new(naming(&live.segment, &tokens))))
             });
-            TermIndex { parts: parts.collect() }
+            TermIndex { segments: segments.collect() }
         })
     }
 
     /// Whether any listing lists this very term as a skill.
     pub(super) fn knows_skill(&self, term: &str) -> bool {
-        self.parts.iter().any(|part| is_listed(&part.segment, part.dead.as_deref(), term))
+        self.segments.iter().any(|live| is_listed(&live.segment, live.tombstones.as_deref(), term))
     }
 }
 
-fn by_number<T>(parts: &[(u64, Arc<T>)], number: u64) -> Option<Arc<T>> {
-    parts.iter().find(|(other, _)| *other == number).map(|(_, value)| Arc::clone(value))
+fn by_number<T>(segments: &[(u64, Arc<T>)], number: u64) -> Option<Arc<T>> {
+    segments.iter().find(|(other, _)| *other == number).map(|(_, value)| Arc::clone(value))
 }
 
-fn newest_day(part: &Part) -> Option<u16> {
-    let facts = part.segment.facts().iter().enumerate();
-    facts.filter(|(listing, _)| part.is_live(*listing as u16)).map(|(_, facts)| facts.brief.day).max()
+fn newest_day(live: &LiveSegment) -> Option<u16> {
+    let facts = live.segment.facts().iter().enumerate();
+    facts.filter(|(listing, _)| live.is_live(*listing as u16)).map(|(_, facts)| facts.brief.day).max()
 }

@@ -65,7 +65,7 @@ pub(super) fn explain(
         let evidence = if whole {
             Evidence { field: Field::Title, whole_in_title: true, words: found_words(phrase, phrase.mask) }
         } else {
-            evidence(scope, &index.parts[hit.part].1.places[group], phrase, listing)
+            evidence(scope, &index.segments[hit.segment].1.places[group], phrase, listing)
         };
         sentences.push(career_sentence(&career.name, phrase, &evidence));
         data.insert("matchedPhrase".to_owned(), phrase.text.clone().into());
@@ -94,7 +94,7 @@ fn named(terms: &[Term], hits: &[&ListingSet], listing: u16) -> Vec<String> {
 }
 
 fn evidence(scope: &Scope<'_>, places: &GroupPlaces, phrase: &Phrase, listing: u16) -> Evidence {
-    let [title, skills, text] = phrase_masks(&scope.part.segment, places, phrase, listing);
+    let [title, skills, text] = phrase_masks(&scope.live.segment, places, phrase, listing);
     let (field, seen) = if title != 0 {
         (Field::Title, title)
     } else if skills != 0 {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use super::candidates::{Candidate, Candidates};
-use super::catalogue::{CareerIndex, Catalogue, Part, TermIndex};
+use super::catalogue::{CareerIndex, Catalogue, LiveSegment, TermIndex};
 use super::explain::explain;
 use super::score::{
     Components, FLOOR, FULL, experience_component, freshness_component, interests_component, skills_component,
@@ -95,7 +95,7 @@ impl<'a> Query<'a> {
     }
 
     fn scopes(&self) -> Vec<Scope<'_>> {
-        (0..self.catalogue.parts().len()).map(|part| Scope::new(self, part)).collect()
+        (0..self.catalogue.segments().len()).map(|number| Scope::new(self, number)).collect()
     }
 
     fn select(&self, scopes: &[Scope<'_>], limit: usize, rules: Rules) -> Vec<Hit> {
@@ -105,7 +105,7 @@ impl<'a> Query<'a> {
         }
         for (career, (of_user, index)) in self.careers.iter().enumerate() {
             let mut needed = Needed::new(self, of_user.match_score, &selection);
-            for ((_, candidates), scope) in index.parts.iter().zip(scopes) {
+            for ((_, candidates), scope) in index.segments.iter().zip(scopes) {
                 self.scan(&mut selection, career, scope, candidates, &mut needed, rules);
             }
             selection.prune();
@@ -117,10 +117,10 @@ impl<'a> Query<'a> {
     /// Where a list was cut and what was cut could still matter, the whole list is searched.
     fn scan_dropped(&self, selection: &mut Selection, scopes: &[Scope<'_>], rules: Rules) {
         for (career, (of_user, index)) in self.careers.iter().enumerate() {
-            for ((_, candidates), scope) in index.parts.iter().zip(scopes) {
+            for ((_, candidates), scope) in index.segments.iter().zip(scopes) {
                 let mut needed = Needed::new(self, of_user.match_score, selection);
                 if candidates.dropped.is_some_and(|fit| fit >= needed.fits[MOST_TERMS].max(rules.least_fit)) {
-                    let all = Candidates::find(&scope.part.segment, &index.plan, usize::MAX);
+                    let all = Candidates::find(&scope.live.segment, &index.plan, usize::MAX);
                     self.scan(selection, career, scope, &all, &mut needed, rules);
                     selection.prune();
                 }
@@ -128,7 +128,7 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Offers a career's candidates of one part until the rest cannot reach the threshold.
+    /// Offers a career's candidates of one segment until the rest cannot reach the threshold.
     fn scan(
         &self,
         selection: &mut Selection,
@@ -159,20 +159,20 @@ impl<'a> Query<'a> {
             }
             let components = scope.components(candidate, needed.skills[skills]);
             let score = components.score(needed.career);
-            if !needed.may_matter(score, candidate.day) || !scope.part.is_live(listing) {
+            if !needed.may_matter(score, candidate.day) || !scope.live.is_live(listing) {
                 continue;
             }
             let facts = scope.facts(listing);
             let group = if rules.copies_count_once { facts.duplicate_key } else { facts.id as u64 };
-            let (crawled_at, id, part) = (facts.crawled_at, facts.id, scope.number);
-            if selection.offer(group, Hit { score, crawled_at, id, career, part, candidate: *candidate }) {
+            let (crawled_at, id, segment) = (facts.crawled_at, facts.id, scope.number);
+            if selection.offer(group, Hit { score, crawled_at, id, career, segment, candidate: *candidate }) {
                 *needed = Needed::new(self, needed.career, selection);
             }
         }
     }
 
     fn recommendation(&self, scopes: &[Scope<'_>], hit: &Hit) -> Recommendation {
-        let scope = &scopes[hit.part];
+        let scope = &scopes[hit.segment];
         let found = scope.skill_counts.count(hit.candidate.listing);
         let components = scope.components(&hit.candidate, skills_component(found, self.skills.len()));
         let (reason, mut data) = explain(self, scope, hit, &components);
@@ -225,10 +225,10 @@ impl Needed {
     }
 }
 
-/// The query narrowed to one part of the catalogue.
+/// The query narrowed to one segment.
 pub(super) struct Scope<'q> {
     pub query: &'q Query<'q>,
-    pub part: &'q Part,
+    pub live: &'q LiveSegment,
     number: usize,
     pub skills: Vec<&'q ListingSet>,
     pub interests: Vec<&'q ListingSet>,
@@ -237,16 +237,17 @@ pub(super) struct Scope<'q> {
 
 impl<'q> Scope<'q> {
     fn new(query: &'q Query<'_>, number: usize) -> Self {
-        let hits = |terms: &'q [Term]| terms.iter().map(|term| term.index.parts[number].1.as_ref()).collect();
+        let hits =
+            |terms: &'q [Term]| terms.iter().map(|term| term.index.segments[number].1.as_ref()).collect();
         let (skills, interests): (Vec<&ListingSet>, Vec<&ListingSet>) =
             (hits(&query.skills), hits(&query.interests));
-        let part = &query.catalogue.parts()[number];
-        let skill_counts = TermCounts::new(part.segment.len(), &skills);
-        Self { query, part, number, skills, interests, skill_counts }
+        let live = &query.catalogue.segments()[number];
+        let skill_counts = TermCounts::new(live.segment.len(), &skills);
+        Self { query, live, number, skills, interests, skill_counts }
     }
 
     fn facts(&self, listing: u16) -> &Facts {
-        &self.part.segment.facts()[usize::from(listing)]
+        &self.live.segment.facts()[usize::from(listing)]
     }
 
     fn components(&self, candidate: &Candidate, skills: Option<u16>) -> Components {
@@ -272,7 +273,7 @@ fn naming_skills(scopes: &[Scope<'_>]) -> Vec<ListingId> {
     let mut naming = Vec::new();
     for scope in scopes {
         for (listing, facts) in
-            (0..).zip(scope.part.segment.facts()).filter(|(listing, _)| scope.part.is_live(*listing))
+            (0..).zip(scope.live.segment.facts()).filter(|(listing, _)| scope.live.is_live(*listing))
         {
             let skills = scope.skill_counts.count(listing);
             if skills > 0 {

@@ -15,8 +15,8 @@ pub struct Hit {
     pub id: i64,
     /// Number of the user's career.
     pub career: usize,
-    /// Number of the catalogue's part.
-    pub part: usize,
+    /// Number of the segment in the catalogue.
+    pub segment: usize,
     pub candidate: Candidate,
 }
 
@@ -107,7 +107,7 @@ mod tests {
 
     fn hit(score: u16, crawled_at: i64, id: i64) -> Hit {
         let candidate = Candidate { fit: 0, listing: 0, shown: Shown::Nothing, day: 0, years: None };
-        Hit { score: Score(score), crawled_at, id, career: 0, part: 0, candidate }
+        Hit { score: Score(score), crawled_at, id, career: 0, segment: 0, candidate }
     }
 
     proptest! {

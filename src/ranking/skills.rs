@@ -99,9 +99,9 @@ impl CountPlanes {
 }
 
 /// Whether a listing of the segment that is not in `dead` lists this very term as a skill.
-pub fn is_listed(segment: &Segment, dead: Option<&ListingSet>, term: &str) -> bool {
+pub fn is_listed(segment: &Segment, tombstones: Option<&ListingSet>, term: &str) -> bool {
     let postings = segment.postings(Token::listed_skill(&compact(term)))[Field::Skills as usize];
-    postings.iter().any(|&listing| dead.is_none_or(|dead| !dead.contains(listing)))
+    postings.iter().any(|&listing| tombstones.is_none_or(|tombstones| !tombstones.contains(listing)))
 }
 
 #[cfg(test)]
