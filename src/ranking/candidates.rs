@@ -41,7 +41,7 @@ pub struct Candidates {
     pub places: Vec<GroupPlaces>,
 }
 
-/// The positions of a group's tokens in [`Segment::tokens`], one list of spellings a token.
+/// The positions of a group's tokens in [`Segment::tokens`], one list of alternatives a token.
 pub type GroupPlaces = Vec<Vec<usize>>;
 
 impl Candidates {
@@ -195,7 +195,7 @@ fn improve(best: &mut Match, found: Match) {
 
 fn places(segment: &Segment, group: &Group) -> GroupPlaces {
     let places =
-        group.tokens.iter().map(|token| token.spellings.iter().filter_map(|&token| segment.place(token)));
+        group.tokens.iter().map(|token| token.alternatives.iter().filter_map(|&token| segment.place(token)));
     places.map(Iterator::collect).collect()
 }
 

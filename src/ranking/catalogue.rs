@@ -250,8 +250,8 @@ impl Catalogue {
 
     /// A career's phrases, weighed by how rare their tokens are in this catalogue's titles.
     pub(super) fn plan(&self, career: &str) -> Plan {
-        Plan::new(career, &self.vocabulary, |spellings| {
-            let having = spellings.iter().map(|&token| self.listings_with(token)).sum();
+        Plan::new(career, &self.vocabulary, |alternatives| {
+            let having = alternatives.iter().map(|&token| self.listings_with(token)).sum();
             rarity::weight(having, self.len)
         })
     }

@@ -1,4 +1,4 @@
-//! How a career's phrase is read: its spellings, its words, their tokens.
+//! How a career's phrase is read: its readings, its words, their tokens.
 
 use super::text::{
     Lexeme, Token, ending, hangul_tokens, is_hangul, is_stop_word, lexemes, names_a_person, normalise, stem,
@@ -17,7 +17,7 @@ pub struct PhraseText {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhraseToken {
     /// A listing has the token when it has any of these.
-    pub spellings: Vec<Token>,
+    pub alternatives: Vec<Token>,
     pub part: PhrasePart,
 }
 
@@ -116,7 +116,7 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
             Lexeme::Word(word) if is_stop_word(word) => continue,
             Lexeme::Word(word) => {
                 let part = if ROLES.contains(&word) { PhrasePart::Role } else { PhrasePart::Subject };
-                vec![PhraseToken { spellings: word_spellings(word), part }]
+                vec![PhraseToken { alternatives: word_alternatives(word), part }]
             }
         };
         text.words.push((lexeme.as_str().to_owned(), tokens));
@@ -128,7 +128,7 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
         && let Some(end) = ending(word).filter(|_| word.starts_with(is_hangul))
     {
         // A name of two syllables is in too many other words (`배우` in `배우자`).
-        token.spellings = vec![end];
+        token.alternatives = vec![end];
     }
     text
 }
@@ -163,7 +163,7 @@ fn joint(before: Lexeme<'_>, lexeme: Lexeme<'_>) -> Option<Vec<Token>> {
         (Lexeme::Hangul(first), Lexeme::Hangul(second)) => {
             Some(vec![Token::pair(first.chars().next_back()?, second.chars().next()?)])
         }
-        (Lexeme::Word(first), Lexeme::Word(second)) => Some(word_spellings(&format!("{first}{second}"))),
+        (Lexeme::Word(first), Lexeme::Word(second)) => Some(word_alternatives(&format!("{first}{second}"))),
         _ => None,
     }
 }
@@ -172,14 +172,14 @@ fn hangul_phrase_tokens(run: &str) -> Vec<PhraseToken> {
     let role = ROLES.iter().filter_map(|role| run.strip_suffix(role)).map(|head| head.chars().count()).min();
     let tokens = hangul_tokens(run).enumerate().map(|(at, token)| {
         let part = if role.is_some_and(|start| at >= start) { PhrasePart::Role } else { PhrasePart::Subject };
-        PhraseToken { spellings: vec![token], part }
+        PhraseToken { alternatives: vec![token], part }
     });
     let mut tokens: Vec<_> = tokens.collect();
     if names_a_person(run)
         && let (Some(last), Some(end)) = (tokens.last_mut(), ending(run))
     {
         // `약사` is not in `계약사원`, and no `미용사` in `미용사업`.
-        last.spellings = vec![end];
+        last.alternatives = vec![end];
         if run.chars().nth(2).is_some() {
             last.part = PhrasePart::Ending;
         }
@@ -188,7 +188,7 @@ fn hangul_phrase_tokens(run: &str) -> Vec<PhraseToken> {
 }
 
 /// A word is found in its inflected forms: listings hold a word's stem beside it where the two differ.
-fn word_spellings(word: &str) -> Vec<Token> {
+fn word_alternatives(word: &str) -> Vec<Token> {
     match stem(word) {
         Some(stem) => vec![Token::stem(&stem), Token::word(&stem)],
         None => vec![Token::word(word)],
@@ -198,7 +198,7 @@ fn word_spellings(word: &str) -> Vec<Token> {
 /// The ways to read a name with another one in parentheses: `상품기획자(MD)` is `상품기획자` and `MD`,
 /// `가상현실(VR) 콘텐츠 개발자` is `가상현실 콘텐츠 개발자` and `VR 콘텐츠 개발자`, `PO(Product Owner)` is `PO` and
 /// `Product Owner`. What else stands in parentheses is a remark (`간호사(요양병원)`) and no name of the job.
-pub fn spellings(name: &str) -> Vec<String> {
+pub fn readings(name: &str) -> Vec<String> {
     let split = name.split_once('(').and_then(|(before, rest)| {
         let (inside, after) = rest.split_once(')')?;
         Some((before.trim_end(), inside.trim(), after))
@@ -229,15 +229,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parenthesis_is_another_spelling() {
-        assert_eq!(spellings("상품기획자(MD)"), ["상품기획자", "MD"]);
-        assert_eq!(spellings("가상현실(VR) 콘텐츠 개발자"), ["가상현실 콘텐츠 개발자", "VR 콘텐츠 개발자"]);
-        assert_eq!(spellings("QA 엔지니어"), ["QA 엔지니어"]);
-        assert_eq!(spellings("QA(품질보증) 엔지니어"), ["QA 엔지니어", "품질보증 엔지니어"]);
-        assert_eq!(spellings("PO(Product Owner)"), ["PO", "Product Owner"]);
-        assert_eq!(spellings("유러닝(U-Learning) 강사"), ["유러닝 강사", "U-Learning 강사"]);
-        assert_eq!(spellings("백엔드 개발자(Java)"), ["백엔드 개발자"]);
-        assert_eq!(spellings("간호사(요양병원)"), ["간호사"]);
-        assert_eq!(spellings("(주)"), ["(주)"]);
+    fn a_parenthesis_is_another_reading() {
+        assert_eq!(readings("상품기획자(MD)"), ["상품기획자", "MD"]);
+        assert_eq!(readings("가상현실(VR) 콘텐츠 개발자"), ["가상현실 콘텐츠 개발자", "VR 콘텐츠 개발자"]);
+        assert_eq!(readings("QA 엔지니어"), ["QA 엔지니어"]);
+        assert_eq!(readings("QA(품질보증) 엔지니어"), ["QA 엔지니어", "품질보증 엔지니어"]);
+        assert_eq!(readings("PO(Product Owner)"), ["PO", "Product Owner"]);
+        assert_eq!(readings("유러닝(U-Learning) 강사"), ["유러닝 강사", "U-Learning 강사"]);
+        assert_eq!(readings("백엔드 개발자(Java)"), ["백엔드 개발자"]);
+        assert_eq!(readings("간호사(요양병원)"), ["간호사"]);
+        assert_eq!(readings("(주)"), ["(주)"]);
     }
 }

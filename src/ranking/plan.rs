@@ -1,6 +1,6 @@
 //! A career made ready for searching: its phrases as weighted tokens.
 
-use super::phrase::{PhrasePart, PhraseText, PhraseToken, phrase_text, spellings};
+use super::phrase::{PhrasePart, PhraseText, PhraseToken, phrase_text, readings};
 use super::text::Token;
 use super::vocabulary::Vocabulary;
 
@@ -41,7 +41,7 @@ pub struct Group {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanToken {
     /// A listing has the token when it has any of these.
-    pub spellings: Vec<Token>,
+    pub alternatives: Vec<Token>,
     /// How much it says, see [`super::rarity`].
     pub weight: u32,
 }
@@ -69,11 +69,11 @@ pub struct Phrase {
 impl Plan {
     /// Looks a career up and weighs its tokens with `weigh`.
     pub fn new(career: &str, vocabulary: &Vocabulary, mut weigh: impl FnMut(&[Token]) -> u32) -> Self {
-        let own = spellings(career);
+        let own = readings(career);
         let entry = vocabulary.find(career).or_else(|| own.iter().find_map(|text| vocabulary.find(text)));
         let mut texts: Vec<(String, u16)> = own.into_iter().map(|text| (text, OWN_NAME)).collect();
         for other in entry.iter().flat_map(|entry| &entry.phrases) {
-            texts.extend(spellings(other).into_iter().map(|text| (text, SYNONYM)));
+            texts.extend(readings(other).into_iter().map(|text| (text, SYNONYM)));
         }
         let mut plan = Self { sector: entry.map(|entry| entry.sector.clone()), groups: Vec::new() };
         let mut phrases: Vec<(String, u16, PhraseText)> = Vec::new();
@@ -117,7 +117,7 @@ impl Plan {
             let mut bits = Vec::with_capacity(tokens.len());
             for token in tokens {
                 let share = if token.part == PhrasePart::Ending { ENDING_WEIGHT } else { FULL_WEIGHT };
-                let Some(bit) = group.bit(&token.spellings, share * weigh(&token.spellings)) else {
+                let Some(bit) = group.bit(&token.alternatives, share * weigh(&token.alternatives)) else {
                     continue;
                 };
                 phrase.mask |= 1 << bit;
@@ -187,15 +187,15 @@ impl Phrase {
 
 impl Group {
     /// The bit of a token; `None` only for a phrase of more than 64 tokens, whose rest is ignored.
-    fn bit(&mut self, spellings: &[Token], weight: u32) -> Option<u8> {
-        let is_known = |known: &PlanToken| known.spellings == spellings && known.weight == weight;
+    fn bit(&mut self, alternatives: &[Token], weight: u32) -> Option<u8> {
+        let is_known = |known: &PlanToken| known.alternatives == alternatives && known.weight == weight;
         if let Some(at) = self.tokens.iter().position(is_known) {
             return Some(at as u8);
         }
         if self.tokens.len() == GROUP_TOKENS {
             return None;
         }
-        self.tokens.push(PlanToken { spellings: spellings.to_vec(), weight });
+        self.tokens.push(PlanToken { alternatives: alternatives.to_vec(), weight });
         Some(self.tokens.len() as u8 - 1)
     }
 
