@@ -18,12 +18,12 @@ pub struct PhraseText {
 pub struct PhraseToken {
     /// A listing has the token when it has any of these.
     pub alternatives: Vec<Token>,
-    pub part: PhrasePart,
+    pub kind: PhraseTokenKind,
 }
 
 /// What a token contributes to a phrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PhrasePart {
+pub enum PhraseTokenKind {
     /// What the work is about.
     Subject,
     /// The role, which any work could have (`담당자`, `engineer`).
@@ -115,8 +115,9 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
             Lexeme::Hangul(run) => hangul_phrase_tokens(run),
             Lexeme::Word(word) if is_stop_word(word) => continue,
             Lexeme::Word(word) => {
-                let part = if ROLES.contains(&word) { PhrasePart::Role } else { PhrasePart::Subject };
-                vec![PhraseToken { alternatives: word_alternatives(word), part }]
+                let kind =
+                    if ROLES.contains(&word) { PhraseTokenKind::Role } else { PhraseTokenKind::Subject };
+                vec![PhraseToken { alternatives: word_alternatives(word), kind }]
             }
         };
         text.words.push((lexeme.as_str().to_owned(), tokens));
@@ -135,7 +136,7 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
 
 /// The words of a phrase that say what the work is about; one syllable or letter says too little.
 pub fn subject_words(phrase: &str) -> impl Iterator<Item = String> {
-    let is_subject = |token: &PhraseToken| token.part == PhrasePart::Subject;
+    let is_subject = |token: &PhraseToken| token.kind == PhraseTokenKind::Subject;
     let words = phrase_text(phrase).words.into_iter();
     let words = words.filter(move |(_, tokens)| tokens.iter().any(is_subject)).map(|(word, _)| word);
     words.filter(|word| word.chars().nth(1).is_some())
@@ -171,8 +172,12 @@ fn joint(before: Lexeme<'_>, lexeme: Lexeme<'_>) -> Option<Vec<Token>> {
 fn hangul_phrase_tokens(run: &str) -> Vec<PhraseToken> {
     let role = ROLES.iter().filter_map(|role| run.strip_suffix(role)).map(|head| head.chars().count()).min();
     let tokens = hangul_tokens(run).enumerate().map(|(at, token)| {
-        let part = if role.is_some_and(|start| at >= start) { PhrasePart::Role } else { PhrasePart::Subject };
-        PhraseToken { alternatives: vec![token], part }
+        let kind = if role.is_some_and(|start| at >= start) {
+            PhraseTokenKind::Role
+        } else {
+            PhraseTokenKind::Subject
+        };
+        PhraseToken { alternatives: vec![token], kind }
     });
     let mut tokens: Vec<_> = tokens.collect();
     if names_a_person(run)
@@ -181,7 +186,7 @@ fn hangul_phrase_tokens(run: &str) -> Vec<PhraseToken> {
         // `약사` is not in `계약사원`, and no `미용사` in `미용사업`.
         last.alternatives = vec![end];
         if run.chars().nth(2).is_some() {
-            last.part = PhrasePart::Ending;
+            last.kind = PhraseTokenKind::Ending;
         }
     }
     tokens

@@ -1,6 +1,6 @@
 //! A career made ready for searching: its phrases as weighted tokens.
 
-use super::phrase::{PhrasePart, PhraseText, PhraseToken, phrase_text, readings};
+use super::phrase::{PhraseText, PhraseToken, PhraseTokenKind, phrase_text, readings};
 use super::text::Token;
 use super::vocabulary::Vocabulary;
 
@@ -54,7 +54,7 @@ pub struct Phrase {
     pub worth: u16,
     /// The bits of its tokens.
     pub mask: u64,
-    /// Those of them that only name a role; see [`PhrasePart`].
+    /// Those of them that only name a role; see [`PhraseTokenKind`].
     pub role: u64,
     /// Those of them that make it a name of this career: a listing without any of them shows nothing of it.
     pub core: u64,
@@ -78,14 +78,14 @@ impl Plan {
         let mut plan = Self { sector: entry.map(|entry| entry.sector.clone()), groups: Vec::new() };
         let mut phrases: Vec<(String, u16, PhraseText)> = Vec::new();
         for (text, worth) in texts {
-            let parts = phrase_text(&text);
-            if !parts.words.is_empty() && phrases.iter().all(|(_, _, other)| *other != parts) {
-                phrases.push((text, worth, parts));
+            let cut = phrase_text(&text);
+            if !cut.words.is_empty() && phrases.iter().all(|(_, _, other)| *other != cut) {
+                phrases.push((text, worth, cut));
             }
         }
-        for (text, worth, parts) in &phrases {
-            let core = core(parts, phrases.iter().map(|(_, worth, other)| (other, *worth == OWN_NAME)));
-            plan.add(text.clone(), *worth, parts, &core, &mut weigh);
+        for (text, worth, cut) in &phrases {
+            let core = core(cut, phrases.iter().map(|(_, worth, other)| (other, *worth == OWN_NAME)));
+            plan.add(text.clone(), *worth, cut, &core, &mut weigh);
         }
         plan
     }
@@ -94,12 +94,12 @@ impl Plan {
         &mut self,
         text: String,
         worth: u16,
-        parts: &PhraseText,
+        cut: &PhraseText,
         core: &[&PhraseToken],
         weigh: &mut impl FnMut(&[Token]) -> u32,
     ) {
-        let tokens: usize = parts.words.iter().map(|(_, tokens)| tokens.len()).sum();
-        let needed = tokens + parts.joints.len();
+        let tokens: usize = cut.words.iter().map(|(_, tokens)| tokens.len()).sum();
+        let needed = tokens + cut.joints.len();
         let last = self.groups.last_mut().filter(|group| group.tokens.len() + needed <= GROUP_TOKENS);
         if last.is_none() {
             let mut group = Group::default();
@@ -113,15 +113,15 @@ impl Plan {
         }
         let Some(group) = self.groups.last_mut() else { return };
         let mut phrase = Phrase { text, worth, ..Phrase::default() };
-        for (word, tokens) in &parts.words {
+        for (word, tokens) in &cut.words {
             let mut bits = Vec::with_capacity(tokens.len());
             for token in tokens {
-                let share = if token.part == PhrasePart::Ending { ENDING_WEIGHT } else { FULL_WEIGHT };
+                let share = if token.kind == PhraseTokenKind::Ending { ENDING_WEIGHT } else { FULL_WEIGHT };
                 let Some(bit) = group.bit(&token.alternatives, share * weigh(&token.alternatives)) else {
                     continue;
                 };
                 phrase.mask |= 1 << bit;
-                if token.part != PhrasePart::Subject {
+                if token.kind != PhraseTokenKind::Subject {
                     phrase.role |= 1 << bit;
                 }
                 if core.contains(&token) {
@@ -131,7 +131,7 @@ impl Plan {
             }
             phrase.words.push((word.clone(), bits));
         }
-        for joint in &parts.joints {
+        for joint in &cut.joints {
             phrase.joints |= group.bit(joint, 0).map_or(0, |bit| 1 << bit);
         }
         phrase.weight = group.weight_of(phrase.mask);
@@ -151,10 +151,10 @@ impl Plan {
 /// The others only narrow it down: `스포츠` of a `스포츠 기자` is no sign of a `기자`, `운영` of a `물류 운영 담당자`
 /// none of a `물류 담당자`.
 fn core<'p>(
-    parts: &'p PhraseText,
+    cut: &'p PhraseText,
     career: impl Iterator<Item = (&'p PhraseText, bool)>,
 ) -> Vec<&'p PhraseToken> {
-    let subject = subject(parts);
+    let subject = subject(cut);
     let mut core: Vec<&PhraseToken> = Vec::new();
     for (other, is_own_name) in career {
         let other = self::subject(other);
@@ -167,9 +167,9 @@ fn core<'p>(
 }
 
 /// The tokens that say what the work is about; all of them where a phrase only names a role.
-fn subject(parts: &PhraseText) -> Vec<&PhraseToken> {
-    let all = || parts.words.iter().flat_map(|(_, tokens)| tokens);
-    let subject: Vec<_> = all().filter(|token| token.part == PhrasePart::Subject).collect();
+fn subject(cut: &PhraseText) -> Vec<&PhraseToken> {
+    let all = || cut.words.iter().flat_map(|(_, tokens)| tokens);
+    let subject: Vec<_> = all().filter(|token| token.kind == PhraseTokenKind::Subject).collect();
     if subject.is_empty() { all().collect() } else { subject }
 }
 

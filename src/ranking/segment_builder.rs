@@ -12,7 +12,7 @@ use super::text::{
     Lexeme, Token, hangul_tokens, hash_parts, is_hangul, is_stop_word, lexemes, normalise, plain_name, stem,
     text_endings, title_endings,
 };
-use super::title::{TitlePart, company_key, title_key, title_parts};
+use super::title::{TitleWord, company_key, title_key, title_words};
 use super::vocabulary::Vocabulary;
 use crate::domain::JobListing;
 
@@ -66,9 +66,9 @@ impl SegmentBuilder {
     pub fn push(&mut self, listing: &JobListing) {
         let listing_number = self.facts.len() as u32 + 1;
         let title = normalise(&listing.title);
-        let parts: Vec<TitlePart<'_>> = title_parts(&title).collect();
-        let title_tokens = self.add_title(listing_number, &parts);
-        self.add_sectors(listing_number, &parts);
+        let words: Vec<TitleWord<'_>> = title_words(&title).collect();
+        let title_tokens = self.add_title(listing_number, &words);
+        self.add_sectors(listing_number, &words);
         self.add_skills(listing_number, &listing.tech_stack);
         self.add_skills(listing_number, &listing.required_skills);
         self.add_text(listing_number, Field::Text, &normalise(&listing.description));
@@ -78,7 +78,7 @@ impl SegmentBuilder {
         self.facts.push(Facts {
             id: listing.id.0,
             crawled_at,
-            duplicate_key: duplicate_key(listing, &parts),
+            duplicate_key: duplicate_key(listing, &words),
             brief: Brief {
                 day: u16::try_from(crawled_at / SECONDS_PER_DAY).unwrap_or(0),
                 years: asked,
@@ -87,36 +87,36 @@ impl SegmentBuilder {
         });
     }
 
-    fn add_title(&mut self, listing: u32, parts: &[TitlePart<'_>]) -> u8 {
+    fn add_title(&mut self, listing: u32, words: &[TitleWord<'_>]) -> u8 {
         let mut core_tokens = 0;
         let mut before: Option<Lexeme<'_>> = None;
-        for part in parts {
+        for word in words {
             let known = self.occurrences.len();
-            self.add_lexeme(listing, Field::Title, part.lexeme);
-            if part.core {
-                core_tokens += match part.lexeme {
+            self.add_lexeme(listing, Field::Title, word.lexeme);
+            if word.core {
+                core_tokens += match word.lexeme {
                     Lexeme::Hangul(_) => self.occurrences.len() - known,
                     Lexeme::Word(_) => usize::from(self.occurrences.len() > known),
                 };
             }
-            self.add_joints(listing, before, part.lexeme);
-            before = Some(part.lexeme);
+            self.add_joints(listing, before, word.lexeme);
+            before = Some(word.lexeme);
         }
         core_tokens.min(usize::from(u8::MAX)) as u8
     }
 
     /// The sectors that the title names a job of, and those that it has words of.
-    fn add_sectors(&mut self, listing: u32, parts: &[TitlePart<'_>]) {
-        let words: Vec<&str> = parts.iter().map(|part| part.lexeme.as_str()).collect();
+    fn add_sectors(&mut self, listing: u32, words: &[TitleWord<'_>]) {
+        let texts: Vec<&str> = words.iter().map(|word| word.lexeme.as_str()).collect();
         let vocabulary = Arc::clone(&self.vocabulary);
-        let sectors = vocabulary.sectors_of(&words);
+        let sectors = vocabulary.sectors_of(&texts);
         if !sectors.is_empty() {
             self.add_token(listing, Field::Title, Token::any_sector());
         }
         for sector in sectors {
             self.add_token(listing, Field::Title, Token::sector(sector));
         }
-        let core = parts.iter().filter(|part| part.core).map(|part| part.lexeme.as_str());
+        let core = words.iter().filter(|word| word.core).map(|word| word.lexeme.as_str());
         for sector in core.filter_map(|word| vocabulary.sector_of_word(word)) {
             self.add_token(listing, Field::Title, Token::sector_word(sector));
         }
@@ -290,7 +290,7 @@ impl SegmentBuilder {
 
 /// Equal for copies of one posting: same company, same title but for prefixes, years and 채용/모집. A posting
 /// without a company or without any title of its own is nobody's copy.
-fn duplicate_key(listing: &JobListing, title: &[TitlePart<'_>]) -> u64 {
+fn duplicate_key(listing: &JobListing, title: &[TitleWord<'_>]) -> u64 {
     let company = company_key(&normalise(&listing.company));
     let title = title_key(title);
     if company.is_empty() || title.is_empty() {

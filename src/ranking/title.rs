@@ -81,19 +81,19 @@ const ENDINGS: &[&str] = &["모집", "채용", "구인"];
 
 /// A title's lexemes; `core` ones count in its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TitlePart<'a> {
+pub struct TitleWord<'a> {
     pub lexeme: Lexeme<'a>,
     /// False for what only surrounds the job's name.
     pub core: bool,
 }
 
-/// The parts of a normalised title, in order.
-pub fn title_parts(title: &str) -> impl Iterator<Item = TitlePart<'_>> {
+/// The words of a normalised title, in order.
+pub fn title_words(title: &str) -> impl Iterator<Item = TitleWord<'_>> {
     let (prefix, rest) = split_prefix(title);
-    let prefix = lexemes(prefix).map(|lexeme| TitlePart { lexeme, core: false });
+    let prefix = lexemes(prefix).map(|lexeme| TitleWord { lexeme, core: false });
     let core = lexemes(rest).map(|lexeme| {
         let lexeme = without_ending(lexeme);
-        TitlePart { lexeme, core: !is_boilerplate(lexeme) }
+        TitleWord { lexeme, core: !is_boilerplate(lexeme) }
     });
     prefix.chain(core)
 }
@@ -138,9 +138,9 @@ fn is_boilerplate(lexeme: Lexeme<'_>) -> bool {
 }
 
 /// A title reduced to what two copies of one posting share.
-pub fn title_key(parts: &[TitlePart<'_>]) -> String {
-    let core = parts.iter().filter(|part| part.core);
-    core.map(|part| part.lexeme.as_str()).collect()
+pub fn title_key(words: &[TitleWord<'_>]) -> String {
+    let core = words.iter().filter(|word| word.core);
+    core.map(|word| word.lexeme.as_str()).collect()
 }
 
 /// A company's name without its legal form, brackets, spaces and signs.
@@ -166,7 +166,7 @@ mod tests {
 
     fn core(title: &str) -> Vec<String> {
         let title = normalise(title);
-        title_parts(&title).filter(|p| p.core).map(|p| p.lexeme.as_str().to_owned()).collect()
+        title_words(&title).filter(|p| p.core).map(|p| p.lexeme.as_str().to_owned()).collect()
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn copies_of_a_posting_share_their_keys() {
-        let key = |text: &str| title_key(&title_parts(&normalise(text)).collect::<Vec<_>>());
+        let key = |text: &str| title_key(&title_words(&normalise(text)).collect::<Vec<_>>());
         assert_eq!(key("[하늘] 백엔드 개발자 (3년 이상)"), key("백엔드 개발자 채용"));
         assert_ne!(key("백엔드 개발자"), key("서버 개발자"));
         let company = |text: &str| company_key(&normalise(text));
