@@ -36,36 +36,36 @@ pub struct Candidates {
     /// By fit, then day, both descending, then listing number.
     pub best: Vec<Candidate>,
     /// No listing that was not kept has a higher fit; `None` when all were.
-    pub dropped: Option<u16>,
+    pub dropped_fit: Option<u16>,
     /// Where the segment has the plan's tokens.
-    pub places: Vec<GroupPlaces>,
+    pub ordinals: Vec<GroupOrdinals>,
 }
 
 /// The positions of a group's tokens in [`Segment::tokens`], one list of alternatives a token.
-pub type GroupPlaces = Vec<Vec<usize>>;
+pub type GroupOrdinals = Vec<Vec<usize>>;
 
 impl Candidates {
     /// The best `keep` candidates.
     pub fn find(segment: &Segment, plan: &Plan, keep: usize) -> Self {
-        let places: Vec<GroupPlaces> = plan.groups.iter().map(|group| places(segment, group)).collect();
-        let (found, mut dropped) = match_all(segment, plan, &places, keep);
+        let ordinals: Vec<GroupOrdinals> = plan.groups.iter().map(|group| ordinals(segment, group)).collect();
+        let (found, mut dropped_fit) = match_all(segment, plan, &ordinals, keep);
         let least = least_fit(&found, keep);
         let mut best = Vec::with_capacity(keep.min(segment.len()));
         let below = found.iter().map(|found| if found.fit < least { found.fit } else { 0 }).max();
-        dropped = dropped.max(below.filter(|&fit| fit > 0));
-        for listing in positions(found.len(), |at| found[at].fit >= least) {
+        dropped_fit = dropped_fit.max(below.filter(|&fit| fit > 0));
+        for listing in select_indices(found.len(), |at| found[at].fit >= least) {
             let Brief { day, years, .. } = segment.briefs()[listing];
             let Match { fit, shown } = found[listing];
             best.push(Candidate { fit, listing: listing as u16, shown, day, years });
         }
         if best.len() > keep {
             best.select_nth_unstable_by_key(keep, order);
-            dropped = dropped.max(Some(best[keep].fit));
+            dropped_fit = dropped_fit.max(Some(best[keep].fit));
             best.truncate(keep);
         }
         best.sort_unstable_by_key(order);
         best.shrink_to_fit();
-        Self { best, dropped, places }
+        Self { best, dropped_fit, ordinals }
     }
 
     /// Heap use.
@@ -98,14 +98,14 @@ fn least_fit(found: &[Match], keep: usize) -> u16 {
 fn match_all(
     segment: &Segment,
     plan: &Plan,
-    places: &[GroupPlaces],
+    ordinals: &[GroupOrdinals],
     keep: usize,
 ) -> (Vec<Match>, Option<u16>) {
     let mut best = vec![Match::default(); segment.len()];
     let mut first_phrase = 0;
     let mut texts = Vec::with_capacity(plan.groups.len());
-    for (group, places) in plan.groups.iter().zip(places) {
-        let masks = collect_masks(segment, group, places);
+    for (group, ordinals) in plan.groups.iter().zip(ordinals) {
+        let masks = collect_masks(segment, group, ordinals);
         match_titles(segment, group, &masks, first_phrase, &mut best);
         texts.push((group, masks, first_phrase));
         first_phrase += group.phrases.len() as u16;
@@ -133,7 +133,7 @@ fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phra
     let shows_some = |at: usize| {
         ((titles[at] & names) | skills[at] != 0) & ((titles[at] | skills[at] | texts[at]) & core != 0)
     };
-    for listing in positions(segment.len(), shows_some) {
+    for listing in select_indices(segment.len(), shows_some) {
         let masks = [titles[listing], skills[listing], texts[listing]];
         let title_tokens = segment.briefs()[listing].title_tokens;
         let found = known.entry((masks, title_tokens));
@@ -151,7 +151,7 @@ fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut 
     let names = group.names();
     let core = group.core();
     let shows_some = |at: usize| ((titles[at] & names) | skills[at] == 0) & (texts[at] & core != 0);
-    for listing in positions(best.len(), shows_some) {
+    for listing in select_indices(best.len(), shows_some) {
         let masks = [titles[listing], 0, texts[listing]];
         let found = known.entry((titles[listing], texts[listing]));
         improve(&mut best[listing], *found.or_insert_with(|| best_phrase(group, masks, 0, first_phrase)));
@@ -176,7 +176,7 @@ fn match_sectors(group: &Group, titles: &[u64], best: &mut [Match]) {
 
 /// The positions below `count` that satisfy a condition. No branch depends on it: for the processor it is as
 /// good as random, and guessing wrong would cost more than all the rest.
-fn positions(count: usize, condition: impl Fn(usize) -> bool) -> impl Iterator<Item = usize> {
+fn select_indices(count: usize, condition: impl Fn(usize) -> bool) -> impl Iterator<Item = usize> {
     let mut found = vec![0_u32; count + 1];
     let mut len = 0;
     for at in 0..count {
@@ -193,23 +193,25 @@ fn improve(best: &mut Match, found: Match) {
     }
 }
 
-fn places(segment: &Segment, group: &Group) -> GroupPlaces {
-    let places =
-        group.tokens.iter().map(|token| token.alternatives.iter().filter_map(|&token| segment.place(token)));
-    places.map(Iterator::collect).collect()
+fn ordinals(segment: &Segment, group: &Group) -> GroupOrdinals {
+    let ordinals = group
+        .tokens
+        .iter()
+        .map(|token| token.alternatives.iter().filter_map(|&token| segment.ordinal(token)));
+    ordinals.map(Iterator::collect).collect()
 }
 
 /// The masks of all listings, field by field: one field's fit the processor's cache while they are filled.
 type FieldMasks = [Vec<u64>; FIELDS];
 
-fn collect_masks(segment: &Segment, group: &Group, places: &GroupPlaces) -> FieldMasks {
+fn collect_masks(segment: &Segment, group: &Group, ordinals: &GroupOrdinals) -> FieldMasks {
     std::array::from_fn(|field| {
         let mut masks = vec![0; segment.len()];
         // Joints weigh nothing and matter in titles alone.
         let matters = |bit: usize| field == Field::Title as usize || group.tokens[bit].weight > 0;
-        for (bit, places) in places.iter().enumerate().filter(|&(bit, _)| matters(bit)) {
-            for &place in places {
-                for &listing in segment.postings_at(place)[field] {
+        for (bit, ordinals) in ordinals.iter().enumerate().filter(|&(bit, _)| matters(bit)) {
+            for &ordinal in ordinals {
+                for &listing in segment.postings_at(ordinal)[field] {
                     masks[usize::from(listing)] |= 1 << bit;
                 }
             }
@@ -219,10 +221,10 @@ fn collect_masks(segment: &Segment, group: &Group, places: &GroupPlaces) -> Fiel
 }
 
 /// Where a listing has the tokens of one phrase, each in its best field.
-pub fn phrase_masks(segment: &Segment, places: &GroupPlaces, phrase: &Phrase, listing: u16) -> Masks {
+pub fn phrase_masks(segment: &Segment, ordinals: &GroupOrdinals, phrase: &Phrase, listing: u16) -> Masks {
     let mut masks = [0; FIELDS];
-    for (bit, places) in places.iter().enumerate().filter(|(bit, _)| phrase.mask >> bit & 1 == 1) {
-        let field = places.iter().filter_map(|&place| segment.field_of(place, listing)).min();
+    for (bit, ordinals) in ordinals.iter().enumerate().filter(|(bit, _)| phrase.mask >> bit & 1 == 1) {
+        let field = ordinals.iter().filter_map(|&ordinal| segment.field_of(ordinal, listing)).min();
         if let Some(field) = field {
             masks[field as usize] |= 1 << bit;
         }

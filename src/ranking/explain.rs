@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::candidates::{GroupPlaces, phrase_masks};
+use super::candidates::{GroupOrdinals, phrase_masks};
 use super::coverage::Shown;
 use super::korean::{quoted_and, quoted_subject, quoted_topic};
 use super::plan::Phrase;
-use super::recommend::{Query, Scope, Term};
+use super::recommend::{Query, SegmentQuery, Term};
 use super::score::{Components, FULL};
 use super::segment::{Field, ListingSet};
 use super::select::Hit;
@@ -45,14 +45,14 @@ fn korean_name(field: Field) -> &'static str {
 /// The reason and the data of a hit (without the breakdown).
 pub(super) fn explain(
     query: &Query<'_>,
-    scope: &Scope<'_>,
+    segment: &SegmentQuery<'_>,
     hit: &Hit,
     components: &Components,
 ) -> (String, Map<String, Value>) {
     let (career, index) = &query.careers[hit.career];
     let listing = hit.candidate.listing;
-    let skills = named(&query.skills, &scope.skills, listing);
-    let interests = named(&query.interests, &scope.interests, listing);
+    let skills = named(&query.skills, &segment.skills, listing);
+    let interests = named(&query.interests, &segment.interests, listing);
     let mut data = Map::new();
     data.insert("matchedCareer".to_owned(), career.name.clone().into());
     if let Some(category) = career.category.clone().or_else(|| index.plan.sector.clone()) {
@@ -65,7 +65,7 @@ pub(super) fn explain(
         let evidence = if whole {
             Evidence { field: Field::Title, whole_in_title: true, words: found_words(phrase, phrase.mask) }
         } else {
-            evidence(scope, &index.segments[hit.segment].1.places[group], phrase, listing)
+            evidence(segment, &index.segments[hit.segment].1.ordinals[group], phrase, listing)
         };
         sentences.push(career_sentence(&career.name, phrase, &evidence));
         data.insert("matchedPhrase".to_owned(), phrase.text.clone().into());
@@ -93,8 +93,8 @@ fn named(terms: &[Term], hits: &[&ListingSet], listing: u16) -> Vec<String> {
     found.map(|(term, _)| term.spelling.clone()).collect()
 }
 
-fn evidence(scope: &Scope<'_>, places: &GroupPlaces, phrase: &Phrase, listing: u16) -> Evidence {
-    let [title, skills, text] = phrase_masks(&scope.live.segment, places, phrase, listing);
+fn evidence(segment: &SegmentQuery<'_>, ordinals: &GroupOrdinals, phrase: &Phrase, listing: u16) -> Evidence {
+    let [title, skills, text] = phrase_masks(&segment.live.segment, ordinals, phrase, listing);
     let (field, seen) = if title != 0 {
         (Field::Title, title)
     } else if skills != 0 {

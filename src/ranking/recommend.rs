@@ -12,7 +12,7 @@ use super::score::{
     Components, FLOOR, FULL, experience_component, freshness_component, interests_component, skills_component,
 };
 use super::segment::{Facts, ListingSet};
-use super::select::{Hit, Selection};
+use super::select::{Hit, TopHits};
 use super::skills::{MOST_TERMS, TermCounts};
 use super::text::compact;
 use crate::domain::{Career, CareerProfile, ListingId, MatchScore, Recommendation, Score};
@@ -35,7 +35,7 @@ pub(super) struct Query<'a> {
 
 /// What is selected from all that scores.
 #[derive(Clone, Copy)]
-struct Rules {
+struct SearchOptions {
     /// The least score.
     floor: Score,
     /// The least fit.
@@ -45,31 +45,32 @@ struct Rules {
 }
 
 /// For users. A listing that shows next to nothing of the career is not recommended for its skills alone.
-const RECOMMENDING: Rules = Rules { floor: FLOOR, least_fit: FULL / 10, copies_count_once: true };
+const RECOMMEND: SearchOptions =
+    SearchOptions { floor: FLOOR, least_fit: FULL / 10, copies_count_once: true };
 
 /// For measuring: graded sets judge every listing by itself, however weak.
-const MEASURING: Rules = Rules { floor: Score(0), least_fit: 1, copies_count_once: false };
+const EVALUATE: SearchOptions = SearchOptions { floor: Score(0), least_fit: 1, copies_count_once: false };
 
 impl Catalogue {
     /// The best listings for a user, at most `limit`, best first; copies of a posting count once, and what
     /// scores below 15 or shows next to nothing of a career is not recommended.
     pub fn recommend(&self, profile: &CareerProfile, limit: usize) -> Vec<Recommendation> {
         let query = Query::new(self, profile);
-        let scopes = query.scopes();
-        let hits = query.select(&scopes, limit, RECOMMENDING);
-        hits.iter().map(|hit| query.recommendation(&scopes, hit)).collect()
+        let segments = query.segments();
+        let hits = query.select(&segments, limit, RECOMMEND);
+        hits.iter().map(|hit| query.recommendation(&segments, hit)).collect()
     }
 
     /// The same scores in the same order for measuring: without the floors, and with every copy in its own
     /// right. What shows nothing of a career follows with score 0 as far as it names a skill.
     pub fn rank(&self, profile: &CareerProfile, limit: usize) -> Vec<(ListingId, Score)> {
         let query = Query::new(self, profile);
-        let scopes = query.scopes();
-        let hits = query.select(&scopes, limit, MEASURING);
+        let segments = query.segments();
+        let hits = query.select(&segments, limit, EVALUATE);
         let mut ranked: Vec<_> = hits.into_iter().map(|hit| (ListingId(hit.id), hit.score)).collect();
         if ranked.len() < limit {
             let shown: FxHashSet<ListingId> = ranked.iter().map(|(id, _)| *id).collect();
-            let others = naming_skills(&scopes).into_iter().filter(|id| !shown.contains(id));
+            let others = naming_skills(&segments).into_iter().filter(|id| !shown.contains(id));
             ranked.extend(others.take(limit - shown.len()).map(|id| (id, Score(0))));
         }
         ranked
@@ -94,35 +95,38 @@ impl<'a> Query<'a> {
         }
     }
 
-    fn scopes(&self) -> Vec<Scope<'_>> {
-        (0..self.catalogue.segments().len()).map(|number| Scope::new(self, number)).collect()
+    fn segments(&self) -> Vec<SegmentQuery<'_>> {
+        (0..self.catalogue.segments().len()).map(|number| SegmentQuery::new(self, number)).collect()
     }
 
-    fn select(&self, scopes: &[Scope<'_>], limit: usize, rules: Rules) -> Vec<Hit> {
-        let mut selection = Selection::new(limit, rules.floor);
+    fn select(&self, segments: &[SegmentQuery<'_>], limit: usize, options: SearchOptions) -> Vec<Hit> {
+        let mut top = TopHits::new(limit, options.floor);
         if limit == 0 {
             return Vec::new();
         }
         for (career, (of_user, index)) in self.careers.iter().enumerate() {
-            let mut needed = Needed::new(self, of_user.match_score, &selection);
-            for ((_, candidates), scope) in index.segments.iter().zip(scopes) {
-                self.scan(&mut selection, career, scope, candidates, &mut needed, rules);
+            let mut bound = ScoreBound::new(self, of_user.match_score, &top);
+            for ((_, candidates), segment) in index.segments.iter().zip(segments) {
+                self.scan(&mut top, career, segment, candidates, &mut bound, options);
             }
-            selection.prune();
+            top.prune();
         }
-        self.scan_dropped(&mut selection, scopes, rules);
-        selection.into_hits()
+        self.scan_dropped(&mut top, segments, options);
+        top.into_hits()
     }
 
     /// Where a list was cut and what was cut could still matter, the whole list is searched.
-    fn scan_dropped(&self, selection: &mut Selection, scopes: &[Scope<'_>], rules: Rules) {
+    fn scan_dropped(&self, top: &mut TopHits, segments: &[SegmentQuery<'_>], options: SearchOptions) {
         for (career, (of_user, index)) in self.careers.iter().enumerate() {
-            for ((_, candidates), scope) in index.segments.iter().zip(scopes) {
-                let mut needed = Needed::new(self, of_user.match_score, selection);
-                if candidates.dropped.is_some_and(|fit| fit >= needed.fits[MOST_TERMS].max(rules.least_fit)) {
-                    let all = Candidates::find(&scope.live.segment, &index.plan, usize::MAX);
-                    self.scan(selection, career, scope, &all, &mut needed, rules);
-                    selection.prune();
+            for ((_, candidates), segment) in index.segments.iter().zip(segments) {
+                let mut bound = ScoreBound::new(self, of_user.match_score, top);
+                if candidates
+                    .dropped_fit
+                    .is_some_and(|fit| fit >= bound.fits[MOST_TERMS].max(options.least_fit))
+                {
+                    let all = Candidates::find(&segment.live.segment, &index.plan, usize::MAX);
+                    self.scan(top, career, segment, &all, &mut bound, options);
+                    top.prune();
                 }
             }
         }
@@ -131,20 +135,20 @@ impl<'a> Query<'a> {
     /// Offers a career's candidates of one segment until the rest cannot reach the threshold.
     fn scan(
         &self,
-        selection: &mut Selection,
+        top: &mut TopHits,
         career: usize,
-        scope: &Scope<'_>,
+        segment: &SegmentQuery<'_>,
         list: &Candidates,
-        needed: &mut Needed,
-        rules: Rules,
+        bound: &mut ScoreBound,
+        options: SearchOptions,
     ) {
         let mut rest = list.best.as_slice();
         let newest_day = self.catalogue.newest_day();
         while let Some((candidate, others)) = rest.split_first() {
-            if candidate.fit < needed.fits[MOST_TERMS].max(rules.least_fit) {
+            if candidate.fit < bound.fits[MOST_TERMS].max(options.least_fit) {
                 break;
             }
-            if !needed.may_be_among_the_best(candidate, newest_day) {
+            if !bound.may_be_among_the_best(candidate, newest_day) {
                 // Neither can older ones with the same fit.
                 let is_skipped = |other: &&Candidate| other.fit == candidate.fit && other.day > 0;
                 rest = &others[others.iter().take_while(is_skipped).count()..];
@@ -152,37 +156,37 @@ impl<'a> Query<'a> {
             }
             rest = others;
             let listing = candidate.listing;
-            let skills = scope.skill_counts.count(listing);
+            let skills = segment.skill_counts.count(listing);
             // The cheap bounds first: most candidates of a common career end at one of them.
-            if candidate.fit < needed.fits[skills] {
+            if candidate.fit < bound.fits[skills] {
                 continue;
             }
-            let components = scope.components(candidate, needed.skills[skills]);
-            let score = components.score(needed.career);
-            if !needed.may_matter(score, candidate.day) || !scope.live.is_live(listing) {
+            let components = segment.components(candidate, bound.skills[skills]);
+            let score = components.score(bound.career);
+            if !bound.may_matter(score, candidate.day) || !segment.live.is_live(listing) {
                 continue;
             }
-            let facts = scope.facts(listing);
-            let group = if rules.copies_count_once { facts.duplicate_key } else { facts.id as u64 };
-            let (crawled_at, id, segment) = (facts.crawled_at, facts.id, scope.number);
-            if selection.offer(group, Hit { score, crawled_at, id, career, segment, candidate: *candidate }) {
-                *needed = Needed::new(self, needed.career, selection);
+            let facts = segment.facts(listing);
+            let group = if options.copies_count_once { facts.duplicate_key } else { facts.id as u64 };
+            let (crawled_at, id, segment) = (facts.crawled_at, facts.id, segment.number);
+            if top.offer(group, Hit { score, crawled_at, id, career, segment, candidate: *candidate }) {
+                *bound = ScoreBound::new(self, bound.career, top);
             }
         }
     }
 
-    fn recommendation(&self, scopes: &[Scope<'_>], hit: &Hit) -> Recommendation {
-        let scope = &scopes[hit.segment];
-        let found = scope.skill_counts.count(hit.candidate.listing);
-        let components = scope.components(&hit.candidate, skills_component(found, self.skills.len()));
-        let (reason, mut data) = explain(self, scope, hit, &components);
+    fn recommendation(&self, segments: &[SegmentQuery<'_>], hit: &Hit) -> Recommendation {
+        let segment = &segments[hit.segment];
+        let found = segment.skill_counts.count(hit.candidate.listing);
+        let components = segment.components(&hit.candidate, skills_component(found, self.skills.len()));
+        let (reason, mut data) = explain(self, segment, hit, &components);
         data.insert("breakdown".to_owned(), components.breakdown(hit.score).into());
         Recommendation { listing_id: ListingId(hit.id), score: hit.score, reason, data }
     }
 }
 
 /// The least fits with which listings can reach a threshold for a career.
-struct Needed {
+struct ScoreBound {
     career: MatchScore,
     threshold: Score,
     threshold_day: u16,
@@ -194,9 +198,9 @@ struct Needed {
     skills: [Option<u16>; MOST_TERMS + 1],
 }
 
-impl Needed {
-    fn new(query: &Query<'_>, career: MatchScore, selection: &Selection) -> Self {
-        let (threshold, threshold_day) = (selection.threshold(), selection.threshold_day());
+impl ScoreBound {
+    fn new(query: &Query<'_>, career: MatchScore, top: &TopHits) -> Self {
+        let (threshold, threshold_day) = (top.threshold(), top.threshold_day());
         let skills = std::array::from_fn(|found| skills_component(found, query.skills.len()));
         // Components that lack data cannot lift a listing: each is counted as full, and a full component never
         // lowers a mean.
@@ -226,7 +230,7 @@ impl Needed {
 }
 
 /// The query narrowed to one segment.
-pub(super) struct Scope<'q> {
+pub(super) struct SegmentQuery<'q> {
     pub query: &'q Query<'q>,
     pub live: &'q LiveSegment,
     number: usize,
@@ -235,7 +239,7 @@ pub(super) struct Scope<'q> {
     skill_counts: TermCounts,
 }
 
-impl<'q> Scope<'q> {
+impl<'q> SegmentQuery<'q> {
     fn new(query: &'q Query<'_>, number: usize) -> Self {
         let hits =
             |terms: &'q [Term]| terms.iter().map(|term| term.index.segments[number].1.as_ref()).collect();
@@ -269,13 +273,13 @@ impl<'q> Scope<'q> {
 }
 
 /// The listings that name skills, those that name most first.
-fn naming_skills(scopes: &[Scope<'_>]) -> Vec<ListingId> {
+fn naming_skills(segments: &[SegmentQuery<'_>]) -> Vec<ListingId> {
     let mut naming = Vec::new();
-    for scope in scopes {
+    for segment in segments {
         for (listing, facts) in
-            (0..).zip(scope.live.segment.facts()).filter(|(listing, _)| scope.live.is_live(*listing))
+            (0..).zip(segment.live.segment.facts()).filter(|(listing, _)| segment.live.is_live(*listing))
         {
-            let skills = scope.skill_counts.count(listing);
+            let skills = segment.skill_counts.count(listing);
             if skills > 0 {
                 naming.push((Reverse(skills), Reverse(facts.crawled_at), ListingId(facts.id)));
             }

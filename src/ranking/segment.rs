@@ -93,23 +93,23 @@ impl Segment {
 
     /// The listings that contain a token, by the field they have it in; ascending.
     pub fn postings(&self, token: Token) -> [&[u16]; FIELDS] {
-        self.place(token).map_or([&[]; FIELDS], |place| self.postings_at(place))
+        self.ordinal(token).map_or([&[]; FIELDS], |ordinal| self.postings_at(ordinal))
     }
 
     /// The position of a token in [`Segment::tokens`].
-    pub fn place(&self, token: Token) -> Option<usize> {
+    pub fn ordinal(&self, token: Token) -> Option<usize> {
         self.tokens.binary_search(&token).ok()
     }
 
     /// The postings of the token at a position of [`Segment::tokens`].
-    pub fn postings_at(&self, place: usize) -> [&[u16]; FIELDS] {
-        let starts = &self.starts[place * FIELDS..=(place + 1) * FIELDS];
+    pub fn postings_at(&self, ordinal: usize) -> [&[u16]; FIELDS] {
+        let starts = &self.starts[ordinal * FIELDS..=(ordinal + 1) * FIELDS];
         std::array::from_fn(|field| &self.postings[starts[field] as usize..starts[field + 1] as usize])
     }
 
     /// The best field in which a listing has the token at a position of [`Segment::tokens`].
-    pub fn field_of(&self, place: usize, listing: u16) -> Option<Field> {
-        let postings = self.postings_at(place);
+    pub fn field_of(&self, ordinal: usize, listing: u16) -> Option<Field> {
+        let postings = self.postings_at(ordinal);
         let fields = [Field::Title, Field::Skills, Field::Text];
         fields.into_iter().find(|&field| postings[field as usize].binary_search(&listing).is_ok())
     }

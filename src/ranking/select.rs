@@ -32,7 +32,7 @@ impl Hit {
 }
 
 /// Keeps the best hit of every group, and the best `limit` groups.
-pub struct Selection {
+pub struct TopHits {
     limit: usize,
     /// A hit below this cannot be among the best.
     threshold: Score,
@@ -41,7 +41,7 @@ pub struct Selection {
     groups: FxHashMap<u64, Hit>,
 }
 
-impl Selection {
+impl TopHits {
     /// At most `limit` groups, of hits with a score of at least `floor`.
     pub fn new(limit: usize, floor: Score) -> Self {
         Self { limit, threshold: floor, threshold_day: 0, groups: FxHashMap::default() }
@@ -117,11 +117,11 @@ mod tests {
             offers in proptest::collection::vec((0_u64..300, 0_u16..40, 0_i64..3, 0_i64..500), 0..800),
             limit in 1_usize..20,
         ) {
-            let mut selection = Selection::new(limit, Score(5));
+            let mut top = TopHits::new(limit, Score(5));
             let mut all = Vec::new();
             for (group, score, crawled_at, id) in offers {
                 let hit = hit(score, crawled_at, id);
-                selection.offer(group, hit);
+                top.offer(group, hit);
                 all.push((group, hit));
             }
             all.sort_by(|a, b| a.1.order(&b.1));
@@ -132,7 +132,7 @@ mod tests {
                 .map(|(_, hit)| hit)
                 .take(limit)
                 .collect();
-            prop_assert_eq!(selection.into_hits(), expected);
+            prop_assert_eq!(top.into_hits(), expected);
         }
     }
 }
