@@ -6,30 +6,15 @@
 //! candidates are found once per catalogue (`candidates`, `coverage`, `cache`), and a user's careers are merged
 //! (`recommend`, `select`) by a score with its breakdown (`score`) and reasons (`explain`, `korean`).
 
-mod cache;
-mod candidates;
+mod career;
 mod catalogue;
-mod coverage;
-#[cfg(test)]
-mod examples;
-mod experience;
-mod explain;
-mod korean;
-mod lint;
-mod merge;
-mod phrase;
-mod plan;
-#[cfg(test)]
-mod properties;
-mod rarity;
-mod recommend;
+mod index;
+mod reason;
 mod score;
-mod segment;
-mod segment_builder;
-mod select;
-mod skills;
+mod search;
+#[cfg(test)]
+mod tests;
 mod text;
-mod title;
 mod vocabulary;
 
 pub use catalogue::{Catalogue, CatalogueBuilder};

@@ -1,8 +1,8 @@
 //! The fit: how much of a career's phrase a listing shows, where, and in which form.
 
-use super::plan::{Group, Phrase};
-use super::score::FULL;
-use super::segment::{FIELDS, Field};
+use crate::ranking::career::plan::{Group, Phrase};
+use crate::ranking::index::segment::{FIELDS, Field};
+use crate::ranking::score::FULL;
 
 /// Of a phrase's token found in a field, in 1/100.
 const FIELD_WORTH: [u32; FIELDS] = [100, 65, 50];

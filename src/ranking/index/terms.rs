@@ -1,8 +1,8 @@
 //! Skills: those that listings list, and which listings name a given one.
 
-use super::score::{INTERESTS_ASKED, SKILLS_ASKED};
-use super::segment::{Field, ListingSet, SET_BLOCK, Segment};
-use super::text::{Lexeme, Token, compact, hangul_tokens, lexemes, normalise};
+use crate::ranking::index::segment::{Field, ListingSet, SET_BLOCK, Segment};
+use crate::ranking::score::{INTERESTS_ASKED, SKILLS_ASKED};
+use crate::ranking::text::{Lexeme, Token, compact, hangul_tokens, lexemes, normalise};
 
 /// A longer entry is a sentence, not a skill.
 const LONGEST_SKILL: usize = 40;

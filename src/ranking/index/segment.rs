@@ -5,8 +5,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::experience::AskedYears;
-use super::text::Token;
+use crate::ranking::text::Token;
+use crate::ranking::text::experience::AskedYears;
 
 /// Listings per segment.
 pub const SEGMENT_LISTINGS: usize = 1 << 16;
@@ -61,7 +61,12 @@ pub struct Segment {
 
 impl Segment {
     /// Takes what the builder has inverted.
-    pub(super) fn new(facts: Vec<Facts>, tokens: Vec<Token>, starts: Vec<u32>, postings: Vec<u16>) -> Self {
+    pub(in crate::ranking) fn new(
+        facts: Vec<Facts>,
+        tokens: Vec<Token>,
+        starts: Vec<u32>,
+        postings: Vec<u16>,
+    ) -> Self {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         debug_assert!(facts.len() <= SEGMENT_LISTINGS);
         debug_assert_eq!(starts.len(), tokens.len() * FIELDS + 1);

@@ -4,8 +4,8 @@ use std::cmp::{Ordering, Reverse};
 
 use rustc_hash::FxHashMap;
 
-use super::candidates::Candidate;
 use crate::domain::Score;
+use crate::ranking::career::candidates::Candidate;
 
 /// A scored listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl TopHits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ranking::coverage::Shown;
+    use crate::ranking::career::coverage::Shown;
     use proptest::prelude::*;
 
     fn hit(score: u16, crawled_at: i64, id: i64) -> Hit {

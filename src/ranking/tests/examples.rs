@@ -5,8 +5,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::{Catalogue, CatalogueBuilder, Vocabulary};
 use crate::domain::{Career, CareerProfile, JobListing, ListingId, MatchScore, Score};
+use crate::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 
 const VOCABULARY: &str = r#"
     revision = 1

@@ -2,11 +2,11 @@
 
 use rustc_hash::FxHashMap;
 
-use super::coverage::{Masks, Match, Shown, best_phrase, text_only_bound};
-use super::experience::AskedYears;
-use super::plan::{Group, Phrase, Plan};
-use super::score::FULL;
-use super::segment::{Brief, FIELDS, Field, Segment};
+use crate::ranking::career::coverage::{Masks, Match, Shown, best_phrase, text_only_bound};
+use crate::ranking::career::plan::{Group, Phrase, Plan};
+use crate::ranking::index::segment::{Brief, FIELDS, Field, Segment};
+use crate::ranking::score::FULL;
+use crate::ranking::text::experience::AskedYears;
 
 /// Candidates kept per career and segment; a sixteenth of the segment, as the best tier alone of a common
 /// career is more than half a per cent of all listings.

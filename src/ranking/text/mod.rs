@@ -4,6 +4,10 @@
 //! Korean is cut into overlapping syllable pairs (`백엔드` is `백엔`, `엔드`): on postings they find as much
 //! as a morphological analyser, on compounds more, and they need no dictionary.
 
+pub mod experience;
+pub mod phrase;
+pub mod title;
+
 use std::borrow::Cow;
 use std::hash::Hasher;
 

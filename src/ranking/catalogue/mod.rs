@@ -1,19 +1,21 @@
 //! The immutable snapshot of all listings that recommendations are computed from.
 
+mod cache;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use super::cache::Cache;
-use super::candidates::{Candidates, KEPT};
-use super::merge::merge_small;
-use super::plan::Plan;
-use super::rarity;
-use super::segment::{ListingSet, SEGMENT_LISTINGS, Segment};
-use super::segment_builder::SegmentBuilder;
-use super::skills::{is_listed, naming, term_tokens};
-use super::text::Token;
-use super::vocabulary::Vocabulary;
 use crate::domain::{JobListing, ListingId};
+use crate::ranking::career::candidates::{Candidates, KEPT};
+use crate::ranking::career::plan::Plan;
+use crate::ranking::career::rarity;
+use crate::ranking::catalogue::cache::Cache;
+use crate::ranking::index::builder::SegmentBuilder;
+use crate::ranking::index::merge::merge_small;
+use crate::ranking::index::segment::{ListingSet, SEGMENT_LISTINGS, Segment};
+use crate::ranking::index::terms::{is_listed, naming, term_tokens};
+use crate::ranking::text::Token;
+use crate::ranking::vocabulary::Vocabulary;
 
 /// Careers whose candidates are kept; at a million listings one takes about half a megabyte.
 const CACHED_CAREERS: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
@@ -49,7 +51,7 @@ impl Default for Caches {
 
 /// A segment and those of its listings that a refresh has replaced or deleted.
 #[derive(Clone, Debug)]
-pub(super) struct LiveSegment {
+pub(in crate::ranking) struct LiveSegment {
     pub segment: Arc<Segment>,
     pub tombstones: Option<Arc<ListingSet>>,
 }
@@ -73,7 +75,7 @@ impl LiveSegment {
 
 /// A career's candidates in every segment, and the plan they were found by.
 #[derive(Debug)]
-pub(super) struct CareerIndex {
+pub(in crate::ranking) struct CareerIndex {
     pub plan: Plan,
     /// One per segment of the catalogue, with the segment's number.
     pub segments: Vec<(u64, Arc<Candidates>)>,
@@ -81,13 +83,13 @@ pub(super) struct CareerIndex {
 
 /// The listings that name a term, in every segment.
 #[derive(Debug)]
-pub(super) struct TermIndex {
+pub(in crate::ranking) struct TermIndex {
     pub segments: Vec<(u64, Arc<ListingSet>)>,
 }
 
 /// Sizes that change speed and memory, never a result.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sizes {
+pub(in crate::ranking) struct Sizes {
     /// Listings per segment.
     pub segment: usize,
     /// Candidates kept per career and segment.
@@ -111,7 +113,7 @@ impl CatalogueBuilder {
     }
 
     /// For tests, which have no million listings to fill large segments with.
-    pub(super) fn with_sizes(vocabulary: Arc<Vocabulary>, sizes: Sizes) -> Self {
+    pub(in crate::ranking) fn with_sizes(vocabulary: Arc<Vocabulary>, sizes: Sizes) -> Self {
         let open = SegmentBuilder::new(Arc::clone(&vocabulary));
         Self { vocabulary, sizes, segments: Vec::new(), open }
     }
@@ -221,16 +223,16 @@ impl Catalogue {
         Self::new(version, Arc::clone(&self.vocabulary), self.sizes, segments, caches)
     }
 
-    pub(super) fn segments(&self) -> &[LiveSegment] {
+    pub(in crate::ranking) fn segments(&self) -> &[LiveSegment] {
         &self.segments
     }
 
-    pub(super) fn newest_day(&self) -> u16 {
+    pub(in crate::ranking) fn newest_day(&self) -> u16 {
         self.newest_day
     }
 
     /// The candidates of a career, from the cache where it has them.
-    pub(super) fn career(&self, name: &str) -> Arc<CareerIndex> {
+    pub(in crate::ranking) fn career(&self, name: &str) -> Arc<CareerIndex> {
         // By the name as it is: its spaces decide its tokens.
         self.caches.careers.get(name, |older| {
             let plan = self.plan(name);
@@ -249,7 +251,7 @@ impl Catalogue {
     }
 
     /// A career's phrases, weighed by how rare their tokens are in this catalogue's titles.
-    pub(super) fn plan(&self, career: &str) -> Plan {
+    pub(in crate::ranking) fn plan(&self, career: &str) -> Plan {
         Plan::new(career, &self.vocabulary, |alternatives| {
             let having = alternatives.iter().map(|&token| self.listings_with(token)).sum();
             rarity::weight(having, self.len)
@@ -269,7 +271,7 @@ impl Catalogue {
     }
 
     /// The listings that name a skill or an interest, from the cache where it has them.
-    pub(super) fn term(&self, term: &str) -> Arc<TermIndex> {
+    pub(in crate::ranking) fn term(&self, term: &str) -> Arc<TermIndex> {
         self.caches.terms.get(term, |older| {
             let tokens = term_tokens(term);
             let segments = self.segments.iter().map(|live| {
@@ -282,7 +284,7 @@ impl Catalogue {
     }
 
     /// Whether any listing lists this very term as a skill.
-    pub(super) fn knows_skill(&self, term: &str) -> bool {
+    pub(in crate::ranking) fn knows_skill(&self, term: &str) -> bool {
         self.segments.iter().any(|live| is_listed(&live.segment, live.tombstones.as_deref(), term))
     }
 }

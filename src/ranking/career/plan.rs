@@ -1,8 +1,8 @@
 //! A career made ready for searching: its phrases as weighted tokens.
 
-use super::phrase::{PhraseText, PhraseToken, PhraseTokenKind, phrase_text, readings};
-use super::text::Token;
-use super::vocabulary::Vocabulary;
+use crate::ranking::text::Token;
+use crate::ranking::text::phrase::{PhraseText, PhraseToken, PhraseTokenKind, phrase_text, readings};
+use crate::ranking::vocabulary::Vocabulary;
 
 /// Tokens per group: one bit each.
 const GROUP_TOKENS: usize = 64;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use chrono::DateTime;
 use proptest::prelude::*;
 
-use super::catalogue::Sizes;
-use super::{Catalogue, CatalogueBuilder, Vocabulary};
 use crate::domain::{Career, CareerProfile, JobListing, ListingId, MatchScore, Recommendation};
+use crate::ranking::catalogue::Sizes;
+use crate::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 
 const VOCABULARY: &str = r#"
     revision = 1

@@ -3,18 +3,20 @@
 //! A career that the table does not know gets no expansion, never a guess; a name that stands under two
 //! careers expands to neither, unless it is a career's own.
 
+mod lint;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
 
-use super::phrase::subject_words;
-use super::text::{compact, is_hangul};
+use crate::ranking::text::phrase::subject_words;
+use crate::ranking::text::{compact, is_hangul};
 
 /// The file as an operator writes it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct File {
+pub(in crate::ranking) struct File {
     pub revision: u32,
     pub job_nouns: Vec<String>,
     pub known_titles: Vec<String>,
@@ -28,7 +30,7 @@ pub(super) struct File {
 /// A phrase that may stand under several careers, and why.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Shared {
+pub(in crate::ranking) struct Shared {
     pub phrase: String,
     pub reason: String,
 }
@@ -57,7 +59,7 @@ pub struct Vocabulary {
 
 /// A career of the table.
 #[derive(Debug)]
-pub(super) struct CareerEntry {
+pub(in crate::ranking) struct CareerEntry {
     pub sector: String,
     /// Its own name first, then its other names.
     pub phrases: Vec<String>,
@@ -98,7 +100,8 @@ impl Vocabulary {
     /// # Panics
     /// Never in a build that passed its tests: the file is part of the binary.
     pub fn builtin() -> Self {
-        Self::parse(include_str!("../../vocabulary/careers.toml")).expect("the built-in vocabulary is tested")
+        Self::parse(include_str!("../../../vocabulary/careers.toml"))
+            .expect("the built-in vocabulary is tested")
     }
 
     /// The file's own revision, raised by whoever edits it.
@@ -108,11 +111,11 @@ impl Vocabulary {
 
     /// What an editor should look at, one sentence each; empty means clean.
     pub fn lint(&self) -> Vec<String> {
-        super::lint::findings(&self.file)
+        crate::ranking::vocabulary::lint::findings(&self.file)
     }
 
     /// The sectors of the careers that a title names; `words` are its words in order.
-    pub(super) fn sectors_of<'v>(&'v self, words: &[&str]) -> Vec<&'v str> {
+    pub(in crate::ranking) fn sectors_of<'v>(&'v self, words: &[&str]) -> Vec<&'v str> {
         let may_end = |word: &&str| last_two(word).is_none_or(|ending| self.endings.contains(&ending));
         if !words.iter().any(may_end) {
             return Vec::new();
@@ -147,12 +150,12 @@ impl Vocabulary {
     }
 
     /// The sector that a title's word belongs to, whatever job the title names.
-    pub(super) fn sector_of_word(&self, word: &str) -> Option<&str> {
+    pub(in crate::ranking) fn sector_of_word(&self, word: &str) -> Option<&str> {
         self.sector_words.get(word).map(String::as_str)
     }
 
     /// The entry that a career's name (or one of its other names) stands for.
-    pub(super) fn find(&self, name: &str) -> Option<&CareerEntry> {
+    pub(in crate::ranking) fn find(&self, name: &str) -> Option<&CareerEntry> {
         let mentions = self.by_phrase.get(&compact(name))?;
         let own: Vec<_> = mentions.iter().filter(|mention| mention.own_name).collect();
         let first = mentions.first()?;

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::experience::asked_years;
-use super::segment::{Brief, FIELDS, Facts, Field, Segment};
-use super::skills::listed_skills;
-use super::text::{
+use crate::domain::JobListing;
+use crate::ranking::index::segment::{Brief, FIELDS, Facts, Field, Segment};
+use crate::ranking::index::terms::listed_skills;
+use crate::ranking::text::experience::asked_years;
+use crate::ranking::text::title::{TitleWord, company_key, title_key, title_words};
+use crate::ranking::text::{
     Lexeme, Token, hangul_tokens, hash_parts, is_hangul, is_stop_word, lexemes, normalise, plain_name, stem,
     text_endings, title_endings,
 };
-use super::title::{TitleWord, company_key, title_key, title_words};
-use super::vocabulary::Vocabulary;
-use crate::domain::JobListing;
+use crate::ranking::vocabulary::Vocabulary;
 
 const NONE: u32 = u32::MAX;
 const SECONDS_PER_DAY: i64 = 86_400;

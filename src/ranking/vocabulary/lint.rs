@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::text::{Lexeme, compact, lexemes, normalise};
-use super::vocabulary::File;
+use crate::ranking::text::{Lexeme, compact, lexemes, normalise};
+use crate::ranking::vocabulary::File;
 
 /// All findings, in the order of the file.
-pub(super) fn findings(file: &File) -> Vec<String> {
+pub(in crate::ranking) fn findings(file: &File) -> Vec<String> {
     let mut findings = Vec::new();
     let mut owners: BTreeMap<String, Vec<(&str, &str)>> = BTreeMap::new();
     for (career, phrase) in phrases(file) {

@@ -1,6 +1,6 @@
 //! How a career's phrase is read: its readings, its words, their tokens.
 
-use super::text::{
+use crate::ranking::text::{
     Lexeme, Token, ending, hangul_tokens, is_hangul, is_stop_word, lexemes, names_a_person, normalise, stem,
 };
 

@@ -3,12 +3,12 @@
 //! Every refresh adds a segment; joining the small ones keeps their number logarithmic, so that a catalogue
 //! that is refreshed every minute stays as quick as one built at once.
 
-use super::catalogue::LiveSegment;
-use super::segment::{FIELDS, Facts, SEGMENT_LISTINGS, Segment};
-use super::text::Token;
+use crate::ranking::catalogue::LiveSegment;
+use crate::ranking::index::segment::{FIELDS, Facts, SEGMENT_LISTINGS, Segment};
+use crate::ranking::text::Token;
 
 /// Joins small and half-dead segments until each is at least twice the next, or full.
-pub(super) fn merge_small(segments: &mut Vec<LiveSegment>, most: usize) {
+pub(in crate::ranking) fn merge_small(segments: &mut Vec<LiveSegment>, most: usize) {
     segments.retain(|live| live.live() > 0);
     for live in segments.iter_mut().filter(|live| live.live() * 2 < live.segment.len()) {
         *live = join(std::slice::from_ref(live));

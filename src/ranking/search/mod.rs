@@ -1,31 +1,33 @@
 //! From a user's profile to the best listings: candidates of all careers merged, with an early stop.
 
+pub mod top_hits;
+
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use super::candidates::{Candidate, Candidates};
-use super::catalogue::{CareerIndex, Catalogue, LiveSegment, TermIndex};
-use super::explain::explain;
-use super::score::{
+use crate::domain::{Career, CareerProfile, ListingId, MatchScore, Recommendation, Score};
+use crate::ranking::career::candidates::{Candidate, Candidates};
+use crate::ranking::catalogue::{CareerIndex, Catalogue, LiveSegment, TermIndex};
+use crate::ranking::index::segment::{Facts, ListingSet};
+use crate::ranking::index::terms::{MOST_TERMS, TermCounts};
+use crate::ranking::reason::explain;
+use crate::ranking::score::{
     Components, FLOOR, FULL, experience_component, freshness_component, interests_component, skills_component,
 };
-use super::segment::{Facts, ListingSet};
-use super::select::{Hit, TopHits};
-use super::skills::{MOST_TERMS, TermCounts};
-use super::text::compact;
-use crate::domain::{Career, CareerProfile, ListingId, MatchScore, Recommendation, Score};
+use crate::ranking::search::top_hits::{Hit, TopHits};
+use crate::ranking::text::compact;
 
 /// A skill or interest of the user.
-pub(super) struct Term {
+pub(in crate::ranking) struct Term {
     /// As the profile spells it.
     pub spelling: String,
     pub index: Arc<TermIndex>,
 }
 
 /// A profile with everything the catalogue knows about it.
-pub(super) struct Query<'a> {
+pub(in crate::ranking) struct Query<'a> {
     catalogue: &'a Catalogue,
     pub careers: Vec<(&'a Career, Arc<CareerIndex>)>,
     pub skills: Vec<Term>,
@@ -230,7 +232,7 @@ impl ScoreBound {
 }
 
 /// The query narrowed to one segment.
-pub(super) struct SegmentQuery<'q> {
+pub(in crate::ranking) struct SegmentQuery<'q> {
     pub query: &'q Query<'q>,
     pub live: &'q LiveSegment,
     number: usize,

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use rustc_hash::FxHashSet;
 
-use super::text::{Lexeme, is_hangul, lexemes};
+use crate::ranking::text::{Lexeme, is_hangul, lexemes};
 
 /// Words that say that a job is open, for whom or on which contract, not which job it is.
 const BOILERPLATE: &[&str] = &[

@@ -1,15 +1,17 @@
 //! Why a listing is recommended: the stored data and the Korean sentences. Only evidence is stated.
 
+mod particles;
+
 use serde_json::{Map, Value};
 
-use super::candidates::{GroupOrdinals, phrase_masks};
-use super::coverage::Shown;
-use super::korean::{quoted_and, quoted_subject, quoted_topic};
-use super::plan::Phrase;
-use super::recommend::{Query, SegmentQuery, Term};
-use super::score::{Components, FULL};
-use super::segment::{Field, ListingSet};
-use super::select::Hit;
+use crate::ranking::career::candidates::{GroupOrdinals, phrase_masks};
+use crate::ranking::career::coverage::Shown;
+use crate::ranking::career::plan::Phrase;
+use crate::ranking::index::segment::{Field, ListingSet};
+use crate::ranking::reason::particles::{quoted_and, quoted_subject, quoted_topic};
+use crate::ranking::score::{Components, FULL};
+use crate::ranking::search::top_hits::Hit;
+use crate::ranking::search::{Query, SegmentQuery, Term};
 
 /// Skills that a reason names; the data name all.
 const NAMED_SKILLS: usize = 4;
@@ -43,7 +45,7 @@ fn korean_name(field: Field) -> &'static str {
 }
 
 /// The reason and the data of a hit (without the breakdown).
-pub(super) fn explain(
+pub(in crate::ranking) fn explain(
     query: &Query<'_>,
     segment: &SegmentQuery<'_>,
     hit: &Hit,
@@ -77,7 +79,10 @@ pub(super) fn explain(
     }
     if !skills.is_empty() {
         let listed = skills[..skills.len().min(NAMED_SKILLS)].join(", ");
-        sentences.push(format!("보유 기술 {} 공고에 있습니다.", super::korean::with_subject(&listed)));
+        sentences.push(format!(
+            "보유 기술 {} 공고에 있습니다.",
+            crate::ranking::reason::particles::with_subject(&listed)
+        ));
     }
     if components.experience == Some(FULL) {
         sentences.push("요구 경력이 내 경력과 맞습니다.".to_owned());
