@@ -1,7 +1,7 @@
 //! A career made ready for searching: its phrases as weighted tokens.
 
-use crate::ranking::text::Token;
 use crate::ranking::text::phrase::{PhraseText, PhraseToken, PhraseTokenKind, phrase_text, readings};
+use crate::ranking::text::token::Token;
 use crate::ranking::vocabulary::Vocabulary;
 
 /// Tokens per group: one bit each.

@@ -13,8 +13,9 @@ use crate::ranking::catalogue::cache::Cache;
 use crate::ranking::index::builder::SegmentBuilder;
 use crate::ranking::index::merge::merge_small;
 use crate::ranking::index::segment::{ListingSet, SEGMENT_LISTINGS, Segment};
-use crate::ranking::index::terms::{is_listed, naming, term_tokens};
-use crate::ranking::text::Token;
+use crate::ranking::index::terms::{is_listed, naming};
+use crate::ranking::text::skills::term_tokens;
+use crate::ranking::text::token::Token;
 use crate::ranking::vocabulary::Vocabulary;
 
 /// Careers whose candidates are kept; at a million listings one takes about half a megabyte.

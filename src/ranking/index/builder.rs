@@ -7,13 +7,13 @@ use rustc_hash::FxHashMap;
 
 use crate::domain::JobListing;
 use crate::ranking::index::segment::{Brief, FIELDS, Facts, Field, Segment};
-use crate::ranking::index::terms::listed_skills;
+use crate::ranking::text::english::{is_stop_word, plain_name, stem};
 use crate::ranking::text::experience::asked_years;
+use crate::ranking::text::hangul::{hangul_tokens, is_hangul, text_endings, title_endings};
+use crate::ranking::text::skills::listed_skills;
 use crate::ranking::text::title::{TitleWord, company_key, title_key, title_words};
-use crate::ranking::text::{
-    Lexeme, Token, hangul_tokens, hash_parts, is_hangul, is_stop_word, lexemes, normalise, plain_name, stem,
-    text_endings, title_endings,
-};
+use crate::ranking::text::token::{Token, hash};
+use crate::ranking::text::{Lexeme, lexemes, normalise};
 use crate::ranking::vocabulary::Vocabulary;
 
 const NONE: u32 = u32::MAX;
@@ -132,7 +132,7 @@ impl SegmentBuilder {
             }
             (before, Lexeme::Hangul(run)) => {
                 let Some(first) = run.chars().next() else { return };
-                self.add_token(listing, Field::Title, Token::single(first));
+                self.add_token(listing, Field::Title, Token::syllable(first));
                 if let Some(last) =
                     before.and_then(|before| before.as_str().chars().next_back()).filter(|&c| is_hangul(c))
                 {
@@ -294,7 +294,7 @@ fn duplicate_key(listing: &JobListing, title: &[TitleWord<'_>]) -> u64 {
     let company = company_key(&normalise(&listing.company));
     let title = title_key(title);
     if company.is_empty() || title.is_empty() {
-        return hash_parts(&["", &listing.id.0.to_string()]);
+        return hash(&["", &listing.id.0.to_string()]);
     }
-    hash_parts(&[&company, &title])
+    hash(&[&company, &title])
 }

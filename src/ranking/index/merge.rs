@@ -5,7 +5,7 @@
 
 use crate::ranking::catalogue::LiveSegment;
 use crate::ranking::index::segment::{FIELDS, Facts, SEGMENT_LISTINGS, Segment};
-use crate::ranking::text::Token;
+use crate::ranking::text::token::Token;
 
 /// Joins small and half-dead segments until each is at least twice the next, or full.
 pub(in crate::ranking) fn merge_small(segments: &mut Vec<LiveSegment>, most: usize) {

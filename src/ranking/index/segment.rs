@@ -5,8 +5,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::ranking::text::Token;
 use crate::ranking::text::experience::AskedYears;
+use crate::ranking::text::token::Token;
 
 /// Listings per segment.
 pub const SEGMENT_LISTINGS: usize = 1 << 16;

@@ -2,36 +2,8 @@
 
 use crate::ranking::index::segment::{Field, ListingSet, SET_BLOCK, Segment};
 use crate::ranking::score::{INTERESTS_ASKED, SKILLS_ASKED};
-use crate::ranking::text::{Lexeme, Token, compact, hangul_tokens, lexemes, normalise};
-
-/// A longer entry is a sentence, not a skill.
-const LONGEST_SKILL: usize = 40;
-
-/// The entries of a skill column, which is a comma- or line-separated list or a JSON array of texts;
-/// spelled as by [`compact`].
-pub fn listed_skills(column: &str) -> Vec<String> {
-    let from_json = column.trim_start().starts_with('[').then(|| serde_json::from_str::<Vec<String>>(column));
-    let entries: Vec<String> = match from_json {
-        Some(Ok(entries)) => entries.iter().map(|entry| compact(entry)).collect(),
-        _ => column.split([',', '\n', ';', '|']).map(compact).collect(),
-    };
-    entries.into_iter().filter(|entry| !entry.is_empty() && entry.len() <= LONGEST_SKILL).collect()
-}
-
-/// The tokens that a listing must contain to name a skill or an interest.
-pub fn term_tokens(term: &str) -> Vec<Token> {
-    let term = normalise(term);
-    let mut tokens = Vec::new();
-    for lexeme in lexemes(&term) {
-        match lexeme {
-            Lexeme::Hangul(run) => tokens.extend(hangul_tokens(run)),
-            Lexeme::Word(word) => tokens.push(Token::word(word)),
-        }
-    }
-    tokens.sort_unstable();
-    tokens.dedup();
-    tokens
-}
+use crate::ranking::text::compact;
+use crate::ranking::text::token::Token;
 
 /// The listings of a segment that name a term, that is, have all of its tokens, wherever.
 pub fn naming(segment: &Segment, tokens: &[Token]) -> ListingSet {
@@ -121,13 +93,5 @@ mod tests {
         let counts = TermCounts::new(70, &naming.iter().collect::<Vec<_>>());
         let counted: Vec<_> = (0..8).chain([69]).map(|listing| counts.count(listing)).collect();
         assert_eq!(counted, [0, 1, 2, 3, 3, 3, 3, 3, 3]);
-    }
-
-    #[test]
-    fn reads_lists_and_json() {
-        assert_eq!(listed_skills("Java, Spring Boot\nC++"), ["java", "springboot", "c++"]);
-        assert_eq!(listed_skills(r#"["React", "프로젝트 관리"]"#), ["react", "프로젝트관리"]);
-        assert_eq!(listed_skills("[not json"), ["[notjson"]);
-        assert_eq!(listed_skills(&"가".repeat(30)), Vec::<String>::new());
     }
 }

@@ -1,6 +1,6 @@
 //! Korean particles, chosen by how the word before them ends when it is read aloud.
 
-use crate::ranking::text::is_hangul;
+use crate::ranking::text::hangul::is_hangul;
 
 /// `word` with 이 or 가.
 pub fn with_subject(word: &str) -> String {

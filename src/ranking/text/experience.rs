@@ -3,7 +3,7 @@
 use std::num::NonZeroU8;
 use std::ops::RangeInclusive;
 
-use crate::ranking::text::is_hangul;
+use super::hangul::is_hangul;
 
 /// The years of experience that a listing asks for. One for each listing is kept in memory, so
 /// `Option<AskedYears>` takes two bytes instead of the three of an optional pair.

@@ -1,8 +1,9 @@
 //! How a career's phrase is read: its readings, its words, their tokens.
 
-use crate::ranking::text::{
-    Lexeme, Token, ending, hangul_tokens, is_hangul, is_stop_word, lexemes, names_a_person, normalise, stem,
-};
+use super::english::{is_stop_word, stem};
+use super::hangul::{ending, hangul_tokens, is_hangul, names_a_person};
+use super::token::Token;
+use super::{Lexeme, lexemes, normalise};
 
 /// A phrase, cut for searching.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use rustc_hash::FxHashSet;
 
-use crate::ranking::text::{Lexeme, is_hangul, lexemes};
+use super::hangul::is_hangul;
+use super::{Lexeme, lexemes};
 
 /// Words that say that a job is open, for whom or on which contract, not which job it is.
 const BOILERPLATE: &[&str] = &[

@@ -10,8 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Deserialize;
 
+use crate::ranking::text::compact;
+use crate::ranking::text::hangul::is_hangul;
 use crate::ranking::text::phrase::subject_words;
-use crate::ranking::text::{compact, is_hangul};
 
 /// The file as an operator writes it.
 #[derive(Debug, Deserialize)]
