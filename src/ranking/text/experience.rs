@@ -1,4 +1,4 @@
-//! The years of experience that a listing asks for, read from the site's own words.
+//! The years of experience that a listing asks for, read from the job site's wording.
 
 use std::num::NonZeroU8;
 use std::ops::RangeInclusive;
@@ -25,12 +25,12 @@ impl AskedYears {
     }
 }
 
-/// "No upper end".
+/// Stands for "no upper end".
 const OPEN_END: u8 = u8::MAX;
-/// What stands for a number of years is at most this; `2024년` is a date.
+/// A larger number is not a number of years (`2024년` is a date).
 const MOST_YEARS: u32 = 40;
 
-/// The asked range of years, or `None` where the normalised text does not say.
+/// The years that a normalised text asks for; `None` if it does not say.
 pub fn asked_years(text: &str) -> Option<AskedYears> {
     asked_range(text).map(|(least, most)| AskedYears::new(least, most))
 }
@@ -53,7 +53,7 @@ fn asked_range(text: &str) -> Option<(u8, u8)> {
     }
 }
 
-/// `3~5년`, `3년 이상`, `10년↑`, `5년 이하`, `3+ years`, `5.0`.
+/// Reads `3~5년`, `3년 이상`, `10년↑`, `5년 이하`, `3+ years`, `5.0`.
 fn stated_years(text: &str) -> Option<(u8, u8)> {
     let mut numbers = Vec::new();
     let mut rest = text;
@@ -86,7 +86,7 @@ fn says_years(after: &str) -> bool {
     after.starts_with('년') || after.starts_with("year") || after.starts_with("yr")
 }
 
-/// A single number is the least that is asked, unless the words after it say otherwise.
+/// A single number is a minimum unless the words after it make it a maximum.
 fn one_number(years: u8, after: &str) -> (u8, u8) {
     let after = after.trim_start_matches('차').trim_start();
     if ["이하", "미만", "이내", "↓"].iter().any(|word| after.starts_with(word)) {
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_what_sites_write() {
+    fn the_wording_of_job_sites_is_understood() {
         let cases: &[(&str, Option<(u8, u8)>)] = &[
             ("", None),
             ("신입", Some((0, 0))),

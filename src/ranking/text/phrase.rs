@@ -1,39 +1,40 @@
-//! How a career's phrase is read: its readings, its words, their tokens.
+//! A career's name cut for searching: its readings, their words, and the tokens of these.
 
 use super::english::{is_stop_word, stem};
 use super::hangul::{ending, hangul_tokens, is_hangul, names_a_person};
 use super::token::Token;
 use super::{Lexeme, lexemes, normalise};
 
-/// A phrase, cut for searching.
+/// A phrase cut for searching.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PhraseText {
     /// Its words with their tokens, in order.
     pub words: Vec<(String, Vec<PhraseToken>)>,
-    /// Tokens that titles have where two of its words stand side by side.
+    /// For each two neighbouring words, the alternative tokens that a title has if they are neighbours in it too.
     pub joints: Vec<Vec<Token>>,
 }
 
 /// A token of a phrase.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhraseToken {
-    /// A listing has the token when it has any of these.
+    /// A listing has the token if it has any of these.
     pub alternatives: Vec<Token>,
+    /// Its part in the phrase.
     pub kind: PhraseTokenKind,
 }
 
-/// What a token contributes to a phrase.
+/// The part that a token plays in a phrase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PhraseTokenKind {
-    /// What the work is about.
+    /// Tells the subject of the work.
     Subject,
-    /// The role, which any work could have (`담당자`, `engineer`).
+    /// Names a role that exists in any kind of work (`담당자`, `engineer`).
     Role,
-    /// Nothing but the ending that makes a person of an activity (`발자` in `개발자`).
+    /// Only the ending that turns an activity into a person (`발자` in `개발자`).
     Ending,
 }
 
-/// Roles that say nothing about the sector.
+/// Roles that do not tell the sector.
 const ROLES: &[&str] = &[
     "담당자",
     "담당",
@@ -106,7 +107,7 @@ const ROLES: &[&str] = &[
     "controller",
 ];
 
-/// Words and tokens of a phrase.
+/// Cuts a phrase into words and tokens.
 pub fn phrase_text(phrase: &str) -> PhraseText {
     let phrase = normalise(phrase);
     let mut text = PhraseText::default();
@@ -129,13 +130,13 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
         && let [token] = tokens.as_mut_slice()
         && let Some(end) = ending(word).filter(|_| word.starts_with(is_hangul))
     {
-        // A name of two syllables is in too many other words (`배우` in `배우자`).
+        // Too many other words contain a name of two syllables (`배우자` contains `배우`).
         token.alternatives = vec![end];
     }
     text
 }
 
-/// The words of a phrase that say what the work is about; one syllable or letter says too little.
+/// The words of a phrase that tell the subject of the work, except words of a single character.
 pub fn subject_words(phrase: &str) -> impl Iterator<Item = String> {
     let is_subject = |token: &PhraseToken| token.kind == PhraseTokenKind::Subject;
     let words = phrase_text(phrase).words.into_iter();
@@ -143,7 +144,7 @@ pub fn subject_words(phrase: &str) -> impl Iterator<Item = String> {
     words.filter(|word| word.chars().nth(1).is_some())
 }
 
-/// `품질관리담당자` is read as `품질관리 담당자`.
+/// Splits a role off the end of a Hangul word: `품질관리담당자` becomes `품질관리`, `담당자`.
 fn split_role(lexeme: Lexeme<'_>) -> impl Iterator<Item = Lexeme<'_>> {
     let at = match lexeme {
         Lexeme::Hangul(run) => {
@@ -159,7 +160,7 @@ fn split_role(lexeme: Lexeme<'_>) -> impl Iterator<Item = Lexeme<'_>> {
     std::iter::once(head).chain(role)
 }
 
-/// The counterpart of what titles hold for two neighbouring words of one script.
+/// The tokens by which a title shows two neighbouring words of one script as neighbours.
 fn joint(before: Lexeme<'_>, lexeme: Lexeme<'_>) -> Option<Vec<Token>> {
     match (before, lexeme) {
         (Lexeme::Hangul(first), Lexeme::Hangul(second)) => {
@@ -184,7 +185,7 @@ fn hangul_phrase_tokens(run: &str) -> Vec<PhraseToken> {
     if names_a_person(run)
         && let (Some(last), Some(end)) = (tokens.last_mut(), ending(run))
     {
-        // `약사` is not in `계약사원`, and no `미용사` in `미용사업`.
+        // By its ending, `약사` is not found in `계약사원`, nor `미용사` in `미용사업`.
         last.alternatives = vec![end];
         if run.chars().nth(2).is_some() {
             last.kind = PhraseTokenKind::Ending;
@@ -193,7 +194,7 @@ fn hangul_phrase_tokens(run: &str) -> Vec<PhraseToken> {
     tokens
 }
 
-/// A word is found in its inflected forms: listings hold a word's stem beside it where the two differ.
+/// A word is also found in its inflected forms: a listing's word is indexed with its stem if the two differ.
 fn word_alternatives(word: &str) -> Vec<Token> {
     match stem(word) {
         Some(stem) => vec![Token::stem(&stem), Token::word(&stem)],
@@ -201,9 +202,9 @@ fn word_alternatives(word: &str) -> Vec<Token> {
     }
 }
 
-/// The ways to read a name with another one in parentheses: `상품기획자(MD)` is `상품기획자` and `MD`,
-/// `가상현실(VR) 콘텐츠 개발자` is `가상현실 콘텐츠 개발자` and `VR 콘텐츠 개발자`, `PO(Product Owner)` is `PO` and
-/// `Product Owner`. What else stands in parentheses is a remark (`간호사(요양병원)`) and no name of the job.
+/// The names in a name with parentheses: `상품기획자(MD)` is `상품기획자` and `MD`, `가상현실(VR) 콘텐츠 개발자` is
+/// `가상현실 콘텐츠 개발자` and `VR 콘텐츠 개발자`, `PO(Product Owner)` is `PO` and `Product Owner`. Any other text in
+/// parentheses is a remark (`간호사(요양병원)`) and is dropped.
 pub fn readings(name: &str) -> Vec<String> {
     let split = name.split_once('(').and_then(|(before, rest)| {
         let (inside, after) = rest.split_once(')')?;

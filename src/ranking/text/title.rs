@@ -1,5 +1,5 @@
-//! What of a posting's title names the job: without bracket prefixes (`[회사명]`), years and words such as
-//! 채용 that every posting could carry.
+//! Titles of job postings: which of their words name the job, and which could stand in any title (bracket prefixes
+//! such as `[회사명]`, years, 채용).
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use rustc_hash::FxHashSet;
 use super::hangul::is_hangul;
 use super::{Lexeme, lexemes};
 
-/// Words that say that a job is open, for whom or on which contract, not which job it is.
+/// Words that say that a job is open, for whom or on which contract, but not which job it is.
 const BOILERPLATE: &[&str] = &[
     "채용",
     "모집",
@@ -77,14 +77,15 @@ const BOILERPLATE: &[&str] = &[
     "ref",
 ];
 
-/// Endings that are cut from a longer Hangul word (`개발자채용`).
+/// Endings that are cut off a longer Hangul word (`개발자채용`).
 const ENDINGS: &[&str] = &["모집", "채용", "구인"];
 
-/// A title's lexemes; `core` ones count in its length.
+/// A word of a title.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TitleWord<'a> {
+    /// The word itself.
     pub lexeme: Lexeme<'a>,
-    /// False for what only surrounds the job's name.
+    /// Whether it is part of the job's name. Only such words count in the title's length.
     pub core: bool,
 }
 
@@ -108,7 +109,7 @@ fn split_prefix(title: &str) -> (&str, &str) {
             None => break,
         }
     }
-    // A title that is nothing but a bracket is its own core.
+    // A title that consists of brackets only is its own core.
     if rest.is_empty() { ("", title) } else { title.split_at(title.len() - rest.len()) }
 }
 
@@ -138,13 +139,13 @@ fn is_boilerplate(lexeme: Lexeme<'_>) -> bool {
     word.bytes().all(|b| b.is_ascii_digit()) || WORDS.contains(word)
 }
 
-/// A title reduced to what two copies of one posting share.
+/// The core words of a title, joined: equal for two copies of one posting.
 pub fn title_key(words: &[TitleWord<'_>]) -> String {
     let core = words.iter().filter(|word| word.core);
     core.map(|word| word.lexeme.as_str()).collect()
 }
 
-/// A company's name without its legal form, brackets, spaces and signs.
+/// A company's name without its legal form, parentheses, spaces and punctuation: equal for its usual spellings.
 pub fn company_key(normalised: &str) -> String {
     let mut name = String::with_capacity(normalised.len());
     let mut depth = 0_u32;
