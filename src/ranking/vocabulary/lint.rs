@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::file::File;
 use crate::ranking::text::{Lexeme, compact, lexemes, normalise};
-use crate::ranking::vocabulary::File;
 
 /// All findings, in the order of the file.
-pub(in crate::ranking) fn findings(file: &File) -> Vec<String> {
+pub fn findings(file: &File) -> Vec<String> {
     let mut findings = Vec::new();
     let mut owners: BTreeMap<String, Vec<(&str, &str)>> = BTreeMap::new();
-    for (career, phrase) in phrases(file) {
+    let phrases = file.careers().flat_map(|entry| entry.phrases().map(move |phrase| (entry.name, phrase)));
+    for (career, phrase) in phrases {
         if compact(phrase).is_empty() {
             findings.push(format!("{career}: an empty phrase"));
             continue;
@@ -26,13 +27,6 @@ pub(in crate::ranking) fn findings(file: &File) -> Vec<String> {
     }
     findings.extend(shared_findings(file, &owners));
     findings
-}
-
-fn phrases(file: &File) -> impl Iterator<Item = (&str, &str)> {
-    file.sectors.values().flatten().flat_map(|(career, others)| {
-        let own = std::iter::once(career).chain(others);
-        own.map(move |phrase| (career.as_str(), phrase.as_str()))
-    })
 }
 
 /// Whether a phrase ends with or contains a job noun, or contains a known title as a word of its own.

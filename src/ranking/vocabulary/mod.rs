@@ -3,38 +3,17 @@
 //! A career that the table does not know gets no expansion, never a guess; a name that stands under two
 //! careers expands to neither, unless it is a career's own.
 
+mod file;
 mod lint;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use serde::Deserialize;
 
+use self::file::File;
 use crate::ranking::text::compact;
 use crate::ranking::text::hangul::is_hangul;
 use crate::ranking::text::phrase::subject_words;
-
-/// The file as an operator writes it.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::ranking) struct File {
-    pub revision: u32,
-    pub job_nouns: Vec<String>,
-    pub known_titles: Vec<String>,
-    #[serde(default)]
-    pub shared: Vec<Shared>,
-    /// Field of work → career → its other names.
-    #[serde(rename = "fields")]
-    pub sectors: BTreeMap<String, BTreeMap<String, Vec<String>>>,
-}
-
-/// A phrase that may stand under several careers, and why.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::ranking) struct Shared {
-    pub phrase: String,
-    pub reason: String,
-}
 
 /// Why a vocabulary file cannot be used at all. What is merely doubtful is a finding of [`Vocabulary::lint`].
 #[derive(Debug, thiserror::Error)]
@@ -78,15 +57,13 @@ impl Vocabulary {
         let file: File = toml::from_str(toml)?;
         let mut careers = Vec::new();
         let mut by_phrase: FxHashMap<String, Vec<Mention>> = FxHashMap::default();
-        for (sector, names) in &file.sectors {
-            for (name, others) in names {
-                let phrases: Vec<_> = std::iter::once(name).chain(others).cloned().collect();
-                for (index, phrase) in phrases.iter().enumerate() {
-                    let mention = Mention { career: careers.len(), own_name: index == 0 };
-                    by_phrase.entry(compact(phrase)).or_default().push(mention);
-                }
-                careers.push(CareerEntry { sector: sector.clone(), phrases });
+        for entry in file.careers() {
+            for (index, phrase) in entry.phrases().enumerate() {
+                let mention = Mention { career: careers.len(), own_name: index == 0 };
+                by_phrase.entry(compact(phrase)).or_default().push(mention);
             }
+            let phrases = entry.phrases().map(str::to_owned).collect();
+            careers.push(CareerEntry { sector: entry.sector.to_owned(), phrases });
         }
         if careers.is_empty() {
             return Err(VocabularyError::Empty);
@@ -174,13 +151,10 @@ impl Vocabulary {
 fn sector_words(file: &File) -> FxHashMap<String, String> {
     let nouns: FxHashSet<String> = file.job_nouns.iter().map(|noun| compact(noun)).collect();
     let mut careers_by_word: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
-    for (sector, names) in &file.sectors {
-        for (name, others) in names {
-            let phrases = std::iter::once(name).chain(others);
-            let words: BTreeSet<String> = phrases.flat_map(|phrase| subject_words(phrase)).collect();
-            for word in words.into_iter().filter(|word| !nouns.contains(word)) {
-                *careers_by_word.entry(word).or_default().entry(sector).or_default() += 1;
-            }
+    for entry in file.careers() {
+        let words: BTreeSet<String> = entry.phrases().flat_map(subject_words).collect();
+        for word in words.into_iter().filter(|word| !nouns.contains(word)) {
+            *careers_by_word.entry(word).or_default().entry(entry.sector).or_default() += 1;
         }
     }
     let only_sector = |(word, sectors): (String, BTreeMap<&str, usize>)| {
