@@ -1,11 +1,11 @@
-//! What an editor of the career vocabulary should be told.
+//! Doubtful entries of a vocabulary file.
 
 use std::collections::BTreeMap;
 
 use super::file::File;
 use crate::ranking::text::{Lexeme, compact, lexemes, normalise};
 
-/// All findings, in the order of the file.
+/// All findings: phrases in the order of the file, then names of several careers, then `[[shared]]`.
 pub fn findings(file: &File) -> Vec<String> {
     let mut findings = Vec::new();
     let mut owners: BTreeMap<String, Vec<(&str, &str)>> = BTreeMap::new();
@@ -17,7 +17,7 @@ pub fn findings(file: &File) -> Vec<String> {
         }
         if !names_a_job(file, phrase) {
             findings.push(format!(
-                "{career}: '{phrase}' is a mere domain word: it has no job noun and is no known title"
+                "{career}: '{phrase}' is a domain word: it has no job noun and is no known title"
             ));
         }
         owners.entry(compact(phrase)).or_default().push((career, phrase));
@@ -29,7 +29,7 @@ pub fn findings(file: &File) -> Vec<String> {
     findings
 }
 
-/// Whether a phrase ends with or contains a job noun, or contains a known title as a word of its own.
+/// Whether a phrase contains a job noun or a known title.
 fn names_a_job(file: &File, phrase: &str) -> bool {
     let spelled = compact(phrase);
     let has_noun = file.job_nouns.iter().any(|noun| spelled.contains(&compact(noun)));
@@ -37,7 +37,8 @@ fn names_a_job(file: &File, phrase: &str) -> bool {
     has_noun || file.known_titles.iter().any(|title| contains_words(&phrase, &normalise(title)))
 }
 
-/// Latin titles must match whole words (`MD` is not in `cmd`), Korean ones may be part of a compound.
+/// Whether a phrase contains a title: a Latin one as whole words (`MD` is not in `cmd`), a Korean one also as part
+/// of a compound.
 fn contains_words(phrase: &str, title: &str) -> bool {
     let title_words: Vec<_> = lexemes(title).collect();
     let phrase_words: Vec<_> = lexemes(phrase).collect();
@@ -48,6 +49,7 @@ fn contains_words(phrase: &str, title: &str) -> bool {
     }
 }
 
+/// A finding if several careers, or one career twice, have the phrase.
 fn ownership(file: &File, phrase: &str, owners: &[(&str, &str)]) -> Option<String> {
     let [(first, _), .., (last, _)] = owners else { return None };
     let spelled = compact(phrase);
@@ -57,7 +59,7 @@ fn ownership(file: &File, phrase: &str, owners: &[(&str, &str)]) -> Option<Strin
     let is_shared = file.shared.iter().any(|shared| compact(&shared.phrase) == spelled);
     (!is_shared).then(|| {
         format!(
-            "'{phrase}' stands under '{first}' and '{last}': keep one, or list it in [[shared]] with a reason"
+            "'{phrase}' is a name of '{first}' and of '{last}': keep one, or list it in [[shared]] with a reason"
         )
     })
 }
@@ -69,7 +71,7 @@ fn shared_findings(file: &File, owners: &BTreeMap<String, Vec<(&str, &str)>>) ->
             findings.push(format!("[[shared]] '{}' gives no reason", shared.phrase));
         }
         if owners.get(&compact(&shared.phrase)).is_none_or(|owners| owners.len() < 2) {
-            findings.push(format!("[[shared]] '{}' does not stand under two careers", shared.phrase));
+            findings.push(format!("[[shared]] '{}' is not a name of two careers", shared.phrase));
         }
     }
     findings

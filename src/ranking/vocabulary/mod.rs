@@ -1,7 +1,7 @@
-//! The table of careers and their other names, edited by operators without recompiling.
+//! The table of careers and their other names, which operators edit without recompiling.
 //!
-//! A career that the table does not know gets no expansion, never a guess; a name that stands under two
-//! careers expands to neither, unless it is a career's own.
+//! A career that is not in the table is searched for by its own name only; nothing is guessed. A name that two
+//! careers list stands for neither, unless it is the own name of one of them.
 
 mod file;
 mod lint;
@@ -15,11 +15,13 @@ use crate::ranking::text::compact;
 use crate::ranking::text::hangul::is_hangul;
 use crate::ranking::text::phrase::subject_words;
 
-/// Why a vocabulary file cannot be used at all. What is merely doubtful is a finding of [`Vocabulary::lint`].
+/// Why a vocabulary file cannot be used. Doubtful entries are no errors but findings of [`Vocabulary::lint`].
 #[derive(Debug, thiserror::Error)]
 pub enum VocabularyError {
-    #[error("the vocabulary is not the TOML that is expected: {0}")]
+    /// Not TOML, a key is missing or unknown, or a value has the wrong type.
+    #[error("the vocabulary is not TOML in the expected form: {0}")]
     Syntax(#[from] toml::de::Error),
+    /// No sector lists a career.
     #[error("the vocabulary lists no careers")]
     Empty,
 }
@@ -29,30 +31,58 @@ pub enum VocabularyError {
 pub struct Vocabulary {
     file: File,
     careers: Vec<CareerEntry>,
-    /// Compact spelling → the careers that have it, own names first.
+    /// Name in the form of [`compact`] → the careers that have it.
     by_phrase: FxHashMap<String, Vec<Mention>>,
-    /// The last two characters of all spellings: most words of a title need no further look.
+    /// The last two characters of all names. Most words of a title end otherwise, which rules them out quickly.
     endings: FxHashSet<[char; 2]>,
-    /// Word → the sector that it belongs to.
+    /// Word → its sector.
     sector_words: FxHashMap<String, String>,
 }
 
 /// A career of the table.
 #[derive(Debug)]
 pub(in crate::ranking) struct CareerEntry {
+    /// The sector that lists it.
     pub sector: String,
     /// Its own name first, then its other names.
     pub phrases: Vec<String>,
 }
 
+/// A career that has a name.
 #[derive(Clone, Copy, Debug)]
 struct Mention {
+    /// Position in `careers`.
     career: usize,
+    /// Whether it is the career's own name.
     own_name: bool,
 }
 
 impl Vocabulary {
-    /// Reads a vocabulary file.
+    /// Reads a vocabulary file; the head of `vocabulary/careers.toml` tells its rules.
+    ///
+    /// # Errors
+    /// When the text is not such a file, or lists no careers. Run [`lint`](Self::lint) for doubtful entries.
+    ///
+    /// ```
+    /// use job_agent::ranking::Vocabulary;
+    ///
+    /// let vocabulary = Vocabulary::parse(
+    ///     r#"
+    ///     revision = 3
+    ///     job_nouns = ["개발자", "Developer"]
+    ///     known_titles = []
+    ///
+    ///     [fields."IT·개발"]
+    ///     "백엔드 개발자" = ["서버 개발자", "Backend Developer", "풀필먼트"]
+    ///     "#,
+    /// )?;
+    /// assert_eq!(vocabulary.revision(), 3);
+    /// assert_eq!(
+    ///     vocabulary.lint(),
+    ///     ["백엔드 개발자: '풀필먼트' is a domain word: it has no job noun and is no known title"]
+    /// );
+    /// # Ok::<(), job_agent::ranking::VocabularyError>(())
+    /// ```
     pub fn parse(toml: &str) -> Result<Self, VocabularyError> {
         let file: File = toml::from_str(toml)?;
         let mut careers = Vec::new();
@@ -73,7 +103,7 @@ impl Vocabulary {
         Ok(Self { file, careers, by_phrase, endings, sector_words })
     }
 
-    /// The table that is built in.
+    /// The built-in table.
     ///
     /// # Panics
     /// Never in a build that passed its tests: the file is part of the binary.
@@ -82,20 +112,20 @@ impl Vocabulary {
             .expect("the built-in vocabulary is tested")
     }
 
-    /// The file's own revision, raised by whoever edits it.
+    /// The file's own revision, which its editors raise with every change.
     pub fn revision(&self) -> u32 {
         self.file.revision
     }
 
-    /// What an editor should look at, one sentence each; empty means clean.
+    /// Doubtful entries, one sentence each, for the file's editors; empty if there are none.
     pub fn lint(&self) -> Vec<String> {
-        crate::ranking::vocabulary::lint::findings(&self.file)
+        lint::findings(&self.file)
     }
 
-    /// The sectors of the careers that a title names; `words` are its words in order.
+    /// The sectors of the careers that a title names. `words` are the title's words, in order.
     pub(in crate::ranking) fn sectors_of<'v>(&'v self, words: &[&str]) -> Vec<&'v str> {
-        let may_end = |word: &&str| last_two(word).is_none_or(|ending| self.endings.contains(&ending));
-        if !words.iter().any(may_end) {
+        // A word of one character may still be the end of a name with the words before it.
+        if words.iter().all(|word| self.ends_like_a_name(word) == Some(false)) {
             return Vec::new();
         }
         let title = words.concat();
@@ -106,12 +136,12 @@ impl Vocabulary {
         }));
         let mut sectors = Vec::new();
         for (last, &end) in starts.iter().enumerate().skip(1) {
-            if last_two(&title[..end]).is_none_or(|ending| !self.endings.contains(&ending)) {
+            if self.ends_like_a_name(&title[..end]) != Some(true) {
                 continue;
             }
             let several =
                 starts[last.saturating_sub(LONGEST_NAME)..last].iter().map(|&start| &title[start..end]);
-            // A name may end a compound: `온라인MD` has words of its own, `사내변호사` has not.
+            // A name may be the end of a compound. `온라인MD` is two words already, `사내변호사` is one.
             let inside = words[last - 1].char_indices().skip(1).map(|(at, _)| &words[last - 1][at..]);
             let inside = inside.filter(|name| name.starts_with(is_hangul));
             let Some(mentions) = several.chain(inside).find_map(|name| self.by_phrase.get(name)) else {
@@ -127,12 +157,17 @@ impl Vocabulary {
         sectors
     }
 
-    /// The sector that a title's word belongs to, whatever job the title names.
+    /// Whether some name has the last two characters of the text; `None` for a shorter text.
+    fn ends_like_a_name(&self, text: &str) -> Option<bool> {
+        last_two(text).map(|ending| self.endings.contains(&ending))
+    }
+
+    /// The sector of a title's word, whichever job the title names.
     pub(in crate::ranking) fn sector_of_word(&self, word: &str) -> Option<&str> {
         self.sector_words.get(word).map(String::as_str)
     }
 
-    /// The entry that a career's name (or one of its other names) stands for.
+    /// The career that a name stands for; `None` if the name is unknown or ambiguous.
     pub(in crate::ranking) fn find(&self, name: &str) -> Option<&CareerEntry> {
         let mentions = self.by_phrase.get(&compact(name))?;
         let own: Vec<_> = mentions.iter().filter(|mention| mention.own_name).collect();
@@ -146,8 +181,8 @@ impl Vocabulary {
     }
 }
 
-/// The words that belong to one sector: several of its careers have them in their names, and few others.
-/// Job nouns do not count, they say who does the work and not in which sector.
+/// The words that belong to one sector: at least two of its careers have the word in a name, and these are at
+/// least three fifths of all careers that have it. Job nouns do not count: they do not tell the sector.
 fn sector_words(file: &File) -> FxHashMap<String, String> {
     let nouns: FxHashSet<String> = file.job_nouns.iter().map(|noun| compact(noun)).collect();
     let mut careers_by_word: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
@@ -165,7 +200,7 @@ fn sector_words(file: &File) -> FxHashMap<String, String> {
     careers_by_word.into_iter().filter_map(only_sector).collect()
 }
 
-/// Words that a career's name has at most, as far as titles are searched for it.
+/// Most words of a career's name that titles are searched for.
 const LONGEST_NAME: usize = 4;
 
 fn last_two(text: &str) -> Option<[char; 2]> {
@@ -192,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn any_name_of_a_career_finds_it_whatever_its_spelling() {
+    fn any_name_of_a_career_finds_it_in_any_spelling() {
         let vocabulary = Vocabulary::parse(FIXTURE).unwrap();
         assert_eq!(vocabulary.revision(), 7);
         for phrase in
@@ -212,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_or_ambiguous_expands_to_nothing() {
+    fn an_unknown_or_ambiguous_name_stands_for_no_career() {
         let vocabulary = Vocabulary::parse(FIXTURE).unwrap();
         assert_eq!(name(&vocabulary, "웹 개발자"), None);
         assert_eq!(name(&vocabulary, "개발자"), None);
