@@ -2,52 +2,55 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::ranking::career::coverage::{Masks, Match, Shown, best_phrase, text_only_bound};
-use crate::ranking::career::plan::{Group, Phrase, Plan};
-use crate::ranking::index::segment::{Brief, FIELDS, Field, Segment};
+use super::fit::{Masks, Match, Shown, best_phrase, text_only_bound};
+use super::plan::{Group, Plan};
+use crate::ranking::index::inverted_index::{FIELDS, Field, InvertedIndex};
+use crate::ranking::index::segment::{Brief, Segment};
 use crate::ranking::score::FULL;
 use crate::ranking::text::experience::AskedYears;
 
-/// Candidates kept per career and segment; a sixteenth of the segment, as the best tier alone of a common
-/// career is more than half a per cent of all listings.
+/// Candidates kept per career and segment: a sixteenth of a full segment. For a common career, the listings with the
+/// very best fit alone are more than half a per cent of all.
 pub const KEPT: usize = 4_096;
 
-/// A listing that shows something of the career, with what scoring it further needs: reading these in order
-/// is several times faster than looking them up by listing.
+/// A listing that shows something of the career, with the facts that its score needs: reading them in order is
+/// several times faster than looking them up by listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// The fit.
+    /// How well the listing fits the career, 1 to [`FULL`].
     pub fit: u16,
     /// The listing's number in its segment.
     pub listing: u16,
+    /// The evidence for the fit.
     pub shown: Shown,
-    /// See [`Brief::day`].
+    /// As [`Brief::day`].
     pub day: u16,
-    /// Asked years of experience.
+    /// As [`Brief::years`].
     pub years: Option<AskedYears>,
 }
 
-// Scanned by the ten thousand for every user: it must not grow unnoticed.
+// A user's search scans tens of thousands of candidates, so their size decides its speed.
 const _: () = assert!(size_of::<Candidate>() == 12);
 
-/// Candidates of one career in one segment.
+/// The candidates of one career in one segment.
 #[derive(Debug)]
 pub struct Candidates {
-    /// By fit, then day, both descending, then listing number.
+    /// The best ones: by fit, then day, both descending, then listing number.
     pub best: Vec<Candidate>,
-    /// No listing that was not kept has a higher fit; `None` when all were.
+    /// The highest possible fit of a listing that was dropped; `None` if none was.
     pub dropped_fit: Option<u16>,
-    /// Where the segment has the plan's tokens.
+    /// The ordinals of the plan's tokens in the segment, by group.
     pub ordinals: Vec<GroupOrdinals>,
 }
 
-/// The positions of a group's tokens in [`Segment::tokens`], one list of alternatives a token.
+/// The ordinals of a group's tokens in a segment's index, a list of alternatives for each token.
 pub type GroupOrdinals = Vec<Vec<usize>>;
 
 impl Candidates {
     /// The best `keep` candidates.
     pub fn find(segment: &Segment, plan: &Plan, keep: usize) -> Self {
-        let ordinals: Vec<GroupOrdinals> = plan.groups.iter().map(|group| ordinals(segment, group)).collect();
+        let ordinals: Vec<GroupOrdinals> =
+            plan.groups.iter().map(|group| ordinals(segment.index(), group)).collect();
         let (found, mut dropped_fit) = match_all(segment, plan, &ordinals, keep);
         let least = least_fit(&found, keep);
         let mut best = Vec::with_capacity(keep.min(segment.len()));
@@ -74,11 +77,12 @@ impl Candidates {
     }
 }
 
+/// The sort key of [`Candidates::best`].
 fn order(candidate: &Candidate) -> (u16, u16, u16) {
     (u16::MAX - candidate.fit, u16::MAX - candidate.day, candidate.listing)
 }
 
-/// A fit that at least `keep` listings reach, or 1: sorting the others would be wasted.
+/// A fit that at least `keep` listings reach, or 1; listings with a lower one need no sorting.
 fn least_fit(found: &[Match], keep: usize) -> u16 {
     let mut having = vec![0_u32; usize::from(FULL) + 1];
     found.iter().for_each(|found| having[usize::from(found.fit)] += 1);
@@ -92,9 +96,8 @@ fn least_fit(found: &[Match], keep: usize) -> u16 {
     1
 }
 
-/// What every listing shows of the plan's phrases. Where more than `keep` listings show more in their titles
-/// and skills than a text alone could, texts alone are not looked at; then the most that they could be worth
-/// is returned too.
+/// The best match of every listing. If `keep` listings show more in their titles and skills than a listing could show in
+/// its text alone, matches in texts alone are not computed, and their highest possible fit is returned too.
 fn match_all(
     segment: &Segment,
     plan: &Plan,
@@ -123,8 +126,8 @@ fn match_all(
     (best, None)
 }
 
-/// Looks at the listings whose titles or skills show something. Many listings show the same, so what a
-/// combination of tokens is worth is computed once.
+/// Matches the listings whose titles or skills have tokens of the group. Many listings have the same tokens, so the
+/// match of each combination is computed once.
 fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut [Match]) {
     let mut known: FxHashMap<(Masks, u8), Match> = FxHashMap::default();
     let [titles, skills, texts] = masks;
@@ -144,7 +147,7 @@ fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phra
     }
 }
 
-/// Looks at the others.
+/// Matches the listings of which only the texts have tokens of the group.
 fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut [Match]) {
     let mut known: FxHashMap<(u64, u64), Match> = FxHashMap::default();
     let [titles, skills, texts] = masks;
@@ -158,7 +161,7 @@ fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut 
     }
 }
 
-/// What is left are titles of the same sector.
+/// Matches titles of the career's sector, where this is better than any phrase.
 fn match_sectors(group: &Group, titles: &[u64], best: &mut [Match]) {
     for (best, title) in best.iter_mut().zip(titles) {
         let found = if title & group.sector != 0 {
@@ -174,8 +177,8 @@ fn match_sectors(group: &Group, titles: &[u64], best: &mut [Match]) {
     }
 }
 
-/// The positions below `count` that satisfy a condition. No branch depends on it: for the processor it is as
-/// good as random, and guessing wrong would cost more than all the rest.
+/// The indices below `count` that satisfy a condition. No branch depends on the condition: the processor cannot predict
+/// it, and mispredicted branches would cost more than the rest of the search.
 fn select_indices(count: usize, condition: impl Fn(usize) -> bool) -> impl Iterator<Item = usize> {
     let mut found = vec![0_u32; count + 1];
     let mut len = 0;
@@ -193,41 +196,27 @@ fn improve(best: &mut Match, found: Match) {
     }
 }
 
-fn ordinals(segment: &Segment, group: &Group) -> GroupOrdinals {
-    let ordinals = group
-        .tokens
-        .iter()
-        .map(|token| token.alternatives.iter().filter_map(|&token| segment.ordinal(token)));
+fn ordinals(index: &InvertedIndex, group: &Group) -> GroupOrdinals {
+    let ordinals =
+        group.tokens.iter().map(|token| token.alternatives.iter().filter_map(|&token| index.ordinal(token)));
     ordinals.map(Iterator::collect).collect()
 }
 
-/// The masks of all listings, field by field: one field's fit the processor's cache while they are filled.
+/// The masks of all listings, field by field, so that the masks being filled stay in the processor's cache.
 type FieldMasks = [Vec<u64>; FIELDS];
 
 fn collect_masks(segment: &Segment, group: &Group, ordinals: &GroupOrdinals) -> FieldMasks {
     std::array::from_fn(|field| {
         let mut masks = vec![0; segment.len()];
-        // Joints weigh nothing and matter in titles alone.
+        // Joints have no weight and matter in titles only.
         let matters = |bit: usize| field == Field::Title as usize || group.tokens[bit].weight > 0;
         for (bit, ordinals) in ordinals.iter().enumerate().filter(|&(bit, _)| matters(bit)) {
             for &ordinal in ordinals {
-                for &listing in segment.postings_at(ordinal)[field] {
+                for &listing in segment.index().postings_at(ordinal)[field] {
                     masks[usize::from(listing)] |= 1 << bit;
                 }
             }
         }
         masks
     })
-}
-
-/// Where a listing has the tokens of one phrase, each in its best field.
-pub fn phrase_masks(segment: &Segment, ordinals: &GroupOrdinals, phrase: &Phrase, listing: u16) -> Masks {
-    let mut masks = [0; FIELDS];
-    for (bit, ordinals) in ordinals.iter().enumerate().filter(|(bit, _)| phrase.mask >> bit & 1 == 1) {
-        let field = ordinals.iter().filter_map(|&ordinal| segment.field_of(ordinal, listing)).min();
-        if let Some(field) = field {
-            masks[field as usize] |= 1 << bit;
-        }
-    }
-    masks
 }

@@ -1,9 +1,10 @@
-//! How much a token says: the rarer in titles, the more.
+//! The weight of a token: the rarer it is, the more it says.
 
-/// Quarter bits of information of a token that `having` of `listings` titles contain.
+/// The information, in quarters of a bit, of a token that occurs `having` times in `listings` listings:
+/// `4 · log2(1 + listings / (having + 0.5))`, rounded down, at least 1.
 ///
-/// The steps are coarse on purpose: a few new listings must not move everybody's scores. Only IEEE-exact
-/// operations are used (no library logarithm), so that every machine gets the same weight.
+/// The coarse steps are intended: a few new listings must not change all users' scores. Only operations with results
+/// that IEEE 754 defines exactly are used, and no logarithm, so that every machine gets the same weight.
 pub fn weight(having: usize, listings: usize) -> u32 {
     let mut ratio = 1.0 + listings as f64 / (having as f64 + 0.5);
     let mut quarters = 0;

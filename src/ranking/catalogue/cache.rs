@@ -1,12 +1,12 @@
-//! A bounded cache whose entries outlive a refresh of the catalogue as far as they still hold.
+//! A bounded cache that hands its entries on to the next version of the catalogue.
 
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-/// Values by normalised text. Computing is left to the caller and may happen twice when two threads ask at
-/// once; both get equal values, because values depend on the catalogue alone.
+/// The most recently used values, by key. If two threads ask for a missing value at once, both compute it; the two
+/// values are equal, because a value depends only on its key and the catalogue.
 #[derive(Debug)]
 pub struct Cache<V> {
     entries: Mutex<LruCache<String, Entry<V>>>,
@@ -15,7 +15,7 @@ pub struct Cache<V> {
 #[derive(Debug)]
 struct Entry<V> {
     value: Arc<V>,
-    /// False for what an older version of the catalogue left behind: its parts may be used, not the whole.
+    /// Whether the value is this version's. A value of an older version only helps to compute this version's.
     current: bool,
 }
 
@@ -25,7 +25,7 @@ impl<V> Cache<V> {
         Self { entries: Mutex::new(LruCache::new(capacity)) }
     }
 
-    /// The value for a key; `compute` is given the value that an older catalogue had.
+    /// The value for a key. If it must be computed, `compute` gets the value of an older version, if there is one.
     pub fn get(&self, key: &str, compute: impl FnOnce(Option<&V>) -> V) -> Arc<V> {
         let mut older = None;
         if let Some(entry) = self.lock().get(key) {
@@ -49,13 +49,13 @@ impl<V> Cache<V> {
         Self { entries: Mutex::new(next) }
     }
 
-    /// Sums up over all values.
+    /// The sum of the sizes of all values.
     pub fn total(&self, size: impl Fn(&V) -> usize) -> usize {
         self.lock().iter().map(|(_, entry)| size(&entry.value)).sum()
     }
 
     fn lock(&self) -> MutexGuard<'_, LruCache<String, Entry<V>>> {
-        // Nothing panics while the lock is held, and a cache would be none the worse for it.
+        // No code panics while it holds the lock, and a panic would leave the cache usable.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_successor_offers_old_values_and_computes_anew() {
+    fn a_successor_offers_old_values_and_recomputes() {
         let cache = Cache::new(NonZeroUsize::MIN);
         assert_eq!(*cache.get("a", |older| older.map_or(1, |n: &i32| n + 1)), 1);
         assert_eq!(*cache.get("a", |_| 9), 1);

@@ -1,4 +1,4 @@
-//! Korean particles, chosen by how the word before them ends when it is read aloud.
+//! Korean particles, chosen by the sound with which the word before them ends.
 
 use crate::ranking::text::hangul::is_hangul;
 
@@ -37,8 +37,8 @@ pub fn ends_in_consonant(word: &str) -> bool {
     }
 }
 
-/// How Korean speakers say a Latin word: letter by letter when it is in capitals (엘, 엠, 엔, 알 end in a
-/// consonant), else by its usual transcription (Spring 스프링, Oracle 오라클, Git 깃, but Swift 스위프트).
+/// Whether a Latin word ends in a consonant as Korean speakers say it: letter by letter if it is in capitals (엘, 엠, 엔, 알 end in a
+/// consonant), otherwise by its usual transcription (Spring 스프링, Oracle 오라클, Git 깃, but Swift 스위프트).
 fn latin_ends_in_consonant(word: &str) -> bool {
     let letters: Vec<char> = word.chars().rev().take_while(char::is_ascii_alphabetic).collect();
     if letters.iter().all(char::is_ascii_uppercase) {

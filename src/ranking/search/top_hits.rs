@@ -10,18 +10,22 @@ use crate::ranking::career::candidates::Candidate;
 /// A scored listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hit {
+    /// The score for the career.
     pub score: Score,
+    /// When the listing was last seen, in seconds since 1970; `i64::MIN` is unknown.
     pub crawled_at: i64,
+    /// The listing's primary key.
     pub id: i64,
-    /// Number of the user's career.
+    /// Position of the career in the profile.
     pub career: usize,
-    /// Number of the segment in the catalogue.
+    /// Position of the segment in the catalogue.
     pub segment: usize,
+    /// The listing as the career's candidate.
     pub candidate: Candidate,
 }
 
 impl Hit {
-    /// Best first: score, then the newest, then the smaller id, then the user's better career.
+    /// The sort key, best first: score, then the newest, then the smaller id, then the user's better career.
     fn rank(&self) -> (Reverse<Score>, Reverse<i64>, i64, usize) {
         (Reverse(self.score), Reverse(self.crawled_at), self.id, self.career)
     }
@@ -34,9 +38,9 @@ impl Hit {
 /// Keeps the best hit of every group, and the best `limit` groups.
 pub struct TopHits {
     limit: usize,
-    /// A hit below this cannot be among the best.
+    /// A hit with a lower score cannot be among the best.
     threshold: Score,
-    /// Nor can one of just this score that was last seen before this day.
+    /// A hit with exactly the threshold score must have been seen on this day or later.
     threshold_day: u16,
     groups: FxHashMap<u64, Hit>,
 }
@@ -47,17 +51,18 @@ impl TopHits {
         Self { limit, threshold: floor, threshold_day: 0, groups: FxHashMap::default() }
     }
 
-    /// What a hit must reach to matter. Equal scores do matter: newer and smaller ids win.
+    /// The score that a hit must reach to be among the best. An equal score may suffice: the newer hit, or the smaller
+    /// id, wins.
     pub fn threshold(&self) -> Score {
         self.threshold
     }
 
-    /// What a hit of just the threshold must reach to matter, as by [`Candidate::day`].
+    /// The day, as [`Candidate::day`], that a hit with exactly the threshold score must reach to be among the best.
     pub fn threshold_day(&self) -> u16 {
         self.threshold_day
     }
 
-    /// Takes a hit of a group; true when the threshold has risen.
+    /// Takes a hit of a group; true if the threshold has risen.
     pub fn offer(&mut self, group: u64, hit: Hit) -> bool {
         if hit.score < self.threshold {
             return false;
@@ -70,12 +75,12 @@ impl TopHits {
                 }
             })
             .or_insert(hit);
-        // Pruning now and then is cheaper than keeping a heap whose members can improve.
+        // Occasional pruning is cheaper than a heap whose members can improve.
         self.groups.len() >= 2 * self.limit + 64 && self.prune()
     }
 
-    /// Drops all groups but the best. A dropped group may come back with a better hit: the groups that beat it
-    /// only get better, so what is best in the end is exact.
+    /// Drops all groups but the best `limit`; true if the threshold has risen. A dropped group may return with a better
+    /// hit. The result is exact, because the groups that displaced it can only improve.
     pub fn prune(&mut self) -> bool {
         if self.groups.len() < self.limit || self.limit == 0 {
             return false;
@@ -102,7 +107,7 @@ impl TopHits {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ranking::career::coverage::Shown;
+    use crate::ranking::career::fit::Shown;
     use proptest::prelude::*;
 
     fn hit(score: u16, crawled_at: i64, id: i64) -> Hit {

@@ -2,6 +2,14 @@
 
 use rust_stemmers::{Algorithm, Stemmer};
 
+use super::token::Token;
+
+/// The tokens by which a word is found: as written, by its stem and by its plainer name.
+pub fn word_tokens(word: &str) -> impl Iterator<Item = Token> {
+    let stem = stem(word).filter(|stem| stem != word).map(|stem| Token::stem(&stem));
+    [Some(Token::word(word)), stem, plain_name(word).map(Token::word)].into_iter().flatten()
+}
+
 /// The stem of an English word of at least four letters (`engineer`, `engineering` → `engin`); `None` for a
 /// shorter word and for one that has other characters than letters.
 pub fn stem(word: &str) -> Option<String> {

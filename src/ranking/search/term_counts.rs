@@ -1,33 +1,19 @@
-//! Skills: those that listings list, and which listings name a given one.
+//! How many of a user's terms each listing names.
 
-use crate::ranking::index::segment::{Field, ListingSet, SET_BLOCK, Segment};
+use std::sync::Arc;
+
+use crate::ranking::index::listing_set::{ListingSet, SET_BLOCK};
 use crate::ranking::score::{INTERESTS_ASKED, SKILLS_ASKED};
-use crate::ranking::text::compact;
-use crate::ranking::text::token::Token;
 
-/// The listings of a segment that name a term, that is, have all of its tokens, wherever.
-pub fn naming(segment: &Segment, tokens: &[Token]) -> ListingSet {
-    let having = tokens.iter().map(|&token| {
-        let mut having = ListingSet::empty(segment.len());
-        segment.postings(token).into_iter().flatten().for_each(|&listing| having.insert(listing));
-        having
-    });
-    let in_all = having.reduce(|mut found, having| {
-        found.intersect(&having);
-        found
-    });
-    in_all.unwrap_or_else(|| ListingSet::empty(segment.len()))
-}
-
-/// More terms than this are not counted, as they make no difference to a score.
+/// Terms are counted up to this number; more make no difference to a score.
 pub const MOST_TERMS: usize = 3;
 const _: () = assert!(SKILLS_ASKED <= MOST_TERMS && INTERESTS_ASKED <= MOST_TERMS);
 
 /// How many of a user's terms each listing of a segment names, up to [`MOST_TERMS`].
 pub struct TermCounts(Vec<CountPlanes>);
 
-/// Counts of 512 listings in two bits each, the ones and the twos. Adding a term to so many at once takes a few
-/// wide instructions, which is what lets a user be answered at once.
+/// The counts of 512 listings in two bits each, the ones and the twos. Adding a term to all of them takes a few wide
+/// instructions, which keeps a user's answer fast.
 #[derive(Clone, Copy, Default)]
 struct CountPlanes {
     ones: [u64; SET_BLOCK],
@@ -35,8 +21,8 @@ struct CountPlanes {
 }
 
 impl TermCounts {
-    /// Counts over a segment of `listings` listings.
-    pub fn new(listings: usize, terms: &[&ListingSet]) -> Self {
+    /// Counts for a segment of `listings` listings, from the sets of those that name each term.
+    pub fn new(listings: usize, terms: &[Arc<ListingSet>]) -> Self {
         let terms: Vec<&[[u64; SET_BLOCK]]> = terms.iter().map(|naming| naming.blocks()).collect();
         let blocks = 0..listings.div_ceil(64 * SET_BLOCK);
         let count = |block| {
@@ -59,7 +45,7 @@ impl TermCounts {
 }
 
 impl CountPlanes {
-    /// One more for those in `naming`; three stay three.
+    /// Adds one to the counts of the listings in `naming`, up to three.
     #[inline]
     fn add(&mut self, naming: &[u64; SET_BLOCK]) {
         for ((ones, twos), naming) in self.ones.iter_mut().zip(&mut self.twos).zip(naming) {
@@ -70,27 +56,21 @@ impl CountPlanes {
     }
 }
 
-/// Whether a listing of the segment that is not in `dead` lists this very term as a skill.
-pub fn is_listed(segment: &Segment, tombstones: Option<&ListingSet>, term: &str) -> bool {
-    let postings = segment.postings(Token::listed_skill(&compact(term)))[Field::Skills as usize];
-    postings.iter().any(|&listing| tombstones.is_none_or(|tombstones| !tombstones.contains(listing)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn counts_up_to_three_terms() {
+    fn terms_are_counted_up_to_three() {
         // Listing n names the first n of seven skills.
-        let naming: Vec<ListingSet> = (0..7)
+        let naming: Vec<Arc<ListingSet>> = (0..7)
             .map(|skill| {
                 let mut naming = ListingSet::empty(70);
                 (skill + 1..70).for_each(|listing| naming.insert(listing));
-                naming
+                Arc::new(naming)
             })
             .collect();
-        let counts = TermCounts::new(70, &naming.iter().collect::<Vec<_>>());
+        let counts = TermCounts::new(70, &naming);
         let counted: Vec<_> = (0..8).chain([69]).map(|listing| counts.count(listing)).collect();
         assert_eq!(counted, [0, 1, 2, 3, 3, 3, 3, 3, 3]);
     }

@@ -1,38 +1,38 @@
-//! The fit: how much of a career's phrase a listing shows, where, and in which form.
+//! The fit: how much of a career's name, or of a synonym, a listing shows, in which fields and in which form.
 
-use crate::ranking::career::plan::{Group, Phrase};
-use crate::ranking::index::segment::{FIELDS, Field};
+use super::plan::{Group, Phrase};
+use crate::ranking::index::inverted_index::{FIELDS, Field};
 use crate::ranking::score::FULL;
 
-/// Of a phrase's token found in a field, in 1/100.
+/// Worth of a phrase's token by the field that has it, in 1/100.
 const FIELD_WORTH: [u32; FIELDS] = [100, 65, 50];
 
-/// Share of the fit that depends on how little else stands in the title.
+/// Share of the fit that depends on how few other words the title has.
 const PURITY_SHARE: f64 = 0.12;
 
-/// Share of the fit that depends on whether the phrase's words stand side by side.
+/// Share of the fit that depends on whether the phrase's words are neighbours in the title.
 const ADJACENCY_SHARE: f64 = 0.12;
 
-/// What a role in the title is worth, in 1/100, when the title shows nothing of the subject.
+/// Worth of a role in the title, in 1/100, if the title shows nothing of the subject.
 const ROLE_ALONE: u32 = 80;
 
-/// Share of the fit that depends on how much of the phrase the rest of the listing confirms.
+/// Share of the fit that depends on how much of the phrase the skills and the text repeat.
 const SUPPORT_SHARE: f64 = 0.16;
 
-/// Of what is missing, the share that a title makes good by naming a job of the career's sector.
+/// Share of the missing fit that a title adds by naming a job of the career's sector.
 const SAME_SECTOR_SHARE: f64 = 0.15;
 
-/// What a title's word of the career's sector is worth, where nothing else shows the career.
+/// Fit of a title that has a word of the career's sector, if nothing else shows the career.
 const SECTOR_WORD_SHARE: f64 = 0.10;
 
-/// What is left of a whole phrase whose words are scattered over a title that names jobs of other sectors only: a
-/// 물류 기술영업 담당자 is no 물류 담당자.
+/// Factor for a whole phrase whose words are not neighbours in a title that only names jobs of other sectors:
+/// a '물류 기술영업 담당자' is not a '물류 담당자'.
 const SCATTERED_SHARE: f64 = 0.70;
 
-/// What is left of a partial match there.
+/// Factor for a part of a phrase in a title that only names jobs of other sectors.
 const OTHER_SECTOR_SHARE: f64 = 0.85;
 
-/// Which tokens of a group a listing has, one mask per field.
+/// The tokens of a group that a listing has, as bits; one mask per field.
 pub type Masks = [u64; FIELDS];
 
 /// The best that a listing shows of a career. Of two phrases with the same fit, the smaller counts.
@@ -59,22 +59,23 @@ pub enum Shown {
 pub struct Match {
     /// 0 to [`FULL`].
     pub fit: u16,
+    /// The evidence for the fit.
     pub shown: Shown,
 }
 
 impl Match {
-    /// Of a title that names a job of the career's sector; nothing in the listing shows the career itself.
+    /// For a title that names a job of the career's sector, if nothing in the listing shows the career itself.
     pub fn sector_job() -> Self {
         Self { fit: points(SAME_SECTOR_SHARE), shown: Shown::SectorJob }
     }
 
-    /// Of a title that has a word of the career's sector and names no job of it.
+    /// For a title that has a word of the career's sector but names no job of it.
     pub fn sector_word() -> Self {
         Self { fit: points(SECTOR_WORD_SHARE), shown: Shown::SectorWord }
     }
 }
 
-/// The first phrase with the highest fit; numbers are counted from `first_phrase`.
+/// The match of the first phrase with the highest fit. `first_phrase` is the number of the group's first phrase.
 pub fn best_phrase(group: &Group, masks: Masks, title_tokens: u8, first_phrase: u16) -> Match {
     let mut best = Match::default();
     let [in_title, in_skills, in_text] = masks;
@@ -89,14 +90,14 @@ pub fn best_phrase(group: &Group, masks: Masks, title_tokens: u8, first_phrase: 
     best
 }
 
-/// The most that a listing reaches whose title and skills show nothing but the sector.
+/// The highest possible fit of a listing whose title and skills show nothing but the sector.
 pub fn text_only_bound() -> u16 {
     let coverage = f64::from(FIELD_WORTH[Field::Text as usize]) / f64::from(FIELD_WORTH[0]);
     points(in_same_sector(coverage * coverage.sqrt())) + 1
 }
 
-/// `p · coverage^1.5 · form`, and what the title's sector adds or takes. Multiplication, division and square
-/// root are exact by IEEE 754, a library's `powf` is not: that is why the exponent is 1.5.
+/// `p · coverage^1.5 · form`, adjusted by the sector of the title. IEEE 754 defines exact results for multiplication,
+/// division and square root but not for a power function, hence the exponent 1.5.
 fn fit(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> u16 {
     let coverage = coverage(group, phrase, masks);
     if coverage == 0.0 {
@@ -126,8 +127,8 @@ fn points(share: f64) -> u16 {
     (share * f64::from(FULL)).round() as u16
 }
 
-/// The weighted share of the phrase that the listing shows. A role counts in full only beside a part of the
-/// subject: an electrical engineer whose text mentions quality is no quality engineer.
+/// The weighted share of the phrase that the listing shows. A role counts in full only together with a part of the
+/// subject: an electrical engineer whose text mentions quality is not a quality engineer.
 fn coverage(group: &Group, phrase: &Phrase, masks: Masks) -> f64 {
     let [title, skills, text] = split_masks(group, phrase, masks);
     if (title | skills | text) & phrase.core == 0 {
@@ -142,8 +143,8 @@ fn coverage(group: &Group, phrase: &Phrase, masks: Masks) -> f64 {
     f64::from(found) / f64::from(FIELD_WORTH[0] * phrase.weight)
 }
 
-/// How well the listing's form fits, in 0..=1: how little else stands in the title, whether the phrase's words
-/// stand side by side there, and how much of the phrase the rest of the listing confirms.
+/// How well the form of the listing fits, in 0..=1: how few other words the title has, whether the phrase's words are
+/// neighbours in it, and how much of the phrase the skills and the text repeat.
 fn form(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> f64 {
     let title = masks[Field::Title as usize];
     let purity = f64::from((title & phrase.mask).count_ones()) / f64::from(title_tokens.max(1));
@@ -158,8 +159,9 @@ fn form(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> f64 {
         - SUPPORT_SHARE * (1.0 - support)
 }
 
-/// The tokens of one phrase, each in its best field only. Outside the title a single word is a homonym more often
-/// than the job (`chef` in a list of tools): there it counts only in a text below a title of the same sector.
+/// The tokens of one phrase, each in its best field only. Outside titles, a phrase of a single token is more often a
+/// homonym than the job (`chef` in a list of tools). It then counts only in texts, and only if the title names a job
+/// of the career's sector.
 fn split_masks(group: &Group, phrase: &Phrase, masks: Masks) -> Masks {
     let title = masks[Field::Title as usize] & phrase.mask;
     let skills = masks[Field::Skills as usize] & phrase.mask & !title;
