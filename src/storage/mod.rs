@@ -228,7 +228,7 @@ pub struct StoredAnalysis {
 pub const MAX_CAREERS: usize = 10;
 
 /// A row of `job_recommendations`: a recommended career.
-#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx_macros::FromRow)]
 pub struct StoredCareer {
     pub job_name: Option<String>,
     pub match_score: Option<String>,
@@ -236,14 +236,14 @@ pub struct StoredCareer {
 }
 
 /// A row of `career_analyses`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx_macros::FromRow)]
 pub struct CareerAnalysis {
     pub recommended_careers: Option<String>,
     pub interest_areas: Option<String>,
 }
 
 /// A row of `profile_analysis`, as far as ranking uses it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx_macros::FromRow)]
 pub struct ProfileAnalysis {
     pub interests: Option<String>,
     pub strengths: Option<String>,

@@ -63,7 +63,7 @@ pub(super) const ABSURD_DELAY: Duration = Duration::from_secs(86_400);
 pub(super) const ACTIVE_DAYS: u32 = 30;
 
 /// What is known of one user's list.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx_macros::FromRow)]
 pub struct UserStatus {
     /// A trigger is recorded that has not been served.
     pub pending: bool,
@@ -81,7 +81,7 @@ pub struct UserStatus {
 }
 
 /// How much work there is, over all instances.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx_macros::FromRow)]
 pub struct QueueCounts {
     /// Due in real time or waiting for another try, and not running.
     pub due_in_real_time: i64,
@@ -118,7 +118,7 @@ pub enum Marking {
 }
 
 /// A batch and how it stands.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx_macros::FromRow)]
 pub struct BatchStatus {
     pub id: i64,
     pub scope: String,

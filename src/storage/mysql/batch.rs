@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use sqlx::mysql::{MySqlConnection, MySqlPool};
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, FromRow, MySqlExecutor, QueryBuilder, query, query_as};
+use sqlx::{AssertSqlSafe, MySqlExecutor, QueryBuilder, query, query_as};
+use sqlx_macros::FromRow;
 
 use super::super::work::ACTIVE_DAYS;
 use super::super::{BatchScope, BatchStatus, Marking, Occurrence, OpenedBatch, ScheduledJob, StoreError};

@@ -10,7 +10,8 @@ use futures::TryStreamExt;
 use rustc_hash::{FxHashMap, FxHashSet};
 use sqlx::mysql::{MySqlConnection, MySqlPool};
 use sqlx::types::Json;
-use sqlx::{Connection, FromRow, query, query_as};
+use sqlx::{Connection, query, query_as};
+use sqlx_macros::FromRow;
 // A million rows that are there already are read without a pause, unless one is made for other work.
 use tokio::task::coop::consume_budget;
 

@@ -59,7 +59,7 @@ pub(super) async fn migrate(pool: &MySqlPool) -> Result<(), StoreError> {
 /// Of two versions that run side by side, the older one meets migrations that it does not know. They only
 /// add: what it uses stays.
 fn migrator() -> Migrator {
-    let mut migrator = sqlx::migrate!("migrations/mysql");
+    let mut migrator = sqlx_macros::migrate!("migrations/mysql");
     migrator.set_ignore_missing(true);
     migrator
 }
