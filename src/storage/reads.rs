@@ -64,7 +64,7 @@ pub struct StoredRecommendation {
 }
 
 /// The state of one user's list.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx_macros::FromRow)]
 pub struct UserStatus {
     /// A trigger is recorded that has not been served.
     pub pending: bool,
@@ -91,7 +91,7 @@ pub struct UserStatus {
 }
 
 /// The amount of background work, over all instances.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx_macros::FromRow)]
 pub struct QueueCounts {
     /// Users with a real-time trigger, due now or later, and without a lease.
     pub due_in_real_time: i64,

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::{Map, Value};
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::diff::ExistingRow;
 use super::{BatchStatus, DueUser, RecordedState, StateToken, StoredRecommendation, UserState};

@@ -121,7 +121,7 @@ pub struct StoredAnalysis {
 pub const MAX_CAREERS: usize = 10;
 
 /// A recommended career: a row of `job_recommendations`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx_macros::FromRow)]
 pub struct StoredCareer {
     /// The career's name.
     pub job_name: Option<String>,
@@ -132,7 +132,7 @@ pub struct StoredCareer {
 }
 
 /// A row of `career_analyses`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx_macros::FromRow)]
 pub struct CareerAnalysis {
     /// A JSON array of careers.
     pub recommended_careers: Option<String>,
@@ -141,7 +141,7 @@ pub struct CareerAnalysis {
 }
 
 /// The columns of a row of `profile_analysis` that ranking uses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx_macros::FromRow)]
 pub struct ProfileAnalysis {
     /// JSON or text.
     pub interests: Option<String>,

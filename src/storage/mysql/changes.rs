@@ -11,7 +11,8 @@ use futures::TryStreamExt;
 use rustc_hash::{FxHashMap, FxHashSet};
 use sqlx::mysql::{MySqlConnection, MySqlPool};
 use sqlx::types::Json;
-use sqlx::{Connection, FromRow, query, query_as};
+use sqlx::{Connection, query, query_as};
+use sqlx_macros::FromRow;
 use tokio::task::coop::consume_budget;
 
 use crate::domain::{CatalogueVersion, ListingId};

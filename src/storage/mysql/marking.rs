@@ -2,7 +2,8 @@
 
 use sqlx::mysql::{MySqlConnection, MySqlPool};
 use sqlx::types::Json;
-use sqlx::{FromRow, QueryBuilder, query, query_as};
+use sqlx::{QueryBuilder, query, query_as};
+use sqlx_macros::FromRow;
 
 use crate::domain::{BatchId, Lane, UserId};
 use crate::storage::batches::{ACTIVE_DAYS, StoredScope};

@@ -56,7 +56,7 @@ pub(super) async fn migrate(pool: &MySqlPool) -> Result<(), StoreError> {
 /// Of two versions that run side by side, the older one finds migrations that it does not know. Migrations
 /// only add tables and columns: those that it uses stay.
 fn migrator() -> Migrator {
-    let mut migrator = sqlx::migrate!("migrations/mysql");
+    let mut migrator = sqlx_macros::migrate!("migrations/mysql");
     migrator.set_ignore_missing(true);
     migrator
 }

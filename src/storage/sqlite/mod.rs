@@ -70,7 +70,7 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn migrate(&self) -> Result<(), StoreError> {
-        Ok(sqlx::migrate!("migrations/sqlite").run(&self.pool).await?)
+        Ok(sqlx_macros::migrate!("migrations/sqlite").run(&self.pool).await?)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
