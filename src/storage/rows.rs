@@ -70,13 +70,12 @@ impl DueRow {
 /// One of the users that a statement selects as `user_id`.
 #[derive(FromRow)]
 pub(super) struct UserRow {
-    #[sqlx(try_from = "i64")]
-    user_id: UserId,
+    user_id: i64,
 }
 
-/// The users of the rows.
+/// The users of the rows, without ids that no user has.
 pub(super) fn users(rows: Vec<UserRow>) -> Vec<UserId> {
-    rows.into_iter().map(|row| row.user_id).collect()
+    rows.into_iter().filter_map(|row| UserId::try_from(row.user_id).ok()).collect()
 }
 
 /// A batch.

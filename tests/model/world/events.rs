@@ -3,6 +3,7 @@
 use super::{Activity, Phase, Scenario, World, now, user};
 use crate::mutants::Mutant;
 use crate::spec::Due;
+use job_agent::domain::ScoringRevision;
 
 /// One step of the world. `slot` names an activity, `nth` an orphaned statement.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,7 +23,7 @@ mod worker;
 mod write;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use job_agent::domain::UserId;
+use job_agent::domain::{CatalogueVersion, ScoringRevision, UserId};
 use job_agent::storage::{Basis, DueUser};
 use stateright::Model;
 

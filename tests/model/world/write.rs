@@ -1,10 +1,11 @@
 //! Statements that change the user: sent, landed, or orphaned by a sender that no longer waits for them.
 
+use job_agent::domain::{CatalogueVersion, ScoringRevision};
 use job_agent::storage::{Basis, StateToken, Written};
 
 use super::transition::Transition;
 use super::worker::LeaseEnd;
-use super::{Activity, Actor, Inputs, Phase, Violation, now, user};
+use super::{Activity, Actor, Inputs, Phase, Violation, now};
 use crate::mutants::Mutant;
 use crate::spec::{Due, List, Recorded};
 
