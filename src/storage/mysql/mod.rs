@@ -1,5 +1,8 @@
 //! MySQL (the reference) and MariaDB from 10.6 on. Each role of [`Store`] is implemented in the file of its
 //! SQL; statements are constants that can be pasted into a client.
+//!
+//! The fault campaign recognises the steps of the protocol by the texts of their statements (`Step::mark` in
+//! `tests/chaos`).
 
 mod address;
 mod batches;
