@@ -6,6 +6,7 @@
 
 mod support;
 
+mod architecture;
 mod back_pressure;
 mod background;
 mod bad_input;

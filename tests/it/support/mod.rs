@@ -4,6 +4,7 @@ mod app;
 mod database;
 mod process;
 mod redis_server;
+pub mod source;
 
 use std::time::{Duration, Instant};
 
