@@ -55,7 +55,7 @@ const RATES: [(Fault, u32); 12] = [
     (Fault::RestartRedis, 20),
     (Fault::RestartDatabase, 15),
     (Fault::Deploy, 35),
-    (Fault::HoldRows, 60),
+    (Fault::HoldRows, 100),
     (Fault::TakeLock, 200),
 ];
 
@@ -130,11 +130,15 @@ pub async fn inject(cluster: Arc<Cluster>, users: Arc<[Arc<UserClient>]>, fault:
     }
 }
 
+/// Longer than a session waits for a lock (3 s, which InnoDB extends to up to 4 s), and short enough for a run that
+/// wrongly goes on after that to commit before its own time-out.
+const HOLD: Duration = Duration::from_millis(4_500);
+
 /// Locks the user's rows, and triggers runs until one has met the lock.
 async fn hold_rows(cluster: &Cluster, client: &UserClient, number: usize, rng: &mut fastrand::Rng) {
     let table = if rng.u8(..3) > 0 { "user_job_recommendations" } else { "recommendation_state" };
     cluster.counts.add("fault: rows locked for too long");
-    let hold = cluster.database.hold_rows(client.user, table, Duration::from_millis(5_500));
+    let hold = cluster.database.hold_rows(client.user, table, HOLD);
     let meet = async {
         sleep(Duration::from_millis(100)).await;
         for number in number..number + 2 * INSTANCES {
