@@ -9,7 +9,7 @@ const FAST: &str = "/api/job-agent/recommendations/fast";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bad_request_gets_its_documented_answer() {
-    let database = TestDatabase::create_empty(Kind::Sqlite).await.unwrap();
+    let database = TestDatabase::create_empty(Kind::Sqlite).await;
     let app = TestApp::start(&database, &[]).await;
     let post = Method::POST;
     let get = Method::GET;
@@ -68,7 +68,7 @@ async fn every_bad_request_gets_its_documented_answer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_are_empty_or_a_json_object_whatever_their_type() {
-    let database = TestDatabase::create_empty(Kind::Sqlite).await.unwrap();
+    let database = TestDatabase::create_empty(Kind::Sqlite).await;
     let app = TestApp::start(&database, &[]).await;
     let path = format!("{CALCULATE}/1");
     let refused: [(&[u8], u16, &str); 10] = [
@@ -99,7 +99,7 @@ async fn bodies_are_empty_or_a_json_object_whatever_their_type() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_headers_and_unknown_parameters_do_no_harm() {
-    let database = TestDatabase::create_empty(Kind::Sqlite).await.unwrap();
+    let database = TestDatabase::create_empty(Kind::Sqlite).await;
     let app = TestApp::start(&database, &[]).await;
     for (name, value) in [
         ("accept", "text/html"),
@@ -141,7 +141,7 @@ async fn check(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_a_page_from_an_allowed_origin_may_call() {
-    let database = TestDatabase::create_empty(Kind::Sqlite).await.unwrap();
+    let database = TestDatabase::create_empty(Kind::Sqlite).await;
     let app = TestApp::start(&database, &[("CORS_ALLOWED_ORIGINS", "https://dreampath.example")]).await;
     let preflight = |origin: &'static str| {
         move |request: RequestBuilder| {

@@ -226,7 +226,7 @@ fn settings_are_read_from_a_dot_env_file_and_the_environment_comes_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn healthcheck_tells_a_healthy_service_from_none() {
-    let database = TestDatabase::create(Kind::Sqlite).await.unwrap();
+    let database = TestDatabase::create(Kind::Sqlite).await;
     let process = TestProcess::start(&database, &[]).await;
     let port = process.address.rsplit(':').next().unwrap().to_owned();
     let folder = tempfile::tempdir().unwrap();

@@ -73,7 +73,7 @@ fn request() -> impl Strategy<Value = Sent> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_gets_an_answer_of_the_contract() {
-    let database = TestDatabase::create(Kind::Sqlite).await.unwrap();
+    let database = TestDatabase::create(Kind::Sqlite).await;
     database.set_career(USER, "간호사").await;
     let app = TestApp::start(&database, &[]).await;
     let mut runner = TestRunner::new(Config { cases: 400, failure_persistence: None, ..Config::default() });

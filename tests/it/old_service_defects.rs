@@ -1,5 +1,5 @@
-//! The defects of the service that this one replaces, each measured there on real servers: none of them
-//! here. (The ninth, the nightly batch, comes with the batch.)
+//! The defects of the old service, each measured on it with real servers: this service has none of them.
+//! Defect 9, the nightly batch, is the subject of `batch.rs` and `schedule.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use futures::future::join_all;
 
 use crate::support::{
     Kind, RedisServer, TestApp, TestDatabase, USER, a_transaction_waits, config, eventually,
-    on_every_database,
+    on_every_database, transactions_wait,
 };
 
 on_every_database!(
@@ -88,7 +88,7 @@ async fn overtake<F: Future<Output = bool>>(
     eventually("the lock is free", unlocked).await;
     database.set_career(USER, "간호사").await;
     let new = tokio::spawn(async move { quick.calculate(USER).await });
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    transactions_wait(database, 2).await;
     holder.rollback().await.unwrap();
     assert_eq!(old.await.unwrap().body["success"], true);
     assert_eq!(new.await.unwrap().body["success"], true);

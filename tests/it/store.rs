@@ -77,7 +77,7 @@ fn basis(state: &UserState, catalogue_version: i64) -> Basis {
 }
 
 async fn migrating_twice_and_at_the_same_time_is_harmless(database: TestDatabase) {
-    let bare = TestDatabase::create_bare(database.kind).await.unwrap();
+    let bare = TestDatabase::create_bare(database.kind).await;
     let (one, other) = (bare.store(), bare.store());
     if bare.kind == Kind::Sqlite {
         // An embedded file belongs to one process.
@@ -115,8 +115,9 @@ async fn a_replacement_writes_only_the_difference(database: TestDatabase) {
 
     let written = replace(&store, USER, &state, &rows(&[(2, 60), (3, 71), (4, 80)])).await.unwrap();
     assert_eq!(written, Written::Committed(RowChanges { inserted: 1, updated: 1, deleted: 1 }));
-    let stored = "SELECT job_listing_id FROM user_job_recommendations WHERE user_id = 1001 ORDER BY 1";
-    assert_eq!(database.numbers(stored).await, [2, 3, 4]);
+    let stored =
+        format!("SELECT job_listing_id FROM user_job_recommendations WHERE user_id = {USER} ORDER BY 1");
+    assert_eq!(database.numbers(&stored).await, [2, 3, 4]);
 
     // Deleting alone leaves the newest change to a row that stays.
     let state = store.user_state(user(USER)).await.unwrap();
@@ -424,7 +425,7 @@ async fn neighbouring_users_do_not_deadlock(database: TestDatabase) {
 }
 
 async fn tables_of_the_old_service_are_used_as_they_are(database: TestDatabase) {
-    let old = TestDatabase::create_bare(database.kind).await.unwrap();
+    let old = TestDatabase::create_bare(database.kind).await;
     // As the old service's ORM created it: a surrogate key, seconds, no defaults.
     old.execute(
         "CREATE TABLE user_job_recommendations (id BIGINT AUTO_INCREMENT PRIMARY KEY, user_id BIGINT NOT NULL, \

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::evidence::watch_log;
 use super::{TestDatabase, eventually};
 
 /// The real binary in a process of its own, to be killed and to have its log read.
@@ -26,6 +27,7 @@ impl TestProcess {
     pub async fn start(database: &TestDatabase, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = fs::File::create(folder.path().join("log")).unwrap();
+        watch_log(&folder.path().join("log"));
         let child = command(folder.path(), settings)
             .env("DATABASE_URL", &database.url)
             .env("PORT", "0")

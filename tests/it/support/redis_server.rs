@@ -101,6 +101,14 @@ impl RedisServer {
         command.query_async(&mut connection).await.unwrap()
     }
 
+    /// How often a command, in small letters, has been called.
+    pub async fn calls(&self, command: &str) -> u64 {
+        let statistics = self.command(&["INFO", "commandstats"]).await.unwrap();
+        let line =
+            statistics.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+    }
+
     /// The value of a user's lock.
     pub async fn lock_of(&self, user: i64) -> Option<String> {
         self.command(&["GET", &format!("job_recommendation_lock:user:{user}")]).await
