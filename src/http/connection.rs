@@ -9,12 +9,15 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// What happens on a connection. The server waits for the client in every phase but [`Phase::Handling`].
+/// What happens on a connection. The server waits for the client in every phase but [`Phase::Accepted`] and
+/// [`Phase::Handling`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// The server has not tried to read yet.
+    Accepted,
     /// The client has its response; nothing of another request has come.
     Idle,
-    /// The head of a request is incomplete. A new connection begins here.
+    /// The head of a request is incomplete, or nothing has come on a new connection.
     Head,
     /// The body of a request is incomplete.
     Body,
@@ -35,9 +38,15 @@ struct State {
     closing: bool,
 }
 
+impl State {
+    fn waits(&self) -> bool {
+        !self.closing && !matches!(self.phase, Phase::Accepted | Phase::Handling)
+    }
+}
+
 impl Connection {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(State { phase: Phase::Head, since: Instant::now(), closing: false }))
+        Self(Mutex::new(State { phase: Phase::Accepted, since: Instant::now(), closing: false }))
     }
 
     /// Begins a phase. `false`: the server is closing the connection, nothing may begin on it.
@@ -57,14 +66,13 @@ impl Connection {
     /// How long the server has waited for the client, and in which phase; `None` while it does not wait.
     pub(super) fn waiting(&self) -> Option<(Phase, Duration)> {
         let state = self.state();
-        let waits = state.phase != Phase::Handling && !state.closing;
-        waits.then(|| (state.phase, state.since.elapsed()))
+        state.waits().then(|| (state.phase, state.since.elapsed()))
     }
 
     /// Whether the connection may be closed. No request begins on it after that.
     pub(super) fn close_if_waiting(&self) -> bool {
         let mut state = self.state();
-        let waits = state.phase != Phase::Handling && !state.closing;
+        let waits = state.waits();
         state.closing |= waits;
         waits
     }
@@ -92,6 +100,7 @@ impl AsyncRead for Watched {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.connection.leave(Phase::Accepted, Phase::Head);
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         if buffer.filled().len() > before {

@@ -34,6 +34,9 @@ const MAX_READ_BYTES: usize = 64 * 1024;
 const TICK: Duration = Duration::from_millis(100);
 /// Pause after a failed accept, and while every connection has a request in hand.
 const RETRY: Duration = Duration::from_millis(5);
+/// How long the server waits for a client before it makes room for another one: time to read what has come
+/// when connections come faster than they are read.
+const MIN_WAIT: Duration = Duration::from_millis(20);
 /// How long a stop waits for a client to send the rest of a request or to take a response.
 const STOP_LIMIT: Duration = Duration::from_millis(500);
 /// Descriptors for everything but clients and the database: standard streams, the runtime, the listener,
@@ -78,7 +81,7 @@ impl ServerConfig {
             Phase::Head => self.head_timeout,
             Phase::Response => self.response_timeout,
             // `limits::receive` answers 408 after `body_timeout`; handlers have limits of their own.
-            Phase::Body | Phase::Handling => Duration::MAX,
+            Phase::Body | Phase::Accepted | Phase::Handling => Duration::MAX,
         }
     }
 }
@@ -164,10 +167,12 @@ impl Server {
         room
     }
 
-    /// Closes the connection that has waited longest for its client, unless requests are handled on all.
+    /// Closes the connection that has waited longest for its client, if any has waited at all.
     fn close_longest_waiting(&self) {
-        let waited = |(connection, _): &&Entry| connection.waiting().map(|(_, time)| time);
-        if let Some(longest) = self.connections.values().max_by_key(waited) {
+        let waited = |entry: &&Entry| entry.0.waiting().map(|(_, time)| time);
+        if let Some(longest) = self.connections.values().max_by_key(waited)
+            && waited(&longest) >= Some(MIN_WAIT)
+        {
             close(longest);
         }
     }

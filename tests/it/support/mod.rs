@@ -3,6 +3,7 @@
 mod app;
 mod database;
 mod process;
+pub mod raw;
 mod redis_server;
 
 use std::time::{Duration, Instant};
