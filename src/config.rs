@@ -12,6 +12,7 @@ use chrono::TimeDelta;
 use crate::background::{Schedule, SchedulerConfig, time_zone};
 use crate::coordination::RedisAddress;
 use crate::http::Origin;
+use crate::http::server::ServerConfig;
 use crate::storage::MysqlAddress;
 
 /// All settings of the service.
@@ -48,6 +49,10 @@ pub struct Config {
     pub scheduler: SchedulerConfig,
     /// DRAIN_TIMEOUT_SECS: how long a stop waits for runs and requests in flight.
     pub drain_timeout: Duration,
+    /// SHUTDOWN_DELAY_SECS: how long a stop goes on to accept connections, not ready, before it drains.
+    pub shutdown_delay: Duration,
+    /// Time limits of connections, and MAX_CONNECTIONS.
+    pub server: ServerConfig,
     /// CATALOGUE_REFRESH_SECS: how often changed listings are read.
     pub catalogue_refresh: Duration,
     /// CATALOGUE_RELOAD_SECS: how often all listings are read again, for changes that `updated_at` does not show.
@@ -81,6 +86,17 @@ pub enum DatabaseConfig {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl DatabaseConfig {
+    /// Most descriptors that its connections may hold.
+    pub fn descriptors(&self) -> u64 {
+        match self {
+            Self::Mysql { max_connections, .. } => (*max_connections).into(),
+            // A few connections of three files each.
+            Self::Sqlite { .. } => 16,
+        }
+    }
 }
 
 /// How log lines look.
@@ -129,6 +145,8 @@ impl Config {
             queue_max_attempts: env.integer("QUEUE_MAX_ATTEMPTS", 5, 1, 100)? as u32,
             scheduler: scheduler(&env)?,
             drain_timeout: env.seconds("DRAIN_TIMEOUT_SECS", 30, 0, 3_600)?,
+            shutdown_delay: env.seconds("SHUTDOWN_DELAY_SECS", 0, 0, 3_600)?,
+            server: server(&env)?,
             catalogue_refresh: env.seconds("CATALOGUE_REFRESH_SECS", 60, 1, 86_400)?,
             catalogue_reload: env.seconds("CATALOGUE_RELOAD_SECS", 21_600, 60, 604_800)?,
             database_start_timeout: env.seconds("DATABASE_START_TIMEOUT_SECS", 60, 0, 3_600)?,
@@ -344,8 +362,19 @@ fn scheduler(env: &Env<'_>) -> Result<SchedulerConfig, ConfigError> {
     })
 }
 
+fn server(env: &Env<'_>) -> Result<ServerConfig, ConfigError> {
+    Ok(ServerConfig {
+        head_timeout: env.seconds("HEAD_TIMEOUT_SECS", 10, 1, 3_600)?,
+        body_timeout: env.seconds("BODY_TIMEOUT_SECS", 10, 1, 3_600)?,
+        response_timeout: env.seconds("RESPONSE_TIMEOUT_SECS", 30, 1, 3_600)?,
+        keep_alive_timeout: env.seconds("KEEP_ALIVE_TIMEOUT_SECS", 75, 1, 3_600)?,
+        max_connections: env.integer("MAX_CONNECTIONS", 1_000, 8, 100_000)? as usize,
+    })
+}
+
 fn origins(env: &Env<'_>) -> Result<Vec<Origin>, ConfigError> {
-    let default = "http://localhost:3000,http://localhost:5173";
+    let default = "http://localhost:3000,http://localhost:3002,http://localhost:5173,\
+                   https://dreampathai.link,https://www.dreampathai.link";
     let value = env.get("CORS_ALLOWED_ORIGINS").unwrap_or_else(|| default.to_owned());
     let allowed = "origins such as https://example.com, separated by commas";
     let parse = |origin: &str| origin.parse().map_err(|_| refused("CORS_ALLOWED_ORIGINS", &value, allowed));

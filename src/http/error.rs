@@ -21,12 +21,20 @@ pub(super) enum ApiError {
     MalformedBody,
     #[error("Body too large")]
     BodyTooLarge,
+    #[error("URI too long")]
+    UriTooLong,
+    #[error("Header too large")]
+    HeaderTooLarge,
+    #[error("Request not received in time")]
+    RequestTimedOut,
     #[error("Not found")]
     UnknownPath,
     #[error("Method not allowed")]
     MethodNotAllowed,
     #[error("Temporarily unavailable")]
     Unavailable,
+    #[error("Stopping")]
+    Stopping,
     #[error("Calculation timed out")]
     CalculationTimedOut,
     #[error("Too many calculations")]
@@ -55,9 +63,12 @@ impl ApiError {
             Self::InvalidUserId | Self::InvalidQuery { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::MalformedBody => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::RequestTimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unavailable | Self::CalculationTimedOut | Self::Overloaded => {
+            Self::Unavailable | Self::Stopping | Self::CalculationTimedOut | Self::Overloaded => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -70,9 +81,13 @@ impl ApiError {
             Self::InvalidQuery { .. } => "invalid_query",
             Self::MalformedBody => "malformed_body",
             Self::BodyTooLarge => "body_too_large",
+            Self::UriTooLong => "uri_too_long",
+            Self::HeaderTooLarge => "header_too_large",
+            Self::RequestTimedOut => "request_timed_out",
             Self::UnknownPath => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Unavailable => Failure::Unavailable.code(),
+            Self::Stopping => "stopping",
             Self::CalculationTimedOut => Failure::TimedOut.code(),
             Self::Overloaded => Failure::Overloaded.code(),
             Self::Internal => Failure::Internal.code(),
@@ -87,11 +102,15 @@ impl ApiError {
             }
             Self::MalformedBody => "요청 본문은 비어 있거나 JSON 객체여야 합니다.".to_owned(),
             Self::BodyTooLarge => "요청 본문이 너무 큽니다.".to_owned(),
+            Self::UriTooLong => "요청 주소가 너무 깁니다.".to_owned(),
+            Self::HeaderTooLarge => "요청 헤더가 너무 큽니다.".to_owned(),
+            Self::RequestTimedOut => "요청이 제한 시간 안에 도착하지 않았습니다.".to_owned(),
             Self::UnknownPath => "요청한 경로를 찾을 수 없습니다.".to_owned(),
             Self::MethodNotAllowed => "이 경로에서 지원하지 않는 메서드입니다.".to_owned(),
             Self::Unavailable => {
                 "일시적으로 서비스를 이용할 수 없습니다. 잠시 후 다시 시도해 주세요.".to_owned()
             }
+            Self::Stopping => "서비스가 종료되는 중입니다. 잠시 후 다시 시도해 주세요.".to_owned(),
             Self::CalculationTimedOut => {
                 "추천 계산이 제한 시간을 넘었습니다. 잠시 후 다시 시도해 주세요.".to_owned()
             }

@@ -4,6 +4,7 @@ mod app;
 mod database;
 mod evidence;
 mod process;
+pub mod raw;
 mod redis_server;
 pub mod source;
 
