@@ -1,7 +1,7 @@
-//! Speed of the ranking at 10,000, 100,000 and 1,000,000 seeded listings, on one thread, with tantivy beside it.
+//! Speed of the ranking at 10,000, 100,000 and 1,000,000 seeded listings, on one thread, compared with tantivy.
 //!
-//! `cargo bench --bench ranking` runs all sizes; `cargo bench --bench ranking -- 10000/` the smallest only.
-//! Memory per listing and the percentiles over users, which criterion does not report, are printed per size.
+//! `cargo bench --bench ranking` runs all sizes; `cargo bench --bench ranking -- 10000/` only the smallest.
+//! Memory per listing and percentiles over users, which criterion does not report, are printed for each size.
 
 #[path = "support/listings.rs"]
 mod listings;
@@ -22,7 +22,7 @@ use tantivy::{Index, IndexReader, doc};
 const SIZES: [i64; 3] = [10_000, 100_000, 1_000_000];
 /// Recommendations per user, as in production.
 const LIMIT: usize = 50;
-/// What a tantivy user gets per career before merging; copies and ties go later.
+/// Results of tantivy for each career, before merging; copies and ties are dropped later.
 const TANTIVY_LIMIT: usize = 500;
 /// Users over whom percentiles are taken.
 const USERS: usize = 500;
@@ -34,13 +34,13 @@ fn ranking(criterion: &mut Criterion) {
         if wanted.is_some_and(|filter| !name.contains(&filter) && !filter.starts_with(&name)) {
             continue;
         }
-        let catalogue = ours(criterion, size);
-        tantivy_beside(criterion, size);
+        let catalogue = measure_ranking(criterion, size);
+        measure_tantivy(criterion, size);
         drop(catalogue);
     }
 }
 
-fn ours(criterion: &mut Criterion, size: i64) -> Catalogue {
+fn measure_ranking(criterion: &mut Criterion, size: i64) -> Catalogue {
     let mut group = criterion.benchmark_group(format!("{size}"));
     group.sample_size(10).measurement_time(Duration::from_secs(5));
     group.bench_function("build", |bencher| {
@@ -69,7 +69,8 @@ fn ours(criterion: &mut Criterion, size: i64) -> Catalogue {
     catalogue
 }
 
-/// Builds from listings that are made in chunks, so that their texts take no memory; only building is timed.
+/// Builds a catalogue; returns the time for building alone. The listings are made in chunks, so that their texts do not
+/// have to be in memory together.
 fn build(size: i64) -> (Catalogue, Duration) {
     let mut spent = Duration::ZERO;
     let mut builder = CatalogueBuilder::new(Arc::new(Vocabulary::builtin()));
@@ -109,8 +110,9 @@ fn one_career(name: &str) -> CareerProfile {
     CareerProfile { careers: vec![career], ..CareerProfile::default() }
 }
 
-/// Three fields, titles thrice and skills twice as important as texts; a user is one query a career.
-fn tantivy_beside(criterion: &mut Criterion, size: i64) {
+/// Measures tantivy with three fields: titles count three times and skills twice as much as texts. A user is one query
+/// for each career.
+fn measure_tantivy(criterion: &mut Criterion, size: i64) {
     let mut group = criterion.benchmark_group(format!("{size}"));
     group.sample_size(10).measurement_time(Duration::from_secs(5));
     let start = Instant::now();
@@ -160,7 +162,7 @@ fn tantivy_index(size: i64) -> (Index, IndexReader, [Field; 3]) {
     (index, reader, fields)
 }
 
-/// Hangul as overlapping pairs, as in our own index, for a tokenizer that splits at spaces.
+/// Splits Hangul into overlapping pairs, as our index does, for a tokenizer that splits at spaces.
 fn bigrams(text: &str) -> String {
     let mut pairs = String::with_capacity(text.len() * 2);
     let characters: Vec<char> = text.chars().collect();

@@ -1,12 +1,14 @@
-//! Seeded listings for measuring: parts written for this file, resampled so that the whole looks like a job
-//! site: few common careers and many rare ones, about 115 distinct tokens a listing, copies of one posting.
+//! Seeded listings for measuring, put together from parts that were written for this file. The whole looks like a job
+//! site: few common careers and many rare ones, about 115 distinct tokens in a listing, copies of one posting.
 
 use chrono::{DateTime, Duration, Utc};
 use job_agent::domain::{Career, CareerProfile, JobListing, ListingId, MatchScore};
 
-/// A kind of work: names it goes by in titles, and the skills that come with it.
+/// A kind of work.
 struct Work {
+    /// Its names in titles; the first is the career of users.
     titles: &'static [&'static str],
+    /// Skills that its listings name.
     skills: &'static [&'static str],
 }
 
@@ -223,13 +225,14 @@ const EXPERIENCE: &[&str] = &[
     "경력 7년 이상",
 ];
 
-/// Makes listings and users; equal seeds make equal ones.
+/// Makes listings and users; equal seeds give equal results.
 pub struct Generator {
     random: fastrand::Rng,
     newest: DateTime<Utc>,
 }
 
 impl Generator {
+    /// A generator with a seed.
     pub fn new(seed: u64) -> Self {
         let newest = DateTime::from_timestamp(1_780_000_000, 0).expect("a valid time");
         Self { random: fastrand::Rng::with_seed(seed), newest }
@@ -279,7 +282,7 @@ impl Generator {
         }
     }
 
-    /// The names of all careers that users have.
+    /// The names of all careers of users.
     pub fn careers() -> impl Iterator<Item = &'static str> {
         WORKS.iter().map(|work| work.titles[0])
     }
@@ -327,7 +330,7 @@ impl Generator {
         (0..count).map(|_| left.swap_remove(self.random.usize(..left.len()))).collect()
     }
 
-    /// A position below `count`; the first ones are several times as common as the last.
+    /// A position below `count`; the first positions are several times as common as the last.
     fn common_first(&mut self, count: usize) -> usize {
         let spread = self.random.f64();
         ((spread * spread.sqrt()) * count as f64) as usize

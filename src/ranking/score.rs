@@ -1,8 +1,8 @@
 //! The score of one listing for one career: five components, their weights, and a breakdown that sums to it.
 //!
-//! `score = 100 · m · Q`, where m is how well the career fits the user and Q the weighted mean of the
-//! components that have data. Everything is integer arithmetic: components in 1/10,000, scores in hundredths
-//! of a point, so that two machines can never disagree about a tie.
+//! `score = 100 · m · Q`, where m says how well the career fits the user and Q is the weighted mean of the components
+//! that have data. All arithmetic is on integers, components in 1/10,000 and scores in hundredths of a point, so that
+//! all machines agree about ties.
 
 use std::ops::RangeInclusive;
 
@@ -10,22 +10,23 @@ use serde_json::{Map, Number, Value};
 
 use crate::domain::{MatchScore, Score};
 
-/// A component's full value.
+/// A component's maximum.
 pub const FULL: u16 = 10_000;
 
-/// Below this a listing is not recommended at all.
+/// A listing with a lower score is not recommended.
 pub const FLOOR: Score = Score(1_500);
 
-/// The five components in 0..=[`FULL`]; `None` has no data and takes no part in the mean.
+/// The five components in 0..=[`FULL`]. `None` means no data; such a component does not count in the mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Components {
-    /// How well the listing fits the career: how much of its name the listing shows, above all in its title.
+    /// How well the listing fits the career: how much of the career's name it shows, above all in its title. The stored
+    /// breakdown calls it `title`.
     pub fit: u16,
     /// Share of the user's skills that the listing names.
     pub skills: Option<u16>,
-    /// How well the user's years fit the asked ones.
+    /// How well the user's years of experience fit those that the listing asks for.
     pub experience: Option<u16>,
-    /// Interests and strengths that the listing names.
+    /// Share of the user's interests and strengths that the listing names.
     pub interests: Option<u16>,
     /// How new the listing is.
     pub freshness: Option<u16>,
@@ -33,6 +34,7 @@ pub struct Components {
 
 /// Weights of fit, skills, experience, interests and freshness, in points.
 const WEIGHTS: [u32; 5] = [60, 30, 5, 3, 2];
+/// Their names in the stored breakdown.
 const NAMES: [&str; 5] = ["title", "skills", "experience", "interests", "freshness"];
 
 impl Components {
@@ -40,7 +42,7 @@ impl Components {
         [Some(self.fit), self.skills, self.experience, self.interests, self.freshness]
     }
 
-    /// Weighted sum (≤ 1,000,000) and the weight of what has data (≤ 100).
+    /// The weighted sum (≤ 1,000,000) and the weight (≤ 100) of the components that have data.
     fn weighted(&self) -> (u32, u32) {
         let present = self.as_array().into_iter().zip(WEIGHTS);
         present.fold((0, 0), |(sum, weight), (value, w)| match value {
@@ -49,7 +51,7 @@ impl Components {
         })
     }
 
-    /// The score for a career that fits the user as `career` says; rounded half up.
+    /// The score for a career with the match score `career`, rounded half up.
     pub fn score(&self, career: MatchScore) -> Score {
         let (sum, weight) = self.weighted();
         let scaled = u64::from(career.basis_points()) * u64::from(sum);
@@ -57,7 +59,7 @@ impl Components {
         Score(((scaled + unit / 2) / unit) as u16)
     }
 
-    /// The least fit with which these components reach `threshold`; more than [`FULL`] when none does.
+    /// The least fit with which the other components reach `threshold`; more than [`FULL`] if no fit suffices.
     pub fn least_fit(&self, threshold: Score, career: MatchScore) -> u16 {
         let (others, weight) = Self { fit: 0, ..*self }.weighted();
         let unit = u64::from(weight) * u64::from(FULL);
@@ -71,8 +73,8 @@ impl Components {
         fit.min(u64::from(FULL) + 1) as u16
     }
 
-    /// Each component's share of `score`, in points with two decimals; the shares sum to it exactly
-    /// (largest remainders are rounded up).
+    /// Each component's share of `score`, in points with two decimals. The shares sum to the score exactly: those with the
+    /// largest remainders are rounded up.
     pub fn breakdown(&self, score: Score) -> Map<String, Value> {
         let (sum, _) = self.weighted();
         let values = self.as_array();
@@ -94,7 +96,7 @@ impl Components {
     }
 }
 
-/// Hundredths as a JSON number that a database's JSON type keeps as it is.
+/// Hundredths as a JSON number that the JSON type of a database stores unchanged.
 fn points(hundredths: u32) -> Value {
     if hundredths.is_multiple_of(100) {
         return Value::from(hundredths / 100);
@@ -102,11 +104,12 @@ fn points(hundredths: u32) -> Value {
     Number::from_f64(f64::from(hundredths) / 100.0).map_or(Value::Null, Value::Number)
 }
 
-/// As many skills found as this, or all that the user has, are the full value.
+/// A listing that names this many of the user's skills, or all if there are fewer, has the full value.
 pub const SKILLS_ASKED: usize = 3;
 
-/// Of a listing that names `found` of the user's `known` skills. The first skill found says far more than the next:
-/// what is missing counts with its fourth power (of three skills 1 found is 0.80, 2 are 0.99).
+/// The component of a listing that names `found` of the user's `known` skills; `None` if none are known. The first skill
+/// found says far more than the next: the missing share counts with its fourth power (of three skills, one gives 0.80
+/// and two give 0.99).
 pub fn skills_component(found: usize, known: usize) -> Option<u16> {
     let asked = known.min(SKILLS_ASKED) as u64;
     if asked == 0 {
@@ -117,30 +120,31 @@ pub fn skills_component(found: usize, known: usize) -> Option<u16> {
     Some((full - missing.pow(4) / full.pow(3)) as u16)
 }
 
-/// As many interests found as this are the full value.
+/// A listing that names this many interests has the full value.
 pub const INTERESTS_ASKED: usize = 2;
 
-/// Of a listing that names `found` of the user's `known` interests.
+/// The component of a listing that names `found` of the user's `known` interests; `None` if none are known.
 pub fn interests_component(found: usize, known: usize) -> Option<u16> {
     (known > 0).then(|| found.min(INTERESTS_ASKED) as u16 * (FULL / INTERESTS_ASKED as u16))
 }
 
-/// A listing is fresh for this many days …
+/// Up to this age in days, a listing is fresh: full value.
 const FRESH_DAYS: u32 = 3;
-/// … and stale from this many on.
+/// From this age in days on, a listing is stale: 0.
 const STALE_DAYS: u32 = 90;
 
-/// Freshness of a listing that was seen `age` days before the catalogue's newest.
+/// The component of a listing that was last seen `age` days before the newest one of the catalogue.
 pub fn freshness_component(age: u32) -> u16 {
     let left = STALE_DAYS.saturating_sub(age.max(FRESH_DAYS));
     (left * u32::from(FULL) / (STALE_DAYS - FRESH_DAYS)) as u16
 }
 
-/// What a year too few costs, and a year too many (a senior can do a junior's work).
+/// Loss for each year of experience that the user lacks.
 const MISSING_YEAR: u32 = 2_500;
+/// Loss for each year above the range; smaller, because a senior can do a junior's work.
 const SURPLUS_YEAR: u32 = 1_000;
 
-/// The user's years of experience against the years that a listing asks for.
+/// The component of a listing that asks for `asked` years of experience, for a user who has `years`.
 pub fn experience_component(years: u8, asked: RangeInclusive<u8>) -> u16 {
     let missing = u32::from(asked.start().saturating_sub(years));
     let surplus = u32::from(years.saturating_sub(*asked.end()));
@@ -213,7 +217,7 @@ mod tests {
             prop_assert!(least == 0 || score(least - 1) < threshold);
         }
 
-        /// What the early stop relies on: a component that is absent cannot do better than a full one.
+        /// The early stop relies on this: an absent component never gives a higher score than a full one.
         #[test]
         fn a_full_component_is_no_worse_than_none(c in components(), m in career()) {
             let full = |value: Option<u16>| value.or(Some(FULL));
@@ -229,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn all_components_full_give_the_career_match_itself() {
+    fn with_all_components_full_the_score_is_the_match_score() {
         let full = Some(FULL);
         let all = Components { fit: FULL, skills: full, experience: full, interests: full, freshness: full };
         assert_eq!(all.score(MatchScore::from_fraction(0.95)), Score(9_500));

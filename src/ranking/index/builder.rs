@@ -24,10 +24,13 @@ pub struct SegmentBuilder {
     vocabulary: Arc<Vocabulary>,
     facts: Vec<Facts>,
     inverter: Inverter,
-    /// Lexeme → the range in `lexeme_tokens` of its tokens' numbers. Listings repeat their words, so each is cut
+    /// Run of Hangul outside titles → the range of its tokens in `numbers`. Listings repeat their words, so each is cut
     /// only once.
-    lexemes: FxHashMap<Box<str>, Range<usize>>,
-    lexeme_tokens: Vec<u32>,
+    runs: FxHashMap<Box<str>, Range<usize>>,
+    /// Token of a Latin word → the range of the word's tokens in `numbers`. Spellings that are one word (`node.js`,
+    /// `nodejs`) get the tokens of the spelling that came first.
+    words: FxHashMap<Token, Range<usize>>,
+    numbers: Vec<u32>,
 }
 
 impl SegmentBuilder {
@@ -37,8 +40,9 @@ impl SegmentBuilder {
             vocabulary,
             facts: Vec::new(),
             inverter: Inverter::default(),
-            lexemes: FxHashMap::default(),
-            lexeme_tokens: Vec::new(),
+            runs: FxHashMap::default(),
+            words: FxHashMap::default(),
+            numbers: Vec::new(),
         }
     }
 
@@ -152,27 +156,44 @@ impl SegmentBuilder {
             Lexeme::Hangul(run) if field == Field::Title => {
                 hangul_tokens(run).filter(|&token| self.add_token(field, token)).count()
             }
-            _ => {
-                let numbers = self.token_numbers(lexeme);
-                self.lexeme_tokens[numbers].iter().filter(|&&number| self.inverter.add(field, number)).count()
+            Lexeme::Hangul(run) => {
+                let range = self.run(run);
+                self.add_numbers(field, range)
+            }
+            Lexeme::Word(word) => {
+                let range = self.word(word);
+                self.add_numbers(field, range)
             }
         }
     }
 
-    /// The range in `lexeme_tokens` of the numbers of a lexeme's tokens (outside titles, for Hangul).
-    fn token_numbers(&mut self, lexeme: Lexeme<'_>) -> Range<usize> {
-        if let Some(known) = self.lexemes.get(lexeme.as_str()) {
+    fn run(&mut self, run: &str) -> Range<usize> {
+        if let Some(known) = self.runs.get(run) {
             return known.clone();
         }
-        let from = self.lexeme_tokens.len();
-        let add = |token| self.lexeme_tokens.push(self.inverter.number(token));
-        match lexeme {
-            Lexeme::Hangul(run) => hangul_tokens(run).chain(text_endings(run)).for_each(add),
-            Lexeme::Word(word) => word_tokens(word).for_each(add),
+        let range = self.number_all(hangul_tokens(run).chain(text_endings(run)));
+        self.runs.insert(run.into(), range.clone());
+        range
+    }
+
+    fn word(&mut self, word: &str) -> Range<usize> {
+        let token = Token::word(word);
+        if let Some(known) = self.words.get(&token) {
+            return known.clone();
         }
-        let numbers = from..self.lexeme_tokens.len();
-        self.lexemes.insert(lexeme.as_str().into(), numbers.clone());
-        numbers
+        let range = self.number_all(word_tokens(word));
+        self.words.insert(token, range.clone());
+        range
+    }
+
+    fn number_all(&mut self, tokens: impl Iterator<Item = Token>) -> Range<usize> {
+        let from = self.numbers.len();
+        self.numbers.extend(tokens.map(|token| self.inverter.number(token)));
+        from..self.numbers.len()
+    }
+
+    fn add_numbers(&mut self, field: Field, range: Range<usize>) -> usize {
+        self.numbers[range].iter().filter(|&&number| self.inverter.add(field, number)).count()
     }
 
     /// Adds a token; false if the listing has it in this field already.

@@ -1,4 +1,4 @@
-//! What users see, by example.
+//! Recommendations as users see them, by example.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ fn ids(catalogue: &Catalogue, profile: &CareerProfile) -> Vec<i64> {
 }
 
 #[test]
-fn everything_that_fits_gives_the_career_match_itself() {
+fn a_listing_that_fits_in_everything_scores_the_match_score() {
     let mut perfect = listing(1, "[하늘] 백엔드 개발자 채용");
     perfect.description = "백엔드 개발자를 찾습니다. 성장, 협업".to_owned();
     perfect.tech_stack = "Java, Spring Boot\nAWS".to_owned();
@@ -74,7 +74,7 @@ fn everything_that_fits_gives_the_career_match_itself() {
         "matchedPhrase": "백엔드 개발자",
         "matchedIn": "title",
         "matchedWords": ["백엔드", "개발자"],
-        // An interest that listings ask for as a skill is one.
+        // An interest that some listing asks for as a skill is a skill.
         "matchedSkills": ["Java", "AWS", "Spring Boot"],
         "matchedInterests": ["성장", "협업"],
         "breakdown": {"title": 57, "skills": 28.5, "experience": 4.75, "interests": 2.85, "freshness": 1.9},
@@ -208,7 +208,7 @@ fn short_names_are_not_found_inside_other_words() {
 }
 
 #[test]
-fn what_only_narrows_a_job_down_is_no_evidence_of_it() {
+fn words_that_only_narrow_a_job_down_are_no_evidence_of_it() {
     let titles = ["스포츠 매니저", "운영 매니저", "물류 영업 담당자"];
     let listings: Vec<_> = (1..).zip(titles).map(|(id, title)| listing(id, title)).collect();
     let catalogue = jobs(&listings);

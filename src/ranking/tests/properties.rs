@@ -1,4 +1,4 @@
-//! What must hold for every catalogue and user.
+//! Properties that hold for every catalogue and user.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ fn build(listings: &[JobListing], segment: usize, kept: usize) -> Catalogue {
     builder.finish(1)
 }
 
-/// Everything that scores at all, in one segment: no list is cut and nothing stops early.
+/// All recommendations, from one segment: no list is cut and no search stops early.
 fn exhaustive(listings: &[JobListing], profile: &CareerProfile) -> Vec<Recommendation> {
     build(listings, 1_000, 1_000).recommend(profile, 1_000)
 }
@@ -120,7 +120,7 @@ proptest! {
     }
 
     #[test]
-    fn a_refreshed_catalogue_equals_one_built_anew(
+    fn a_refreshed_catalogue_equals_a_rebuilt_one(
         listings in listings(),
         refreshes in proptest::collection::vec((listings(), proptest::collection::vec(1_i64..60, 0..20)), 1..5),
         profile in profile(),
@@ -128,7 +128,7 @@ proptest! {
         let mut catalogue = build(&listings, 9, 3);
         let mut now = listings;
         for (changed, mut deleted) in refreshes {
-            // Asking in between fills the caches that the next version inherits.
+            // A recommendation in between fills the caches that the next version inherits.
             catalogue.recommend(&profile, 5);
             deleted.retain(|id| changed.iter().all(|listing| listing.id.0 != *id));
             let gone: HashSet<i64> = changed.iter().map(|listing| listing.id.0).chain(deleted.iter().copied()).collect();
@@ -137,14 +137,14 @@ proptest! {
             let deleted: Vec<_> = deleted.into_iter().map(ListingId).collect();
             catalogue = catalogue.with_changes(catalogue.version() + 1, &changed, &deleted);
             prop_assert_eq!(catalogue.len(), now.len());
-            let anew = build(&now, 9, 3);
-            prop_assert_eq!(catalogue.recommend(&profile, 8), anew.recommend(&profile, 8));
-            prop_assert_eq!(catalogue.rank(&profile, 8), anew.rank(&profile, 8));
+            let rebuilt = build(&now, 9, 3);
+            prop_assert_eq!(catalogue.recommend(&profile, 8), rebuilt.recommend(&profile, 8));
+            prop_assert_eq!(catalogue.rank(&profile, 8), rebuilt.rank(&profile, 8));
         }
     }
 
     #[test]
-    fn recommendations_keep_their_promises(listings in listings(), profile in profile()) {
+    fn recommendations_are_sorted_distinct_and_explained(listings in listings(), profile in profile()) {
         let recommended = exhaustive(&listings, &profile);
         let best = profile.careers.iter().map(|career| career.match_score.basis_points()).max().unwrap_or(0);
         let mut ids = HashSet::new();
