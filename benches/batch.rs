@@ -106,7 +106,7 @@ async fn results(cluster: &Cluster, store: &MysqlStore) -> HashMap<String, Vec<R
 async fn catalogue(store: &MysqlStore) -> Catalogue {
     let mut builder = CatalogueBuilder::new(Arc::new(Vocabulary::builtin()));
     store.read_catalogue(&mut |listing| builder.push(&listing)).await.expect("readable");
-    builder.finish(1)
+    builder.finish(CatalogueVersion(1))
 }
 
 async fn drain(

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use job_agent::domain::{Career, CareerProfile, JobListing, MatchScore};
+use job_agent::domain::{Career, CareerProfile, CatalogueVersion, JobListing, MatchScore};
 use job_agent::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 use listings::Generator;
 use tantivy::collector::TopDocs;
@@ -63,7 +63,7 @@ fn measure_ranking(criterion: &mut Criterion, size: i64) -> Catalogue {
     });
     let changed = changed(size);
     group.bench_function("refresh of 1 %", |bencher| {
-        bencher.iter(|| black_box(catalogue.with_changes(2, &changed, &[])));
+        bencher.iter(|| black_box(catalogue.with_changes(CatalogueVersion(2), &changed, &[])));
     });
     group.finish();
     catalogue
@@ -80,7 +80,7 @@ fn build(size: i64) -> (Catalogue, Duration) {
         spent += start.elapsed();
     });
     let start = Instant::now();
-    let catalogue = builder.finish(1);
+    let catalogue = builder.finish(CatalogueVersion(1));
     (catalogue, spent + start.elapsed())
 }
 

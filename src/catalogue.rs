@@ -8,7 +8,7 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{CatalogueVersion, ScoringRevision};
+use crate::domain::ScoringRevision;
 use crate::ranking::{self, Catalogue, CatalogueBuilder, Vocabulary};
 use crate::storage::{CatalogueChanges, KnownListings, ListingStore, StoreError};
 
@@ -52,7 +52,7 @@ impl CurrentCatalogue {
 
     /// The revision of the scoring that this process calculates with.
     pub fn scoring_revision(&self) -> ScoringRevision {
-        ScoringRevision(ranking::scoring_revision(&self.vocabulary))
+        ranking::scoring_revision(&self.vocabulary)
     }
 
     /// Brings the snapshot up to date.
@@ -81,13 +81,13 @@ impl CurrentCatalogue {
         let started = Instant::now();
         let Some(changes) = self.store.read_catalogue_changes(known).await? else { return Ok(false) };
         let current = self.current();
-        if changes.version != CatalogueVersion(current.version()) {
+        if changes.version != current.version() {
             let (changed, deleted) = (changes.changed.len(), changes.deleted.len());
             let next =
-                build(move || current.with_changes(changes.version.0, &changes.changed, &changes.deleted));
+                build(move || current.with_changes(changes.version, &changes.changed, &changes.deleted));
             let next = next.await;
             tracing::info!(
-                catalogue_version = next.version(),
+                catalogue_version = next.version().0,
                 listings = next.len(),
                 changed,
                 deleted,
@@ -114,7 +114,7 @@ async fn read(
             continue;
         };
         let catalogue =
-            build(move || builder.finish(version.0).with_changes(version.0, &changed, &deleted)).await;
+            build(move || builder.finish(version).with_changes(version, &changed, &deleted)).await;
         tracing::info!(
             catalogue_version = version.0,
             listings = catalogue.len(),

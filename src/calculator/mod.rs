@@ -22,7 +22,7 @@ pub use self::error::{CalculationError, Failure};
 use self::joining::{Caller, Joinable, Joining, NoResult};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Busy, UserGuard, UserLocks};
-use crate::domain::{CareerProfile, CatalogueVersion, Lane, Recommendation, UserId};
+use crate::domain::{CareerProfile, Lane, Recommendation, UserId};
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
 use crate::storage::{QueueStore, RunStore, StoreError};
@@ -216,8 +216,7 @@ impl Inner {
             // token: its comparison would let an older result through.
             let state = self.store.user_state(user).await?;
             let (catalogue, scoring) = (self.catalogue.current(), self.catalogue.scoring_revision());
-            let catalogue_version = CatalogueVersion(catalogue.version());
-            match decision::before_inputs(&state, catalogue_version, scoring) {
+            match decision::before_inputs(&state, catalogue.version(), scoring) {
                 BeforeInputs::Proceed => {}
                 BeforeInputs::RefreshCatalogue => {
                     self.catalogue.refresh().await?;
@@ -230,7 +229,7 @@ impl Inner {
             let inputs = self.read_inputs(user).await?;
             let rows = self.rank(&catalogue, inputs.profile.clone()).await?;
 
-            let basis = state.basis(catalogue_version, scoring).under(guard);
+            let basis = state.basis(catalogue.version(), scoring).under(guard);
             let digest = digest::of(&rows);
             let calculated = Calculated { digest: &digest, has_careers: inputs.has_careers() };
             let action = decision::action(&state, calculated, force);

@@ -34,7 +34,7 @@ use self::reason::explain;
 use self::search::query::Query;
 use self::search::{SearchOptions, select};
 pub use self::vocabulary::{Vocabulary, VocabularyError};
-use crate::domain::{CareerProfile, ListingId, Recommendation, Score};
+use crate::domain::{CareerProfile, ListingId, Recommendation, Score, ScoringRevision};
 
 /// Raised whenever the same profile and listings could get another score, order or text than before; results
 /// of an older revision are then recalculated.
@@ -42,8 +42,8 @@ const SCORING_CODE_REVISION: u32 = 2;
 
 /// The revision of the scoring, code and vocabulary together. Of two instances, the one with the higher revision has
 /// the newer scoring; the code's revision counts before the vocabulary's.
-pub fn scoring_revision(vocabulary: &Vocabulary) -> i64 {
-    i64::from(SCORING_CODE_REVISION) << 32 | i64::from(vocabulary.revision())
+pub fn scoring_revision(vocabulary: &Vocabulary) -> ScoringRevision {
+    ScoringRevision(i64::from(SCORING_CODE_REVISION) << 32 | i64::from(vocabulary.revision()))
 }
 
 impl Catalogue {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use job_agent::calculator::digest;
-use job_agent::domain::{JobListing, ListingId, Recommendation};
+use job_agent::domain::{CatalogueVersion, JobListing, ListingId, Recommendation};
 use job_agent::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 use job_agent::storage::{StoredAnalysis, StoredCareer};
 
@@ -110,7 +110,7 @@ impl Ranking {
                     builder.push(&moving_listing(slot, *variant));
                 }
             }
-            Arc::new(builder.finish(0))
+            Arc::new(builder.finish(CatalogueVersion(0)))
         };
         catalogues.entry((generation, revision)).or_insert_with(build).clone()
     }

@@ -15,7 +15,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::domain::{Career, CareerProfile, JobListing, ListingId, MatchScore, Score};
+use crate::domain::{Career, CareerProfile, CatalogueVersion, JobListing, ListingId, MatchScore, Score};
 use crate::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 
 /// Results per query; sets that judge only some sources need more than they count.
@@ -114,7 +114,7 @@ impl Corpus {
             });
             ids.push(line.id);
         }
-        Ok(Self { catalogue: builder.finish(1), ids })
+        Ok(Self { catalogue: builder.finish(CatalogueVersion(1)), ids })
     }
 
     /// The ids of the best listings for a query with their scores in points, best first.

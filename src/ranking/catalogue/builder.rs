@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Caches, Catalogue, Sizes};
-use crate::domain::JobListing;
+use crate::domain::{CatalogueVersion, JobListing};
 use crate::ranking::index::builder::SegmentBuilder;
 use crate::ranking::index::live_segment::LiveSegment;
 use crate::ranking::vocabulary::Vocabulary;
@@ -54,7 +54,7 @@ impl CatalogueBuilder {
     }
 
     /// The catalogue of everything pushed.
-    pub fn finish(self, version: i64) -> Catalogue {
+    pub fn finish(self, version: CatalogueVersion) -> Catalogue {
         let (vocabulary, sizes) = (Arc::clone(&self.vocabulary), self.sizes);
         Catalogue::new(version, vocabulary, sizes, self.into_segments(), Caches::default())
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 pub use self::builder::CatalogueBuilder;
 use self::cache::Cache;
 use self::per_segment::PerSegment;
-use crate::domain::{JobListing, ListingId};
+use crate::domain::{CatalogueVersion, JobListing, ListingId};
 use crate::ranking::career::candidates::{Candidates, KEPT};
 use crate::ranking::career::plan::Plan;
 use crate::ranking::career::rarity;
@@ -34,7 +34,9 @@ const CACHED_TERMS: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 /// ```
 /// use std::sync::Arc;
 ///
-/// use job_agent::domain::{Career, CareerProfile, JobListing, ListingId, MatchScore};
+/// use job_agent::domain::{
+///     Career, CareerProfile, CatalogueVersion, JobListing, ListingId, MatchScore,
+/// };
 /// use job_agent::ranking::{CatalogueBuilder, Vocabulary};
 ///
 /// let listing = |id, title: &str| JobListing {
@@ -50,7 +52,7 @@ const CACHED_TERMS: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 /// let mut builder = CatalogueBuilder::new(Arc::new(Vocabulary::builtin()));
 /// builder.push(&listing(1, "간호사"));
 /// builder.push(&listing(2, "서버 개발자 채용"));
-/// let catalogue = builder.finish(1);
+/// let catalogue = builder.finish(CatalogueVersion(1));
 ///
 /// let career =
 ///     Career { name: "백엔드 개발자".to_owned(), category: None, match_score: MatchScore::FULL };
@@ -69,7 +71,7 @@ const CACHED_TERMS: NonZeroUsize = NonZeroUsize::new(256).expect("not zero");
 /// ```
 #[derive(Debug)]
 pub struct Catalogue {
-    version: i64,
+    version: CatalogueVersion,
     vocabulary: Arc<Vocabulary>,
     sizes: Sizes,
     segments: Vec<LiveSegment>,
@@ -118,7 +120,7 @@ impl Sizes {
 
 impl Catalogue {
     fn new(
-        version: i64,
+        version: CatalogueVersion,
         vocabulary: Arc<Vocabulary>,
         sizes: Sizes,
         segments: Vec<LiveSegment>,
@@ -130,7 +132,7 @@ impl Catalogue {
     }
 
     /// The version as which it was built; a later one is greater.
-    pub fn version(&self) -> i64 {
+    pub fn version(&self) -> CatalogueVersion {
         self.version
     }
 
@@ -157,7 +159,12 @@ impl Catalogue {
 
     /// The catalogue after a refresh in which listings were added or changed, and others deleted. It gives the same
     /// results as a catalogue built from the resulting listings.
-    pub fn with_changes(&self, version: i64, changed: &[JobListing], deleted: &[ListingId]) -> Self {
+    pub fn with_changes(
+        &self,
+        version: CatalogueVersion,
+        changed: &[JobListing],
+        deleted: &[ListingId],
+    ) -> Self {
         let mut gone: Vec<i64> = deleted.iter().map(|id| id.0).collect();
         gone.extend(changed.iter().map(|listing| listing.id.0));
         gone.sort_unstable();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use crate::domain::{Career, CareerProfile, JobListing, ListingId, MatchScore, Score};
+use crate::domain::{Career, CareerProfile, CatalogueVersion, JobListing, ListingId, MatchScore, Score};
 use crate::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 
 const VOCABULARY: &str = r#"
@@ -37,7 +37,7 @@ fn listing(id: i64, title: &str) -> JobListing {
 fn catalogue(listings: &[JobListing]) -> Catalogue {
     let mut builder = CatalogueBuilder::new(Arc::new(Vocabulary::parse(VOCABULARY).unwrap()));
     listings.iter().for_each(|listing| builder.push(listing));
-    builder.finish(7)
+    builder.finish(CatalogueVersion(7))
 }
 
 fn user(career: &str) -> CareerProfile {
@@ -144,8 +144,12 @@ fn of_two_listings_with_one_id_the_later_counts() {
     ]);
     assert_eq!(twice.len(), 2);
     assert_eq!(ids(&twice, &user("백엔드 개발자")), [2]);
-    let refreshed = twice.with_changes(8, &[listing(2, "백엔드"), listing(2, "간호사")], &[ListingId(1)]);
-    assert_eq!((refreshed.len(), refreshed.version()), (1, 8));
+    let refreshed = twice.with_changes(
+        CatalogueVersion(8),
+        &[listing(2, "백엔드"), listing(2, "간호사")],
+        &[ListingId(1)],
+    );
+    assert_eq!((refreshed.len(), refreshed.version()), (1, CatalogueVersion(8)));
     assert_eq!(ids(&refreshed, &user("백엔드 개발자")), Vec::<i64>::new());
 }
 
@@ -161,7 +165,7 @@ fn skills_alone_are_no_reason() {
 #[test]
 fn an_empty_catalogue_recommends_nothing() {
     let empty = catalogue(&[]);
-    assert!(empty.is_empty() && empty.version() == 7);
+    assert!(empty.is_empty() && empty.version() == CatalogueVersion(7));
     assert_eq!(ids(&empty, &user("백엔드 개발자")), Vec::<i64>::new());
     assert_eq!(ids(&catalogue(&[listing(1, "백엔드 개발자")]), &CareerProfile::default()), Vec::<i64>::new());
 }
@@ -187,7 +191,7 @@ const JOBS: &str = r#"
 fn jobs(listings: &[JobListing]) -> Catalogue {
     let mut builder = CatalogueBuilder::new(Arc::new(Vocabulary::parse(JOBS).unwrap()));
     listings.iter().for_each(|listing| builder.push(listing));
-    builder.finish(7)
+    builder.finish(CatalogueVersion(7))
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use chrono::DateTime;
 use proptest::prelude::*;
 
-use crate::domain::{Career, CareerProfile, JobListing, ListingId, MatchScore, Recommendation};
+use crate::domain::{
+    Career, CareerProfile, CatalogueVersion, JobListing, ListingId, MatchScore, Recommendation,
+};
 use crate::ranking::catalogue::Sizes;
 use crate::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 
@@ -93,7 +95,7 @@ fn build(listings: &[JobListing], segment: usize, kept: usize) -> Catalogue {
     let vocabulary = Arc::new(Vocabulary::parse(VOCABULARY).unwrap());
     let mut builder = CatalogueBuilder::with_sizes(vocabulary, Sizes { segment, kept });
     listings.iter().for_each(|listing| builder.push(listing));
-    builder.finish(1)
+    builder.finish(CatalogueVersion(1))
 }
 
 /// All recommendations, from one segment: no list is cut and no search stops early.
@@ -135,7 +137,7 @@ proptest! {
             now.retain(|listing| !gone.contains(&listing.id.0));
             now.extend(changed.iter().cloned());
             let deleted: Vec<_> = deleted.into_iter().map(ListingId).collect();
-            catalogue = catalogue.with_changes(catalogue.version() + 1, &changed, &deleted);
+            catalogue = catalogue.with_changes(CatalogueVersion(catalogue.version().0 + 1), &changed, &deleted);
             prop_assert_eq!(catalogue.len(), now.len());
             let rebuilt = build(&now, 9, 3);
             prop_assert_eq!(catalogue.recommend(&profile, 8), rebuilt.recommend(&profile, 8));
