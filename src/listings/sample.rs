@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::file::{ImportError, listing_from_json};
 use crate::storage::sqlite::SampleUser;
-use crate::storage::{ListingRecord, SqliteStore, Store, StoreError};
+use crate::storage::{ListingRecord, ListingStore, SqliteStore, StoreError};
 
 const LISTINGS: &str = include_str!("../../sample/listings.jsonl");
 const USERS: &str = include_str!("../../sample/users.json");

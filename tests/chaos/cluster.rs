@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use job_agent::domain::JobListing;
 use job_agent::listings::sample;
-use job_agent::storage::{CatalogueContents, MysqlStore, Store};
+use job_agent::storage::{ListingStore, MysqlAddress, MysqlStore, Store};
 use sqlx::Executor;
 use tempfile::TempDir;
 
@@ -224,15 +224,17 @@ async fn create_database(server: &DatabaseServer) -> (Database, Vec<JobListing>)
     let mut admin = server.connect().await;
     admin.execute("DROP DATABASE IF EXISTS chaos").await.unwrap();
     admin.execute("CREATE DATABASE chaos CHARACTER SET utf8mb4").await.unwrap();
-    let store = MysqlStore::new(options.clone(), 4);
+    let address = server.address;
+    let host = address.ip().to_string();
+    let store = MysqlStore::new(&MysqlAddress::new(&host, address.port(), "root", None, DATABASE), 4);
     store.migrate().await.unwrap();
     store.import_listings(&sample::listings().unwrap()).await.unwrap();
-    let mut listings = Vec::new();
-    let mut contents = CatalogueContents::default();
-    store.read_catalogue(&mut contents, &mut |listing| listings.push(listing)).await.unwrap();
-    store.close().await;
     let database = Database::new(options);
     database.add_audit().await;
+    // Numbers the listings, too: the audit must not miss the first version.
+    let mut listings = Vec::new();
+    store.read_catalogue(&mut |listing| listings.push(listing)).await.unwrap();
+    store.close().await;
     (database, listings)
 }
 

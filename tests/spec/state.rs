@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use job_agent::domain::UserId;
+use job_agent::domain::{CatalogueVersion, Lane, ScoringRevision, UserId};
 use job_agent::storage::{
-    Basis, DueUser, GiveBack, Lane, RecordedState, RowChanges, StateToken, UserState, Written,
+    Basis, DueUser, GiveBack, RecordedState, RowChanges, StateToken, UserState, Written,
 };
 
 /// The rows that the database has for one user.
@@ -94,8 +94,8 @@ impl User {
         let recorded = self.recorded.as_ref().map(|recorded| RecordedState {
             token: recorded.token(),
             result_digest: recorded.digest.map(digest),
-            catalogue_version: recorded.catalogue_version.into(),
-            scoring_revision: recorded.scoring_revision.into(),
+            catalogue_version: CatalogueVersion(recorded.catalogue_version.into()),
+            scoring_revision: ScoringRevision(recorded.scoring_revision.into()),
             saved_count: self.list.number.into(),
             rows_updated_at: None,
             requested_seq: recorded.requested_seq.into(),
@@ -117,8 +117,8 @@ impl User {
         };
         recorded.version += 1;
         recorded.digest = Some(number);
-        recorded.catalogue_version = small(basis.catalogue_version);
-        recorded.scoring_revision = small(basis.scoring_revision);
+        recorded.catalogue_version = small(basis.catalogue_version.0);
+        recorded.scoring_revision = small(basis.scoring_revision.0);
         recorded.serve(basis.serves_seq);
         recorded.calculated_at = Some(basis.now);
         recorded.verified_at = Some(basis.now);
@@ -134,8 +134,8 @@ impl User {
             return Written::Lost;
         };
         recorded.confirmations += 1;
-        recorded.catalogue_version = recorded.catalogue_version.max(small(basis.catalogue_version));
-        recorded.scoring_revision = recorded.scoring_revision.max(small(basis.scoring_revision));
+        recorded.catalogue_version = recorded.catalogue_version.max(small(basis.catalogue_version.0));
+        recorded.scoring_revision = recorded.scoring_revision.max(small(basis.scoring_revision.0));
         recorded.serve(basis.serves_seq);
         recorded.verified_at = Some(basis.now);
         Written::Committed(RowChanges::default())
@@ -156,10 +156,10 @@ impl User {
     }
 
     /// The user in the answer of `Store::due_users`, in either lane.
-    pub fn due(&self, user: UserId, scoring_revision: i64) -> Option<DueUser> {
+    pub fn due(&self, user: UserId, scoring_revision: ScoringRevision) -> Option<DueUser> {
         let recorded = self.recorded.as_ref()?;
         let due = recorded.due == Due::Now && recorded.lease.is_none_or(|lease| lease.over);
-        (due && i64::from(recorded.scoring_revision) <= scoring_revision).then(|| DueUser {
+        (due && i64::from(recorded.scoring_revision) <= scoring_revision.0).then(|| DueUser {
             user,
             attempts: recorded.attempts.into(),
             requested_seq: recorded.requested_seq.into(),
@@ -167,7 +167,7 @@ impl User {
     }
 
     /// `Store::claim`.
-    pub fn claim(&mut self, due: &DueUser, token: u8, scoring_revision: i64) -> bool {
+    pub fn claim(&mut self, due: &DueUser, token: u8, scoring_revision: ScoringRevision) -> bool {
         let claimed = self.due(due.user, scoring_revision).as_ref() == Some(due);
         if let Some(recorded) = self.recorded.as_mut().filter(|_| claimed) {
             recorded.lease = Some(Lease { token, over: false });

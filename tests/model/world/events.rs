@@ -3,6 +3,7 @@
 use super::{Activity, Phase, Scenario, World, now, user};
 use crate::mutants::Mutant;
 use crate::spec::Due;
+use job_agent::domain::ScoringRevision;
 
 /// One step of the world. `slot` names an activity, `nth` an orphaned statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -113,7 +114,7 @@ impl Scenario {
         for instance in 0..2 {
             let idle = world.activities.iter().all(|activity| activity.slot != instance);
             let scoring = self.scorings[usize::from(instance)];
-            if idle && world.user.due(user(), scoring.into()).is_some() {
+            if idle && world.user.due(user(), ScoringRevision(scoring.into())).is_some() {
                 events.push(Event::Find { instance });
             }
         }

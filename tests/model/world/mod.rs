@@ -23,7 +23,7 @@ mod worker;
 mod write;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use job_agent::domain::UserId;
+use job_agent::domain::{CatalogueVersion, ScoringRevision, UserId};
 use job_agent::storage::{Basis, DueUser};
 use stateright::Model;
 
@@ -206,14 +206,7 @@ impl World {
     /// The basis of a write by a run that starts now.
     fn basis(&self, inputs: Inputs) -> Basis {
         let state = self.user.state(now(self.era));
-        Basis {
-            user: user(),
-            expected: state.token(),
-            serves_seq: state.requested_seq(),
-            catalogue_version: inputs.catalogue.into(),
-            scoring_revision: inputs.scoring.into(),
-            now: state.now,
-        }
+        state.basis(CatalogueVersion(inputs.catalogue.into()), ScoringRevision(inputs.scoring.into()))
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use job_agent::background::decision::after_run;
 use job_agent::calculator::decision::{self, Action, AfterWrite, BeforeInputs, Calculated};
 use job_agent::calculator::{CalculationError, Outcome};
-use job_agent::storage::{StoreError, UserState, Written};
+use job_agent::domain::{CatalogueVersion, ScoringRevision};
+use job_agent::storage::{StoreError, StoreErrorKind, UserState, Written};
 
 use super::transition::Transition;
 use super::worker::LeaseEnd;
@@ -76,7 +77,11 @@ impl Transition<'_> {
     }
 
     fn before_inputs(&self, state: &UserState, catalogue: u8, scoring: u8) -> BeforeInputs {
-        let decided = decision::before_inputs(state, catalogue.into(), scoring.into());
+        let decided = decision::before_inputs(
+            state,
+            CatalogueVersion(catalogue.into()),
+            ScoringRevision(scoring.into()),
+        );
         match decided {
             BeforeInputs::RefreshCatalogue if self.scenario.is(Mutant::CatalogueUnordered) => {
                 BeforeInputs::Proceed
@@ -140,7 +145,7 @@ impl Transition<'_> {
         answer: Result<Written, StoreError>,
     ) {
         let lost = matches!(answer, Ok(Written::Lost));
-        let unsure = matches!(answer, Err(StoreError::Unavailable(_)));
+        let unsure = answer.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Unavailable);
         let mut decided = decision::after_write(answer, ATTEMPTS[usize::from(attempt)]);
         if lost && self.scenario.is(Mutant::LoserAnswersSuccess)
             || unsure && self.scenario.is(Mutant::LostAnswerIsSuccess)

@@ -158,7 +158,7 @@ impl Transition<'_> {
         self.world.left.lost -= 1;
         let mut activity = self.end(slot);
         self.orphan_statement(&activity);
-        let unavailable = StoreError::Unavailable(sqlx::Error::PoolTimedOut);
+        let unavailable = StoreError::unavailable("no answer");
         match activity.phase {
             // The claim lands, and the worker does not know.
             Phase::Found => _ = self.claim(&mut activity),
@@ -177,7 +177,7 @@ impl Transition<'_> {
         self.world.left.lost -= 1;
         let activity = self.end(slot);
         let Phase::Writing { attempt, write } = activity.phase else { unreachable!("only writes conflict") };
-        let conflict = Err(StoreError::Conflict(sqlx::Error::RowNotFound));
+        let conflict = Err(StoreError::conflict("another transaction"));
         self.after_write(activity, attempt, write.confirm, conflict);
     }
 }

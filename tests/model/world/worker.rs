@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use job_agent::background::decision::{self, AfterClaim};
+use job_agent::domain::ScoringRevision;
 use job_agent::storage::{GiveBack, WorkError};
 
 use super::transition::Transition;
@@ -50,7 +51,9 @@ impl Actor {
 impl Transition<'_> {
     pub(super) fn find(&mut self, instance: u8) {
         let scoring = self.scenario.scorings[usize::from(instance)];
-        let Some(due) = self.world.user.due(user(), scoring.into()) else { unreachable!("the user is due") };
+        let Some(due) = self.world.user.due(user(), ScoringRevision(scoring.into())) else {
+            unreachable!("the user is due")
+        };
         let actor = Actor::Worker {
             attempts: small(due.attempts),
             requested_seq: seq(due.requested_seq),
@@ -87,7 +90,8 @@ impl Transition<'_> {
         // Unique among the tokens that may still be used.
         *token = (0..).find(|token| !self.world.knows(*token)).unwrap_or_default();
         let scoring = self.scenario.scorings[usize::from(activity.instance)];
-        let claimed = self.world.user.claim(&due(*attempts, *requested_seq), *token, scoring.into());
+        let claimed =
+            self.world.user.claim(&due(*attempts, *requested_seq), *token, ScoringRevision(scoring.into()));
         if let Some(recorded) = &mut self.world.user.recorded
             && claimed
             && self.scenario.is(Mutant::AttemptsCountedOnFailure)

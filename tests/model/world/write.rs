@@ -1,10 +1,11 @@
 //! Statements that change the user: sent, landed, or orphaned by a sender that no longer waits for them.
 
+use job_agent::domain::{CatalogueVersion, ScoringRevision};
 use job_agent::storage::{Basis, StateToken, Written};
 
 use super::transition::Transition;
 use super::worker::LeaseEnd;
-use super::{Activity, Actor, Inputs, Phase, Violation, now, user};
+use super::{Activity, Actor, Inputs, Phase, Violation, now};
 use crate::mutants::Mutant;
 use crate::spec::{Due, List, Recorded};
 
@@ -107,11 +108,10 @@ impl Transition<'_> {
         let completes_all = scenario.is(Mutant::CompletesAllRequested);
         let serves_seq = if completes_all { at_commit.requested_seq } else { write.serves_seq };
         Basis {
-            user: user(),
             expected,
             serves_seq: serves_seq.into(),
-            catalogue_version: write.inputs.catalogue.into(),
-            scoring_revision: write.inputs.scoring.into(),
+            catalogue_version: CatalogueVersion(write.inputs.catalogue.into()),
+            scoring_revision: ScoringRevision(write.inputs.scoring.into()),
             now: now(write.era),
         }
     }
