@@ -2,8 +2,8 @@
 # Builds of job-agent with a known bug: tests/chaos/mutants/NAME.patch, applied to a copy of the tracked files as
 # they are in the working tree. Sourced by chaos, in the root of the repository.
 #
-# All mutants share one copy and one target folder, so each build compiles one crate, incrementally. They have a
-# target folder of their own: no other command must find a mutant where it expects job-agent.
+# All mutants share one copy and one target folder, so each build compiles one crate, incrementally. The folder is not
+# the usual one: no other command must find a mutant where it expects job-agent.
 
 mutants=$(realpath --canonicalize-missing "${CARGO_TARGET_DIR:-target}")/mutants
 export CARGO_INCREMENTAL=1
@@ -27,7 +27,7 @@ mutant_names() {
   done
 }
 
-# Cargo goes by the time of files: all of the copy are new, those of an old build are older.
+# Cargo compares the times of files: those of the copy are newer than those of any build.
 copy_tree() {
   local snapshot
   rm -rf "$mutants/tree"
@@ -42,7 +42,7 @@ with_mutant() {
   shift
   patch=$PWD/tests/chaos/mutants/$name.patch
   if ! change_tree "$patch"; then
-    echo "chaos: $name.patch does not apply: make the same mistake in the code of today, and write it down with git diff" >&2
+    echo "chaos: $name.patch does not apply: make the same mistake in the present code, and save it with git diff" >&2
     return 1
   fi
   cargo "$@" --quiet --locked --manifest-path "$mutants/tree/Cargo.toml" >"$log" 2>&1 </dev/null || status=$?
@@ -70,13 +70,17 @@ build_mutants() {
   done
 }
 
-# check_patches NAME...: each applies, and what it gives compiles.
+# check_patches NAME...: each must apply and compile.
 check_patches() {
-  local name
+  local name failed=()
   copy_tree
   for name in "$@"; do
     # In the usual target folder, which has the dependencies checked; a check leaves no binary there.
-    with_mutant "$name" check --lib --profile test --target-dir "${mutants%/*}"
+    with_mutant "$name" check --lib --profile test --target-dir "${mutants%/*}" || failed+=("$name")
   done
+  if [ ${#failed[@]} -gt 0 ]; then
+    echo "chaos: to be made again: ${failed[*]}" >&2
+    return 1
+  fi
   echo "chaos: $# patches apply and compile"
 }

@@ -88,7 +88,7 @@ pub struct Lease {
 }
 
 impl User {
-    /// `Store::user_state`.
+    /// `RunStore::user_state`.
     pub fn state(&self, now: DateTime<Utc>) -> UserState {
         let rows_updated_at = self.list.altered.then_some(now);
         let recorded = self.recorded.as_ref().map(|recorded| RecordedState {
@@ -106,7 +106,7 @@ impl User {
         UserState { recorded, row_count: self.list.number.into(), rows_updated_at, now }
     }
 
-    /// `Store::replace` by the list `number`.
+    /// `RunStore::replace` by the list `number`.
     pub fn replace(&mut self, basis: &Basis, number: u8) -> Written {
         if basis.expected == StateToken::default() {
             self.recorded.get_or_insert_default();
@@ -126,7 +126,7 @@ impl User {
         Written::Committed(RowChanges::default())
     }
 
-    /// `Store::confirm`.
+    /// `RunStore::confirm`.
     pub fn confirm(&mut self, basis: &Basis) -> Written {
         let version = basis.expected.version;
         let Some(recorded) = self.recorded.as_mut().filter(|recorded| recorded.token().version == version)
@@ -141,7 +141,7 @@ impl User {
         Written::Committed(RowChanges::default())
     }
 
-    /// `Store::request_run`.
+    /// `QueueStore::request_run`.
     pub fn request_run(&mut self) -> i64 {
         let recorded = self.recorded.get_or_insert_default();
         recorded.requested_seq += 1;
@@ -155,7 +155,7 @@ impl User {
         recorded.requested_seq.into()
     }
 
-    /// The user in the answer of `Store::due_users`, in either lane.
+    /// The user in the answer of `QueueStore::due_users`, in either lane.
     pub fn due(&self, user: UserId, scoring_revision: ScoringRevision) -> Option<DueUser> {
         let recorded = self.recorded.as_ref()?;
         let due = recorded.due == Due::Now && recorded.lease.is_none_or(|lease| lease.over);
@@ -166,7 +166,7 @@ impl User {
         })
     }
 
-    /// `Store::claim`.
+    /// `QueueStore::claim`.
     pub fn claim(&mut self, due: &DueUser, token: u8, scoring_revision: ScoringRevision) -> bool {
         let claimed = self.due(due.user, scoring_revision).as_ref() == Some(due);
         if let Some(recorded) = self.recorded.as_mut().filter(|_| claimed) {
@@ -176,7 +176,7 @@ impl User {
         claimed
     }
 
-    /// `Store::give_back`.
+    /// `QueueStore::give_back`.
     pub fn give_back(&mut self, due: &DueUser, token: u8, how: &GiveBack) {
         let Some(recorded) = self.recorded.as_mut() else { return };
         if recorded.lease.is_none_or(|lease| lease.token != token) {
@@ -211,7 +211,7 @@ impl User {
         recorded.error = error.map(|error| error.code).or(recorded.error);
     }
 
-    /// `Store::mark_batch`, for a user of the batch.
+    /// `BatchStore::mark_batch`, for a user of the batch.
     pub fn mark_due(&mut self, batch: u16) {
         let known = self.recorded.is_some();
         let recorded = self.recorded.get_or_insert_default();
@@ -230,7 +230,7 @@ impl User {
         recorded.parked = false;
     }
 
-    /// `Store::clean_up` of a list that no run has found current since `since`. Whether it was removed.
+    /// `BatchStore::clean_up` of a list that no run has found current since `since`. Whether it was removed.
     pub fn remove_list(&mut self, since: DateTime<Utc>) -> bool {
         let Some(recorded) = self.recorded.as_mut() else { return false };
         let old = recorded.verified_at.is_some_and(|verified| verified < since);
@@ -243,7 +243,7 @@ impl User {
         removed
     }
 
-    /// `Store::clean_up` of rows whose listing is gone.
+    /// `BatchStore::clean_up` of rows whose listing is gone.
     pub fn remove_dangling_rows(&mut self) {
         let Some(recorded) = self.recorded.as_mut() else { return };
         recorded.version += 1;
