@@ -5,7 +5,9 @@ RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev &
 WORKDIR /build
 # The dependencies in a layer of their own, built for empty sources: it is rebuilt only when they change.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src benches && echo 'fn main() {}' | tee src/main.rs src/lib.rs benches/ranking.rs \
+COPY benches/ranking/Cargo.toml benches/ranking/
+RUN mkdir -p src tests/chaos \
+    && echo 'fn main() {}' | tee src/main.rs src/lib.rs benches/batch.rs benches/ranking/main.rs tests/chaos/main.rs \
     && cargo build --release --locked && rm -rf src benches
 COPY . .
 # Newer than what the layer above built from empty files.

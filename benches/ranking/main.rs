@@ -3,7 +3,7 @@
 //! `cargo bench --bench ranking` runs all sizes; `cargo bench --bench ranking -- 10000/` the smallest only.
 //! Memory per listing and the percentiles over users, which criterion does not report, are printed per size.
 
-#[path = "support/listings.rs"]
+#[path = "../support/listings.rs"]
 mod listings;
 
 use std::hint::black_box;
