@@ -3,7 +3,7 @@
 //! `cargo bench --bench ranking` runs all sizes; `cargo bench --bench ranking -- 10000/` only the smallest.
 //! Memory per listing and percentiles over users, which criterion does not report, are printed for each size.
 
-#[path = "support/listings.rs"]
+#[path = "../support/listings.rs"]
 mod listings;
 
 use std::hint::black_box;
