@@ -59,10 +59,11 @@ async fn whole_body(body: Body) -> Result<Vec<u8>, ApiError> {
     let mut chunks = body.into_data_stream();
     while let Some(chunk) = chunks.try_next().await.map_err(|_| ApiError::MalformedBody)? {
         size += chunk.len();
-        match size {
-            ..=MAX_BODY_BYTES => received.extend_from_slice(&chunk),
-            ..=MAX_DISCARDED_BYTES => {}
-            _ => break,
+        if size > MAX_DISCARDED_BYTES {
+            break;
+        }
+        if size <= MAX_BODY_BYTES {
+            received.extend_from_slice(&chunk);
         }
     }
     if size > MAX_BODY_BYTES { Err(ApiError::BodyTooLarge) } else { Ok(received) }

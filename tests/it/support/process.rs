@@ -16,8 +16,7 @@ pub struct TestProcess {
 
 /// The binary, in an empty folder, with nothing set but `settings`.
 pub fn command(folder: &std::path::Path, settings: &[(&str, &str)]) -> Command {
-    let mut command =
-        Command::new(env!("CARGO_BIN_EXE_job-agent"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_job-agent"));
     command.current_dir(folder).env_clear().env("LOG_FORMAT", "json").envs(settings.iter().copied());
     command.stdin(Stdio::null());
     command
