@@ -33,10 +33,10 @@ async fn database_with_a_list() -> TestDatabase {
     database
 }
 
-/// Clients of all kinds that come again whenever they are closed; they end with the set.
+/// Clients of all kinds that come again whenever they are closed; they end with the set. Those that do not
+/// read are few and come once: filling buffers keeps the service busy, and this is not about load.
 fn crowd(address: &str, connected: &Arc<AtomicUsize>) -> JoinSet<()> {
     let mut crowd = JoinSet::new();
-    // Few of them do not read: filling buffers takes the service more time than anything else here.
     let not_reading = std::iter::repeat_n(Slow::NotReading, 5);
     let others = Slow::ALL.into_iter().filter(|how| *how != Slow::NotReading).cycle();
     for how in not_reading.chain(others).take(CLIENTS) {
@@ -52,6 +52,9 @@ fn crowd(address: &str, connected: &Arc<AtomicUsize>) -> JoinSet<()> {
                     }
                 };
                 let _ = raw::be_slow(&address, how, count).await;
+                if how == Slow::NotReading {
+                    return;
+                }
                 again.tick().await;
             }
         });
@@ -200,7 +203,8 @@ async fn a_stop_ends_with_the_last_run_and_its_client_gets_the_answer() {
     let stop = tokio::spawn(app.stop());
     assert_eq!(raw::rest(&mut idle).await, "", "idle connections are closed at once");
     while let Some(closed) = slow.join_next().await {
-        closed.unwrap().unwrap();
+        let (answer, _) = closed.unwrap().unwrap();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
     }
     assert!(raw::connect(&address).await.is_err(), "the listener is closed");
     assert!(!stop.is_finished(), "the run still waits");
