@@ -1,5 +1,7 @@
 //! Limits of a request: its head, its body, and how many may be in hand.
 
+use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,10 +45,8 @@ pub(super) async fn receive(State(limit): State<Duration>, request: Request, nex
         Ok(Err(error)) => return closing(error),
         Err(_) => return closing(ApiError::RequestTimedOut),
     };
-    if let Some(connection) = parts.extensions.get::<Arc<Connection>>()
-        && !connection.enter(Phase::Handling)
-    {
-        return closing(ApiError::RequestTimedOut);
+    if let Some(connection) = parts.extensions.get::<Arc<Connection>>() {
+        connection.enter(Phase::Handling);
     }
     next.run(Request::from_parts(parts, body.into())).await
 }
@@ -57,15 +57,28 @@ async fn whole_body(body: Body) -> Result<Vec<u8>, ApiError> {
     }
     let (mut received, mut size) = (Vec::new(), 0);
     let mut chunks = body.into_data_stream();
-    while let Some(chunk) = chunks.try_next().await.map_err(|_| ApiError::MalformedBody)? {
+    while let Some(chunk) = chunks.try_next().await.map_err(unreadable)? {
         size += chunk.len();
-        match size {
-            ..=MAX_BODY_BYTES => received.extend_from_slice(&chunk),
-            ..=MAX_DISCARDED_BYTES => {}
-            _ => break,
+        if size > MAX_DISCARDED_BYTES {
+            break;
+        }
+        if size <= MAX_BODY_BYTES {
+            received.extend_from_slice(&chunk);
         }
     }
     if size > MAX_BODY_BYTES { Err(ApiError::BodyTooLarge) } else { Ok(received) }
+}
+
+/// A connection that is closed while it waits for the body fails with a time-out.
+fn unreadable(error: axum::Error) -> ApiError {
+    let mut cause: Option<&dyn Error> = Some(&error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut) {
+            return ApiError::RequestTimedOut;
+        }
+        cause = error.source();
+    }
+    ApiError::MalformedBody
 }
 
 /// An answer before the end of the request: the connection cannot be used for another.

@@ -5,6 +5,7 @@
 //! client makes room for the next. A connection whose request is being handled is never closed.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +21,13 @@ use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at, sleep};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tower_http::normalize_path::NormalizePath;
 
-use super::connection::{Connection, Phase, Watched};
+use super::connection::{Close, Connection, Phase, Watched};
 
 /// Largest head that hyper reads; it answers 431 without a body beyond. [`super::limits`] has lower limits.
 const MAX_READ_BYTES: usize = 64 * 1024;
@@ -34,8 +35,7 @@ const MAX_READ_BYTES: usize = 64 * 1024;
 const TICK: Duration = Duration::from_millis(100);
 /// Pause after a failed accept, and while every connection has a request in hand.
 const RETRY: Duration = Duration::from_millis(5);
-/// How long the server waits for a client before it makes room for another one: time to read what has come
-/// when connections come faster than they are read.
+/// How long a client is waited for, at least, before it makes room for another one.
 const MIN_WAIT: Duration = Duration::from_millis(20);
 /// How long a stop waits for a client to send the rest of a request or to take a response.
 const STOP_LIMIT: Duration = Duration::from_millis(500);
@@ -81,7 +81,7 @@ impl ServerConfig {
             Phase::Head => self.head_timeout,
             Phase::Response => self.response_timeout,
             // `limits::receive` answers 408 after `body_timeout`; handlers have limits of their own.
-            Phase::Body | Phase::Accepted | Phase::Handling => Duration::MAX,
+            Phase::Body | Phase::Handling => Duration::MAX,
         }
     }
 }
@@ -114,16 +114,13 @@ pub async fn serve(
     server.finish().await;
 }
 
-/// A connection, and the task that serves it.
-type Entry = (Arc<Connection>, AbortHandle);
-
 struct Server {
     app: NormalizePath<Router>,
     config: ServerConfig,
     http: http1::Builder,
     graceful: GracefulShutdown,
     tasks: JoinSet<()>,
-    connections: HashMap<Id, Entry>,
+    connections: HashMap<Id, Arc<Connection>>,
 }
 
 impl Server {
@@ -155,7 +152,7 @@ impl Server {
                 tracing::debug!(%error, "a connection failed");
             }
         });
-        self.connections.insert(task.id(), (connection, task));
+        self.connections.insert(task.id(), connection);
     }
 
     /// Whether another connection may be accepted. If none is free, makes room for one.
@@ -167,23 +164,27 @@ impl Server {
         room
     }
 
-    /// Closes the connection that has waited longest for its client, if any has waited at all.
+    /// Closes the connection that has waited longest for its client, unless one is closing already.
     fn close_longest_waiting(&self) {
-        let waited = |entry: &&Entry| entry.0.waiting().map(|(_, time)| time);
-        if let Some(longest) = self.connections.values().max_by_key(waited)
-            && waited(&longest) >= Some(MIN_WAIT)
+        let connections = self.connections.values();
+        if connections.clone().any(|connection| connection.is_closing()) {
+            return;
+        }
+        let waited = connections.filter_map(|connection| Some((connection.waiting()?.1, connection)));
+        if let Some((time, longest)) = waited.max_by_key(|(time, _)| *time)
+            && time >= MIN_WAIT
         {
-            close(longest);
+            longest.close(Close::MakeRoom);
         }
     }
 
     /// Closes connections whose client has used up its time; `limit` instead of the configured ones.
     fn close_overdue(&self, limit: Option<Duration>) {
-        for entry in self.connections.values() {
-            if let Some((phase, time)) = entry.0.waiting()
+        for connection in self.connections.values() {
+            if let Some((phase, time)) = connection.waiting()
                 && time >= limit.unwrap_or_else(|| self.config.limit(phase))
             {
-                close(entry);
+                connection.close(Close::Overdue);
             }
         }
     }
@@ -213,28 +214,14 @@ impl Server {
     }
 }
 
-fn close((connection, task): &Entry) {
-    if connection.close_if_waiting() {
-        task.abort();
-    }
-}
-
-/// The server is closing the connection.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is being closed")]
-struct Closing;
-
 async fn handle(
     app: NormalizePath<Router>,
     connection: Arc<Connection>,
     mut request: Request<Incoming>,
-) -> Result<Response, Closing> {
-    let phase = if request.body().is_end_stream() { Phase::Handling } else { Phase::Body };
-    if !connection.enter(phase) {
-        return Err(Closing);
-    }
+) -> Result<Response, Infallible> {
+    connection.enter(if request.body().is_end_stream() { Phase::Handling } else { Phase::Body });
     request.extensions_mut().insert(connection.clone());
-    let Ok(response) = app.oneshot(request.map(Body::new)).await;
+    let response = app.oneshot(request.map(Body::new)).await;
     connection.enter(Phase::Response);
-    Ok(response)
+    response
 }

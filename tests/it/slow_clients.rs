@@ -33,11 +33,11 @@ async fn database_with_a_list() -> TestDatabase {
     database
 }
 
-/// Clients of all kinds that come again whenever they are closed; they end with the set.
+/// Clients of all kinds that come again whenever they are closed; they end with the set. Those that do not
+/// read are few and come once: filling buffers keeps the service busy, and this is not about load.
 fn crowd(address: &str, connected: &Arc<AtomicUsize>) -> JoinSet<()> {
     let mut crowd = JoinSet::new();
-    // Few of them do not read: filling buffers takes the service more time than anything else here.
-    let not_reading = std::iter::repeat_n(Slow::NotReading, 10);
+    let not_reading = std::iter::repeat_n(Slow::NotReading, 5);
     let others = Slow::ALL.into_iter().filter(|how| *how != Slow::NotReading).cycle();
     for how in not_reading.chain(others).take(CLIENTS) {
         let (address, connected) = (address.to_owned(), connected.clone());
@@ -52,6 +52,9 @@ fn crowd(address: &str, connected: &Arc<AtomicUsize>) -> JoinSet<()> {
                     }
                 };
                 let _ = raw::be_slow(&address, how, count).await;
+                if how == Slow::NotReading {
+                    return;
+                }
                 again.tick().await;
             }
         });
@@ -63,19 +66,25 @@ fn crowd(address: &str, connected: &Arc<AtomicUsize>) -> JoinSet<()> {
 async fn health_is_answered_at_once_while_slow_clients_use_up_all_connections() {
     let database = database_with_a_list().await;
     let process = TestProcess::start_with_descriptors(&database, &[], DESCRIPTORS).await;
+    // Shows how busy the machine is with other things.
+    let control = TestProcess::start(&database, &[]).await;
     let connected = Arc::new(AtomicUsize::new(0));
     let _crowd = crowd(&process.address, &connected);
-    let mut took = Vec::new();
+    let (mut took, mut control_took) = (Vec::new(), Vec::new());
     while took.len() < 200 || connected.load(Ordering::Relaxed) < CLIENTS {
         let (answer, time) = raw::health(&process.address).await;
         assert!(answer.ends_with(r#"{"status":"healthy"}"#), "{answer:?} after {} others", took.len());
         took.push(time);
+        control_took.push(raw::health(&control.address).await.1);
     }
-    took.sort();
-    let (slowest, most) = (took[took.len() - 1], took[took.len() * 99 / 100]);
-    println!("of {} answers: 99 % within {most:?}, slowest {slowest:?}", took.len());
-    // The machine may be busy with other things for a moment.
-    assert!(most < Duration::from_millis(100) && slowest < Duration::from_secs(1), "{most:?}, {slowest:?}");
+    for took in [&mut took, &mut control_took] {
+        took.sort();
+        let (most, slowest) = (took[took.len() * 95 / 100], took[took.len() - 1]);
+        println!("of {} answers: 95 % within {most:?}, slowest {slowest:?}", took.len());
+    }
+    let most = took.len() * 95 / 100;
+    let limit = control_took[most] + Duration::from_millis(100);
+    assert!(took[most] < limit, "{:?} is not below {limit:?}", took[most]);
     assert!(process.events("a connection could not be accepted").is_empty());
 }
 
@@ -194,7 +203,8 @@ async fn a_stop_ends_with_the_last_run_and_its_client_gets_the_answer() {
     let stop = tokio::spawn(app.stop());
     assert_eq!(raw::rest(&mut idle).await, "", "idle connections are closed at once");
     while let Some(closed) = slow.join_next().await {
-        closed.unwrap().unwrap();
+        let (answer, _) = closed.unwrap().unwrap();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
     }
     assert!(raw::connect(&address).await.is_err(), "the listener is closed");
     assert!(!stop.is_finished(), "the run still waits");
