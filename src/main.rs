@@ -1,3 +1,5 @@
+//! The command `job-agent`: reads the environment, sets up logging and runs one command of [`job_agent::cli`].
+
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
