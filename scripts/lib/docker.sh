@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154,SC2034,SC2004,SC2317 # shares its variables with with-servers
-# Servers in Docker containers, where no programs for them can be had.
+# Servers in Docker containers, where no programs for them can be installed.
 # Sourced by with-servers, which removes ${container[@]} at the end.
 
 docker_runs() {

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2154,SC2034,SC2004,SC2317 # shares its variables with with-servers
 # Data folders, starting the servers and waiting for them. Sourced by with-servers.
 
-# The data lives no longer than the run, so what protects it from a power cut is off.
+# The data lives no longer than the run, so it is not protected from a power cut.
 relaxed=(
   --max-connections=600 --innodb-buffer-pool-size=256M
   --innodb-flush-log-at-trx-commit=2 --innodb-doublewrite=OFF --innodb-flush-method=nosync
@@ -78,7 +78,7 @@ initialise_all() {
   done
 }
 
-# The kernel names a free port; somebody may take it before the server does: see await.
+# The kernel names a free port; another process may take it before the server does: see await.
 free_port() {
   perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
 }
@@ -134,7 +134,7 @@ await() {
   until is_ready "$name"; do
     if ! is_alive "$name"; then
       if grep -qsi 'address already in use' "$work/$name.log" && ((lost++ < 5)); then
-        say "somebody else took port ${port[$name]}; starting $name on another"
+        say "another process took port ${port[$name]}; starting $name on another"
         launch "$name"
         continue
       fi

@@ -26,8 +26,8 @@ find_mysql() {
     program[mysql]=docker
   elif can_apt_install && wants mariadb; then
     say "************************************************************************"
-    say "WARNING: no MySQL can be had here today. Going on with MariaDB alone:"
-    say "whatever needs a real MySQL is NOT TESTED (TEST_MYSQL_UNAVAILABLE=1)."
+    say "WARNING: this machine cannot get MySQL. Going on with MariaDB alone:"
+    say "tests that need a real MySQL are SKIPPED (TEST_MYSQL_UNAVAILABLE=1)."
     say "************************************************************************"
     export TEST_MYSQL_UNAVAILABLE=1
     wanted=${wanted/mysql/}

@@ -17,9 +17,9 @@ async fn requests_beyond_max_runs_are_refused_and_everything_else_goes_on(databa
         database.set_career(user, "간호사").await;
     }
     assert_eq!(app.calculate(USER).await.outcome(), "computed");
-    // Two runs wait for locks that somebody else has.
+    // Two runs wait for locks that another client holds.
     for user in [USER, USER + 1] {
-        redis.command(&["SET", &format!("job_recommendation_lock:user:{user}"), "somebody else"]).await;
+        redis.command(&["SET", &format!("job_recommendation_lock:user:{user}"), "another client"]).await;
     }
     let request = |user| {
         let app = app.clone();

@@ -58,12 +58,12 @@ async fn a_failing_user_is_tried_again_and_does_not_stop_the_others(database: Te
     let app = TestApp::start(&database, &[("REDIS_URL", &url), ("LOCK_WAIT_SECS", "0")]).await;
     database.set_career(USER, "간호사").await;
     database.set_career(USER + 1, "간호사").await;
-    redis.command(&["SET", &format!("job_recommendation_lock:user:{USER}"), "somebody else"]).await;
+    redis.command(&["SET", &format!("job_recommendation_lock:user:{USER}"), "another client"]).await;
     assert_eq!(app.calculate_in_background(USER).await.status, 202);
     assert_eq!(app.calculate_in_background(USER + 1).await.status, 202);
     eventually("the other user is done", || async { database.state(USER + 1, "completed_seq").await == 1 })
         .await;
-    assert_eq!(database.state(USER, "completed_seq").await, 0);
+    assert_eq!(database.state(USER, "completed_seq").await, 0, "no run can have started: the lock is held");
     redis.command(&["DEL", &format!("job_recommendation_lock:user:{USER}")]).await;
     eventually("the first user is done", || async {
         database.state(USER, "requested_seq - completed_seq").await == 0

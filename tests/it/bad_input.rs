@@ -62,7 +62,11 @@ async fn every_bad_request_gets_its_documented_answer() {
     for (method, path, status, code) in table {
         check(&app, method, &path, status, code, |request| request).await;
     }
-    assert_eq!(database.number("SELECT COUNT(*) FROM recommendation_state").await, 0);
+    assert_eq!(
+        database.number("SELECT COUNT(*) FROM recommendation_state").await,
+        0,
+        "refused requests record nothing"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

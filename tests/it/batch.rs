@@ -1,4 +1,4 @@
-//! Batches: whom they are for, that any number of instances marks everybody once, how they end.
+//! Batches: which users they are for, that any number of instances marks each user once, how they end.
 
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ use crate::support::{
 on_every_database!(
     a_batch_is_for_active_users_with_a_recent_analysis,
     a_second_trigger_joins_the_batch_that_is_running,
-    several_instances_mark_everybody_exactly_once,
+    several_instances_mark_every_user_exactly_once,
     a_batch_goes_on_where_an_instance_has_died,
     a_batch_in_which_no_input_has_changed_writes_no_recommendation,
     a_user_who_is_due_in_real_time_keeps_the_lane,
     a_parked_user_gets_one_more_try,
     a_user_who_fails_does_not_keep_a_batch_from_others,
-    several_instances_serve_everybody_exactly_once,
+    several_instances_serve_every_user_exactly_once,
     a_trigger_in_real_time_does_not_wait_for_a_batch;
     servers:
         workers_that_die_in_a_batch_are_taken_over,
@@ -81,10 +81,18 @@ async fn a_batch_is_for_active_users_with_a_recent_analysis(database: TestDataba
     let batch = finished(&app).await;
     assert_eq!(batch["id"], triggered["batchId"]);
     let marked = "SELECT user_id FROM recommendation_state WHERE batch_id IS NOT NULL ORDER BY user_id";
-    assert_eq!(database.numbers(marked).await, [1, 2, 6]);
+    assert_eq!(
+        database.numbers(marked).await,
+        [1, 2, 6],
+        "exactly the active users with a recent analysis are marked"
+    );
     assert_eq!(counts(&batch), [3, 2, 1, 0], "{batch}");
     assert!(database.row_count(1).await > 0 && database.row_count(2).await > 0);
-    assert_eq!(database.row_count(3).await + database.row_count(4).await, 0);
+    assert_eq!(
+        database.row_count(3).await + database.row_count(4).await,
+        0,
+        "users outside the batch get no list"
+    );
     assert_eq!(
         (&batch["scope"], &batch["due"], &batch["inProgress"]),
         (&"active".into(), &0.into(), &0.into())
@@ -104,13 +112,13 @@ async fn a_second_trigger_joins_the_batch_that_is_running(database: TestDatabase
     let running = batch(&front).await;
     assert_eq!((&running["running"], &running["due"]), (&true.into(), &1.into()), "{running}");
     assert_eq!(trigger(&other).await["joined"], true);
-    assert_eq!(database.state(USER, "requested_seq").await, 1, "joining marks nobody again");
+    assert_eq!(database.state(USER, "requested_seq").await, 1, "joining marks no user again");
     let _worker = TestApp::start(&database, &[]).await;
     finished(&front).await;
     assert_eq!(trigger(&front).await["joined"], false);
 }
 
-async fn several_instances_mark_everybody_exactly_once(database: TestDatabase) {
+async fn several_instances_mark_every_user_exactly_once(database: TestDatabase) {
     const USERS: i64 = 1_000;
     add_many(&database, USERS).await;
     let stores: Vec<Arc<dyn Store>> = (0..4).map(|_| database.store()).collect();
@@ -134,9 +142,13 @@ async fn several_instances_mark_everybody_exactly_once(database: TestDatabase) {
     .for_each(|marked| marked.unwrap());
     let status = stores[0].latest_batch().await.unwrap().unwrap();
     assert_eq!((status.marked, status.due), (USERS, USERS));
-    assert_eq!(database.number("SELECT COUNT(*) FROM recommendation_state").await, USERS);
+    assert_eq!(
+        database.number("SELECT COUNT(*) FROM recommendation_state").await,
+        USERS,
+        "one state row per user"
+    );
     let once = "SELECT COUNT(*) FROM recommendation_state WHERE requested_seq = 1 AND lane = 1";
-    assert_eq!(database.number(once).await, USERS);
+    assert_eq!(database.number(once).await, USERS, "each user is marked once, in the lane of batches");
 }
 
 /// Users without analyses, with ids from 1 on.
@@ -157,7 +169,7 @@ async fn a_batch_goes_on_where_an_instance_has_died(database: TestDatabase) {
     let app = TestApp::start(&database, &[]).await;
     assert_eq!(counts(&finished(&app).await)[0], USERS);
     let once = "SELECT COUNT(*) FROM recommendation_state WHERE requested_seq = 1 AND completed_seq = 1";
-    assert_eq!(database.number(once).await, USERS);
+    assert_eq!(database.number(once).await, USERS, "each user is marked and served once");
 }
 
 async fn workers_that_die_in_a_batch_are_taken_over(database: TestDatabase) {
@@ -176,7 +188,7 @@ async fn workers_that_die_in_a_batch_are_taken_over(database: TestDatabase) {
     let batch = finished(&app).await;
     assert_eq!(counts(&batch), [USERS, USERS, 0, 0], "{batch}");
     let lists = "SELECT COUNT(DISTINCT user_id) FROM user_job_recommendations";
-    assert_eq!(database.number(lists).await, USERS);
+    assert_eq!(database.number(lists).await, USERS, "every user has a list");
 }
 
 async fn a_batch_in_which_no_input_has_changed_writes_no_recommendation(database: TestDatabase) {
@@ -199,13 +211,17 @@ async fn a_batch_in_which_no_input_has_changed_writes_no_recommendation(database
     }
     trigger(&app).await;
     assert_eq!(counts(&finished(&app).await), [20, 0, 20, 0]);
-    assert_eq!(database.number("SELECT COUNT(*) FROM audit").await, 0);
+    assert_eq!(database.number("SELECT COUNT(*) FROM audit").await, 0, "unchanged inputs change no row");
 
     let changed = "UPDATE career_analyses SET recommended_careers = '[\"회계 담당자\"]' WHERE session_id = 7";
     database.execute(changed).await;
     trigger(&app).await;
     assert_eq!(counts(&finished(&app).await), [20, 1, 19, 0]);
-    assert_eq!(database.numbers("SELECT DISTINCT user_id FROM audit").await, [7]);
+    assert_eq!(
+        database.numbers("SELECT DISTINCT user_id FROM audit").await,
+        [7],
+        "only the user with changed inputs has changed rows"
+    );
 }
 
 async fn a_user_who_is_due_in_real_time_keeps_the_lane(database: TestDatabase) {
@@ -237,14 +253,14 @@ async fn a_parked_user_gets_one_more_try(database: TestDatabase) {
     let app = TestApp::start(&database, &[("QUEUE_MAX_ATTEMPTS", "2")]).await;
     trigger(&app).await;
     assert_eq!(counts(&finished(&app).await), [1, 0, 0, 1]);
-    assert_eq!(database.state(USER, "attempts").await, 2);
+    assert_eq!(database.state(USER, "attempts").await, 2, "both attempts failed");
     trigger(&app).await;
     assert_eq!(counts(&finished(&app).await), [1, 0, 0, 1]);
     assert_eq!(database.state(USER, "attempts").await, 2, "one more, not two");
     database.execute("DROP TRIGGER poison").await;
     trigger(&app).await;
     assert_eq!(counts(&finished(&app).await), [1, 1, 0, 0]);
-    assert_eq!(database.state(USER, "attempts").await, 0);
+    assert_eq!(database.state(USER, "attempts").await, 0, "a success resets the attempts");
 }
 
 async fn a_user_who_fails_does_not_keep_a_batch_from_others(database: TestDatabase) {
@@ -254,7 +270,10 @@ async fn a_user_who_fails_does_not_keep_a_batch_from_others(database: TestDataba
     }
     let app = TestApp::start(&database, &[("QUEUE_MAX_ATTEMPTS", "2")]).await;
     trigger(&app).await;
-    eventually("the others are done while he waits", || async { batch(&app).await["done"] == 9 }).await;
+    eventually("the others are done while the failing user waits", || async {
+        batch(&app).await["done"] == 9
+    })
+    .await;
     assert_eq!(counts(&finished(&app).await), [10, 9, 0, 1]);
 }
 
@@ -281,11 +300,15 @@ async fn a_deployment_with_other_tables_of_users_and_profiles_has_batches(databa
     trigger(&app).await;
     assert_eq!(counts(&finished(&app).await)[0], 2);
     let marked = "SELECT user_id FROM recommendation_state WHERE batch_id IS NOT NULL ORDER BY user_id";
-    assert_eq!(database.numbers(marked).await, [1, 2]);
+    assert_eq!(
+        database.numbers(marked).await,
+        [1, 2],
+        "exactly the active users with an analysis or a profile are marked"
+    );
     assert!(database.row_count(1).await > 0);
 }
 
-async fn several_instances_serve_everybody_exactly_once(database: TestDatabase) {
+async fn several_instances_serve_every_user_exactly_once(database: TestDatabase) {
     const USERS: i64 = 60;
     for user in 1..=USERS {
         database.add_user(user, true, "간호사", 0).await;
@@ -299,7 +322,7 @@ async fn several_instances_serve_everybody_exactly_once(database: TestDatabase) 
     assert_eq!(counts(&finished(&apps[1]).await), [USERS, USERS, 0, 0]);
     // Every run that ends well counts one or the other.
     let runs = "SELECT version + confirmations FROM recommendation_state ORDER BY user_id";
-    assert_eq!(database.numbers(runs).await, vec![1; USERS as usize]);
+    assert_eq!(database.numbers(runs).await, vec![1; USERS as usize], "one run per user");
 }
 
 async fn a_trigger_in_real_time_does_not_wait_for_a_batch(database: TestDatabase) {

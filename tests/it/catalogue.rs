@@ -54,7 +54,7 @@ async fn an_instance_with_older_listings_refreshes_before_it_writes(database: Te
     let answer = behind.calculate(USER).await;
     assert_eq!((answer.outcome(), &answer.body["savedCount"]), ("up_to_date", &1.into()));
     assert_eq!(ahead.calculate(USER).await.outcome(), "up_to_date");
-    assert_eq!(database.state(USER, "version").await, 1, "nobody pushes the other's result back");
+    assert_eq!(database.state(USER, "version").await, 1, "neither instance undoes the result of the other");
 }
 
 async fn two_processes_with_other_thread_counts_store_identical_rows(database: TestDatabase) {

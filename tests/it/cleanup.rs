@@ -1,4 +1,4 @@
-//! The nightly clean-up removes what nobody will see, and nothing else.
+//! The nightly clean-up removes lists and rows that no user will see, and nothing else.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use job_agent::app::App;
@@ -6,7 +6,7 @@ use job_agent::app::App;
 use crate::support::{Kind, OTHER_USER, TestApp, TestDatabase, USER, config, eventually, on_every_database};
 
 on_every_database!(
-    lists_that_nobody_has_found_current_for_the_retention_are_removed,
+    lists_that_no_run_has_found_current_for_the_retention_are_removed,
     a_retention_of_zero_days_keeps_every_list,
     rows_of_deleted_listings_are_removed_and_the_list_is_filled_up,
     a_user_who_is_due_or_parked_is_left_to_the_workers;
@@ -15,7 +15,7 @@ on_every_database!(
         a_user_who_is_locked_does_not_keep_the_others_from_being_cleaned_up,
 );
 
-/// Never served: nothing happens but what the test asks for.
+/// Does not serve: only the test makes anything happen.
 async fn instance(database: &TestDatabase, retention_days: &str) -> App {
     let app = App::build(&config(database, &[("RETENTION_DAYS", retention_days)])).await.unwrap();
     // Sets the start of the schedules.
@@ -48,7 +48,7 @@ async fn verified_in(database: &TestDatabase, user: i64, days: i64) {
         .await;
 }
 
-async fn lists_that_nobody_has_found_current_for_the_retention_are_removed(database: TestDatabase) {
+async fn lists_that_no_run_has_found_current_for_the_retention_are_removed(database: TestDatabase) {
     let app = instance(&database, "10").await;
     for user in USER..USER + 30 {
         calculate(&app, &database, user).await;
@@ -58,9 +58,13 @@ async fn lists_that_nobody_has_found_current_for_the_retention_are_removed(datab
     assert!(database.row_count(USER).await > 0, "not yet");
     clean_up_in(&app, 12).await;
     let left = "SELECT DISTINCT user_id FROM user_job_recommendations";
-    assert_eq!(database.numbers(left).await, [OTHER_USER]);
-    assert_eq!(database.state(USER, "saved_count").await, 0);
-    assert_eq!(database.state(USER, "due_at IS NULL").await, 1, "nobody has asked for it");
+    assert_eq!(
+        database.numbers(left).await,
+        [OTHER_USER],
+        "only the list that was found current recently is left"
+    );
+    assert_eq!(database.state(USER, "saved_count").await, 0, "the state says that the list is gone");
+    assert_eq!(database.state(USER, "due_at IS NULL").await, 1, "no trigger asks for it");
 
     let again = app.calculator.calculate(USER.try_into().unwrap(), false).await.unwrap();
     assert!(matches!(again, job_agent::calculator::Outcome::Computed { .. }), "{again:?}");
@@ -89,12 +93,20 @@ async fn rows_of_deleted_listings_are_removed_and_the_list_is_filled_up(database
     let version = database.state(OTHER_USER, "version").await;
     database.execute(&format!("DELETE FROM job_listings WHERE id = {gone}")).await;
     clean_up_in(&app, 1).await;
-    assert_eq!(database.row_count(USER).await, rows - 1);
-    assert_eq!(database.state(USER, "due_at IS NOT NULL AND lane = 1").await, 1);
-    assert_eq!(database.state(OTHER_USER, "version").await, version, "his listings are all there");
-    assert_eq!(database.state(OTHER_USER, "due_at IS NULL").await, 1);
+    assert_eq!(
+        database.row_count(USER).await,
+        rows - 1,
+        "the row of the deleted listing is gone, the others are not"
+    );
+    assert_eq!(
+        database.state(USER, "due_at IS NOT NULL AND lane = 1").await,
+        1,
+        "the user is due in the lane of batches"
+    );
+    assert_eq!(database.state(OTHER_USER, "version").await, version, "all listings of this user exist");
+    assert_eq!(database.state(OTHER_USER, "due_at IS NULL").await, 1, "the other user is not due");
     let _app = TestApp::start(&database, &[]).await;
-    eventually("the list is calculated anew", || async {
+    eventually("the list is calculated again", || async {
         database.state(USER, "requested_seq - completed_seq").await == 0
     })
     .await;
@@ -113,13 +125,17 @@ async fn a_user_who_is_due_or_parked_is_left_to_the_workers(database: TestDataba
     app.store.request_run(USER.try_into().unwrap()).await.unwrap();
     clean_up_in(&app, 30).await;
     assert!(database.row_count(USER).await > 0, "a due list is about to be made right");
-    // Parked: the rows of a deleted listing go, but he is not tried again.
+    // Parked: the rows of a deleted listing go, but the user is not tried again.
     database.execute("UPDATE recommendation_state SET parked_at = due_at, due_at = NULL").await;
     database.execute("DELETE FROM job_listings").await;
     verified_in(&database, USER, 30).await;
     clean_up_in(&app, 31).await;
-    assert_eq!(database.row_count(USER).await, 0);
-    assert_eq!(database.state(USER, "due_at IS NULL AND parked_at IS NOT NULL").await, 1);
+    assert_eq!(database.row_count(USER).await, 0, "the row of the deleted listing is gone");
+    assert_eq!(
+        database.state(USER, "due_at IS NULL AND parked_at IS NOT NULL").await,
+        1,
+        "a parked user stays parked and is not due"
+    );
 }
 
 async fn a_list_of_the_old_service_is_as_old_as_its_newest_row(database: TestDatabase) {

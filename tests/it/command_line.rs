@@ -101,7 +101,7 @@ async fn a_batch_is_for_whom_the_command_line_says(database: TestDatabase) {
         database.numbers(marked).await
     };
     let write = |text: &str| fs::write(folder.path().join("users"), text).unwrap();
-    // Nobody marks anybody before the file has been read to its end.
+    // No user is marked before the file has been read to its end.
     for (text, complaint) in [("1\n0\n", "line 2: \"0\""), ("2 3", "line 1: \"2 3\"")] {
         write(text);
         let (code, out, error) = batch(&["--users", "users"]);
@@ -141,7 +141,11 @@ async fn status_and_retry_serve_an_operator(database: TestDatabase) {
     let (code, out, error) = job_agent(&["retry", &user]);
     assert_eq!((code, out.as_str()), (Some(1), ""), "a slip must not leave a trace");
     assert!(error.contains("user 1001 is not known"), "{error}");
-    assert_eq!(database.number("SELECT COUNT(*) FROM recommendation_state").await, 0);
+    assert_eq!(
+        database.number("SELECT COUNT(*) FROM recommendation_state").await,
+        0,
+        "an unknown user is not recorded"
+    );
 
     database.set_career(USER, "간호사").await;
     database.poison(USER).await;
@@ -158,7 +162,7 @@ async fn status_and_retry_serve_an_operator(database: TestDatabase) {
     database.execute("DROP TRIGGER poison").await;
     let (code, out, _) = job_agent(&["retry", &user]);
     assert_eq!((code, out.as_str()), (Some(0), "user 1001 is due\n"));
-    eventually("he is served", || async { database.row_count(USER).await > 0 }).await;
+    eventually("the user is served", || async { database.row_count(USER).await > 0 }).await;
     let (_, out, _) = job_agent(&["status", &user]);
     assert_eq!(out.lines().count(), 1, "{out}");
     assert!(

@@ -49,7 +49,7 @@ async fn two_instances_with_redis_do_at_most_four_runs_for_100_requests(database
         TestApp::start(&database, &[("REDIS_URL", &url)]).await,
         TestApp::start(&database, &[("REDIS_URL", &url)]).await,
     ];
-    // All of them come in while nobody can start.
+    // All of them come in while no run can start.
     let key = format!("job_recommendation_lock:user:{USER}");
     redis.command(&["SET", &key, "the test"]).await;
     let requests = join_all((0..100).map(|n| apps[n % 2].calculate(USER)));

@@ -17,7 +17,7 @@ on_every_database!(
     a_list_that_no_listing_fits_any_more_is_emptied,
     health_needs_nothing;
     servers:
-        a_request_that_waited_in_vain_is_queued_and_done_later,
+        a_request_that_did_not_get_the_lock_is_queued_and_done_later,
 );
 
 async fn a_calculation_is_stored_and_the_next_one_is_skipped(database: TestDatabase) {
@@ -61,7 +61,11 @@ async fn a_user_without_analysis_leaves_no_trace(database: TestDatabase) {
     assert_eq!((answer.status, answer.body), (StatusCode::OK, expected.clone()));
     let answer = app.calculate_in_background(424_242).await;
     assert_eq!((answer.status, answer.body), (StatusCode::OK, expected));
-    assert_eq!(database.number("SELECT COUNT(*) FROM recommendation_state").await, 0);
+    assert_eq!(
+        database.number("SELECT COUNT(*) FROM recommendation_state").await,
+        0,
+        "a user without analysis leaves no state"
+    );
 }
 
 async fn a_user_without_careers_is_told_so(database: TestDatabase) {
@@ -72,7 +76,11 @@ async fn a_user_without_careers_is_told_so(database: TestDatabase) {
                               "code": "no_job_recommendations", "userId": USER});
         assert_eq!((answer.status, answer.body), (StatusCode::OK, expected));
     }
-    assert_eq!(database.number("SELECT COUNT(*) FROM recommendation_state").await, 0);
+    assert_eq!(
+        database.number("SELECT COUNT(*) FROM recommendation_state").await,
+        0,
+        "a user without careers leaves no state"
+    );
 }
 
 async fn a_background_trigger_is_accepted_when_it_is_durable_and_then_done(database: TestDatabase) {
@@ -85,11 +93,11 @@ async fn a_background_trigger_is_accepted_when_it_is_durable_and_then_done(datab
         json!({"success": true, "message": "사용자 1001의 추천 계산이 백그라운드에서 시작되었습니다.",
                "userId": USER, "background": true})
     );
-    assert_eq!(database.state(USER, "requested_seq").await, 1);
+    assert_eq!(database.state(USER, "requested_seq").await, 1, "an accepted trigger is recorded");
     eventually("the trigger is done", || async { database.state(USER, "completed_seq").await == 1 }).await;
     assert!(database.row_count(USER).await > 0);
     let due = "SELECT COUNT(*) FROM recommendation_state WHERE due_at IS NOT NULL";
-    assert_eq!(database.number(due).await, 0);
+    assert_eq!(database.number(due).await, 0, "a served user is not due");
 }
 
 async fn the_stored_list_is_read_best_first_with_every_documented_field(database: TestDatabase) {
@@ -171,7 +179,7 @@ async fn a_list_that_no_listing_fits_any_more_is_emptied(database: TestDatabase)
     database.set_career(USER, "쀍뛟 쮋꿟").await;
     let answer = app.calculate(USER).await;
     assert_eq!((answer.outcome(), &answer.body["savedCount"]), ("computed", &json!(0)));
-    assert_eq!(database.row_count(USER).await, 0);
+    assert_eq!(database.row_count(USER).await, 0, "a list without a fitting listing is emptied");
     assert_eq!(app.fast(USER, "").await.body["cached"], false);
 }
 
@@ -181,11 +189,11 @@ async fn health_needs_nothing(database: TestDatabase) {
     assert_eq!((answer.status, answer.body), (StatusCode::OK, json!({"status": "healthy"})));
 }
 
-async fn a_request_that_waited_in_vain_is_queued_and_done_later(database: TestDatabase) {
+async fn a_request_that_did_not_get_the_lock_is_queued_and_done_later(database: TestDatabase) {
     database.set_career(USER, "간호사").await;
     let redis = RedisServer::start().await;
     let app = TestApp::start(&database, &[("REDIS_URL", &redis.url()), ("LOCK_WAIT_SECS", "1")]).await;
-    redis.command(&["SET", &format!("job_recommendation_lock:user:{USER}"), "somebody else"]).await;
+    redis.command(&["SET", &format!("job_recommendation_lock:user:{USER}"), "another client"]).await;
     let answer = app.calculate(USER).await;
     let expected = json!({"success": false, "skipped": true, "error": "Already in progress",
                           "code": "already_in_progress", "userId": USER, "queued": true});

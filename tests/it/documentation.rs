@@ -1,8 +1,8 @@
-//! What the documents say, where it can be checked.
+//! Statements of the documents that can be checked.
 
 use job_agent::config::Config;
 
-/// What is to be pasted, or compared with what the service answers.
+/// Commands to paste and answers to compare with.
 fn code_blocks(markdown: &str) -> Vec<&str> {
     markdown.split("```").skip(1).step_by(2).collect()
 }

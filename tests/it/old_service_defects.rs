@@ -110,7 +110,11 @@ async fn defect_04_mixed_sets(database: TestDatabase) {
         };
         tokio::join!(requests, reads);
         assert_eq!(database.stored_careers(USER).await, [careers[round % 2]]);
-        assert_eq!(database.row_count(USER).await, database.state(USER, "saved_count").await);
+        assert_eq!(
+            database.row_count(USER).await,
+            database.state(USER, "saved_count").await,
+            "the state counts the rows that are stored"
+        );
     }
 }
 
@@ -133,7 +137,7 @@ async fn defect_06_a_crash_left_the_lock_and_retries_froze(database: TestDatabas
     let redis = RedisServer::start().await;
     let url = redis.url();
     let app = TestApp::start(&database, &[("REDIS_URL", &url), ("LOCK_WAIT_SECS", "1")]).await;
-    // The key of a process that was killed; nobody will release it.
+    // The key of a process that was killed, so that it is not released.
     redis
         .command(&["SET", &format!("job_recommendation_lock:user:{USER}"), "a dead process", "EX", "2"])
         .await;
@@ -187,7 +191,7 @@ async fn defect_08_one_null_company_failed_the_search_and_stale_lists_stayed(dat
     // The careers are gone: so is the list, and the answer says why.
     database.execute(&format!("DELETE FROM job_recommendations WHERE user_id = {USER}")).await;
     assert_eq!(app.calculate(USER).await.outcome(), "no_profile_analysis");
-    assert_eq!(database.row_count(USER).await, 0);
+    assert_eq!(database.row_count(USER).await, 0, "a user without careers has no list");
     // A list that the old service left behind goes, too.
     database
         .execute(
@@ -197,7 +201,7 @@ async fn defect_08_one_null_company_failed_the_search_and_stale_lists_stayed(dat
         )
         .await;
     assert_eq!(app.calculate_in_background(2002).await.outcome(), "no_profile_analysis");
-    assert_eq!(database.row_count(2002).await, 0);
+    assert_eq!(database.row_count(2002).await, 0, "the list of the old service is removed");
 }
 
 async fn defect_10_fast_invented_scores(database: TestDatabase) {
@@ -223,7 +227,7 @@ async fn defect_11_redis_down_at_the_first_request_disabled_locking(database: Te
     database.set_career(USER, "간호사").await;
     assert_eq!(app.calculate(USER).await.outcome(), "computed");
     redis.start_again().await;
-    redis.command(&["SET", &format!("job_recommendation_lock:user:{USER}"), "somebody else"]).await;
+    redis.command(&["SET", &format!("job_recommendation_lock:user:{USER}"), "another client"]).await;
     eventually("the lock is respected", || async {
         app.calculate(USER).await.outcome() == "already_in_progress"
     })
@@ -259,5 +263,9 @@ async fn defect_13_impossible_users_were_accepted(database: TestDatabase) {
         }
     }
     assert_eq!(app.calculate_in_background(i64::MAX).await.outcome(), "no_profile_analysis");
-    assert_eq!(database.number("SELECT COUNT(*) FROM recommendation_state").await, 0);
+    assert_eq!(
+        database.number("SELECT COUNT(*) FROM recommendation_state").await,
+        0,
+        "an unknown user leaves no state"
+    );
 }

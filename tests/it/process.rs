@@ -119,7 +119,8 @@ async fn a_password_account_of_mysql_is_accepted_with_and_without_tls() {
     }
 }
 
-/// What a newcomer does: start it with nothing set, and paste what it prints. The README says the same.
+/// The first steps of a newcomer: start the service with nothing set and paste the commands that it prints.
+/// The README shows the same commands.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_printed_commands_work_when_pasted() {
     let folder = tempfile::tempdir().unwrap();

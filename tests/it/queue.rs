@@ -12,8 +12,8 @@ use crate::support::{
 
 on_every_database!(
     a_user_is_left_to_its_worker_until_the_lease_ends,
-    leases_and_due_times_absurdly_far_in_the_future_hold_nobody_up,
-    a_poison_user_is_parked_and_a_trigger_starts_anew,
+    leases_and_due_times_absurdly_far_in_the_future_delay_no_user,
+    a_poison_user_is_parked_and_a_trigger_starts_over,
     a_failed_user_is_tried_again_later,
     a_user_whose_lock_is_taken_is_tried_again_later_and_loses_no_attempt,
     an_idle_worker_reacts_to_a_trigger_at_once,
@@ -61,10 +61,10 @@ async fn status(app: &TestApp, user: i64) -> serde_json::Value {
     app.get(&format!("/api/job-agent/recommendations/status/{user}")).await.body
 }
 
-/// A Redis in which somebody else holds the user's lock.
+/// A Redis in which another client holds the user's lock.
 async fn redis_with_lock(user: i64) -> RedisServer {
     let redis = RedisServer::start().await;
-    redis.command(&["SET", &lock_key(user), "somebody else"]).await;
+    redis.command(&["SET", &lock_key(user), "another client"]).await;
     redis
 }
 
@@ -83,10 +83,10 @@ async fn a_user_is_left_to_its_worker_until_the_lease_ends(database: TestDatabas
     done(&database, USER).await;
     let calculated_at = time(&database, USER, "calculated_at").await;
     assert!(calculated_at >= lease_until, "{calculated_at} < {lease_until}");
-    assert_eq!(database.state(USER, "attempts").await, 0, "a success counts the attempts anew");
+    assert_eq!(database.state(USER, "attempts").await, 0, "a success resets the attempts");
 }
 
-async fn leases_and_due_times_absurdly_far_in_the_future_hold_nobody_up(database: TestDatabase) {
+async fn leases_and_due_times_absurdly_far_in_the_future_delay_no_user(database: TestDatabase) {
     request(&database, USER).await;
     request(&database, OTHER_USER).await;
     let far = if database.kind == Kind::Sqlite { "2999-01-01T00:00:00.000Z" } else { "2999-01-01 00:00:00" };
@@ -104,7 +104,7 @@ async fn leases_and_due_times_absurdly_far_in_the_future_hold_nobody_up(database
     done(&database, OTHER_USER).await;
 }
 
-async fn a_poison_user_is_parked_and_a_trigger_starts_anew(database: TestDatabase) {
+async fn a_poison_user_is_parked_and_a_trigger_starts_over(database: TestDatabase) {
     database.set_career(USER, "백엔드 개발자").await;
     let app = TestApp::start(&database, &[("QUEUE_MAX_ATTEMPTS", "2")]).await;
     assert_eq!(app.calculate(USER).await.outcome(), "computed");
@@ -155,17 +155,21 @@ async fn a_failed_user_is_tried_again_later(database: TestDatabase) {
         Kind::Sqlite => format!("(julianday(due_at) - julianday('{requested_at}')) * 86400000 >= 499"),
         _ => format!("TIMESTAMPDIFF(MICROSECOND, '{requested_at}', due_at) >= 500000"),
     };
-    assert_eq!(database.state(USER, &put_off).await, 1);
+    assert_eq!(
+        database.state(USER, &put_off).await,
+        1,
+        "the user is due half a second after the trigger at the earliest"
+    );
 }
 
-/// Each time in vain, the run records its trigger again; that must not make the user due at once.
+/// A run that does not get the lock records its trigger again; that must not make the user due at once.
 async fn a_user_whose_lock_is_taken_is_tried_again_later_and_loses_no_attempt(database: TestDatabase) {
     let redis = redis_with_lock(USER).await;
     request(&database, USER).await;
     let settings = [("REDIS_URL", redis.url()), ("LOCK_WAIT_SECS", "0".to_owned())];
     let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
     let app = TestApp::start(&database, &settings).await;
-    let in_vain = |times: i64| {
+    let tried = |times: i64| {
         let database = &database;
         async move {
             eventually("the user is tried", || async { database.state(USER, "requested_seq").await > times })
@@ -173,8 +177,8 @@ async fn a_user_whose_lock_is_taken_is_tried_again_later_and_loses_no_attempt(da
             Instant::now()
         }
     };
-    let first = in_vain(1).await;
-    let fourth = in_vain(4).await;
+    let first = tried(1).await;
+    let fourth = tried(4).await;
     assert!(fourth - first > Duration::from_secs(1), "{:?} for three tries", fourth - first);
     assert!(database.state(USER, "attempts").await <= 1, "the attempts are not the user's");
     assert_ne!(status(&app, USER).await["state"], "parked");
@@ -182,7 +186,7 @@ async fn a_user_whose_lock_is_taken_is_tried_again_later_and_loses_no_attempt(da
     done(&database, USER).await;
 }
 
-/// Far below the poll of a second, most of the time: other tests run beside this one.
+/// Far below the poll of a second, most of the time: other tests run at the same time.
 async fn assert_reacts_at_once(database: &TestDatabase, trigger_at: &TestApp) {
     let mut fast = 0;
     for user in USER..USER + 10 {
@@ -210,7 +214,7 @@ async fn an_idle_worker_reacts_to_a_trigger_of_another_instance_at_once(database
     assert_reacts_at_once(&database, &front).await;
 }
 
-/// A worker that looks for the user during the run finds him taken; nobody tells it when the run has ended.
+/// A worker that looks for the user during the run finds the user taken and is not told when the run ends.
 async fn a_trigger_that_comes_in_during_a_run_is_served_right_after_it(database: TestDatabase) {
     let app = TestApp::start(&database, &[]).await;
     let mut fast = 0;
@@ -343,7 +347,7 @@ async fn a_user_that_kills_its_process_each_time_is_parked(database: TestDatabas
     request(&database, OTHER_USER).await;
     done(&database, OTHER_USER).await;
 
-    // A batch tries parked users once more, but nobody who has ended processes.
+    // A batch tries parked users once more, but none that has ended processes.
     let store = database.store();
     let listed = BatchScope::Listed(vec![USER.try_into().unwrap()]);
     let opened = store.open_batch(&listed).await.unwrap();
@@ -372,7 +376,7 @@ async fn a_stopped_instance_loses_its_lease_and_does_no_harm_when_it_wakes_up(da
     let _other = TestProcess::start(&database, &settings).await;
     done(&database, USER).await;
     assert_eq!(database.stored_careers(USER).await, ["회계 담당자"]);
-    assert_eq!(database.state(USER, "version").await, 1);
+    assert_eq!(database.state(USER, "version").await, 1, "one run has written");
 
     stopped.signal("CONT");
     // It is alive again when it serves another user; both instances race for them.
@@ -392,7 +396,7 @@ async fn a_stopped_instance_loses_its_lease_and_does_no_harm_when_it_wakes_up(da
     done(&database, USER).await;
     assert_eq!(database.stored_careers(USER).await, ["회계 담당자"]);
     assert_eq!(database.state(USER, "version").await, 1, "it wrote nothing over the newer list");
-    assert_eq!(database.state(USER, "attempts").await, 0);
+    assert_eq!(database.state(USER, "attempts").await, 0, "a success resets the attempts");
 }
 
 /// A read-only database, for example, answers at once: asking it in a tight loop would make things worse.
@@ -448,7 +452,7 @@ async fn an_older_version_leaves_the_lists_of_a_newer_one_alone_until_it_is_roll
     let answer = old.calculate(USER).await;
     assert_eq!((answer.outcome(), &answer.body["queued"]), ("already_in_progress", &true.into()));
     assert_eq!(old.calculate_in_background(USER).await.status, 202);
-    // The older workers are not stuck on him.
+    // The older workers are not stuck on this user.
     database.set_career(OTHER_USER, "간호사").await;
     assert_eq!(old.calculate_in_background(OTHER_USER).await.status, 202);
     done(&database, OTHER_USER).await;
@@ -459,7 +463,11 @@ async fn an_older_version_leaves_the_lists_of_a_newer_one_alone_until_it_is_roll
     let newer_worker = TestApp::start(&database, &vocabulary).await;
     done(&database, USER).await;
     assert_eq!(database.stored_careers(USER).await, ["간호사"]);
-    assert_eq!(database.state(USER, "scoring_revision").await, new_revision);
+    assert_eq!(
+        database.state(USER, "scoring_revision").await,
+        new_revision,
+        "the list is that of the newer version"
+    );
 
     // The operator goes back to the older version, and says so.
     database.set_career(USER, "백엔드 개발자").await;
@@ -471,5 +479,9 @@ async fn an_older_version_leaves_the_lists_of_a_newer_one_alone_until_it_is_roll
     assert!(roll_back.unwrap().success());
     done(&database, USER).await;
     assert_eq!(database.stored_careers(USER).await, ["백엔드 개발자"]);
-    assert_eq!(database.state(USER, "scoring_revision").await, old_revision);
+    assert_eq!(
+        database.state(USER, "scoring_revision").await,
+        old_revision,
+        "the list is that of the older version"
+    );
 }

@@ -11,7 +11,7 @@ use crate::support::{Kind, RedisServer, TestApp, TestDatabase, TestProcess, USER
 
 on_servers!(
     a_run_holds_the_key_with_its_time_to_live_and_deletes_it,
-    a_key_that_somebody_overwrote_stays,
+    a_key_that_another_client_overwrote_stays,
     requests_go_on_without_redis_and_use_it_again_when_it_is_back,
 );
 
@@ -135,7 +135,7 @@ async fn a_run_holds_the_key_with_its_time_to_live_and_deletes_it(database: Test
     eventually("the run is done", || async { database.stored_careers(USER).await == ["간호사"] }).await;
 }
 
-async fn a_key_that_somebody_overwrote_stays(database: TestDatabase) {
+async fn a_key_that_another_client_overwrote_stays(database: TestDatabase) {
     let redis = RedisServer::start().await;
     let url = redis.url();
     let app = TestApp::start(&database, &[("REDIS_URL", &url)]).await;

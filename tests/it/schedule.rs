@@ -22,7 +22,7 @@ fn at(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).unwrap().to_utc()
 }
 
-/// Never served: nothing happens but what the test asks for.
+/// Does not serve: only the test makes anything happen.
 async fn instance(database: &TestDatabase) -> App {
     App::build(&config(database, &[])).await.unwrap()
 }
@@ -119,8 +119,8 @@ async fn a_running_instance_catches_up_by_the_clock_of_the_database(database: Te
     assert!(database.row_count(USER).await > 0);
 }
 
-/// After a roll-back, for example, nobody serves users of the newer version. Without an end, their batch
-/// would be joined by that of every night to come, and nobody would be marked again.
+/// After a roll-back, for example, no instance serves the users of the newer version. If their batch never
+/// ended, that of every later night would join it, and no user would be marked again.
 async fn a_batch_that_cannot_finish_does_not_keep_the_next_night_from_beginning(database: TestDatabase) {
     for user in [USER, USER + 1] {
         database.add_user(user, true, "간호사", 0).await;
@@ -146,9 +146,9 @@ async fn a_batch_that_cannot_finish_does_not_keep_the_next_night_from_beginning(
         "SELECT computed * 100 + unchanged * 10 + parked FROM recommendation_batches \
          WHERE id = {stuck} AND finished_at IS NOT NULL"
     );
-    assert_eq!(database.numbers(&ended).await, [100], "it ends with what had been done");
+    assert_eq!(database.numbers(&ended).await, [100], "it ends with the users that were done");
     while app.store.mark_batch(next).await.unwrap() == Marking::Going {}
-    assert_eq!(database.state(USER + 1, "due_at IS NOT NULL").await, 1, "everybody is marked again");
+    assert_eq!(database.state(USER + 1, "due_at IS NOT NULL").await, 1, "every user is marked again");
     assert_eq!(database.state(USER, "due_at IS NOT NULL").await, 1, "and nothing is lost");
 }
 

@@ -52,11 +52,15 @@ async fn a_client_that_disconnects_leaves_no_transaction_and_no_lock(database: T
         drop(tokio::time::timeout(moment, client.read_u8()).await);
     }
     app.stop().await;
-    // What was begun was finished: each user has a whole list or, if the request never got in, none.
+    // Runs that began were finished: each user has a whole list or, if the request never got in, none.
     let begun = database.numbers("SELECT user_id FROM recommendation_state ORDER BY user_id").await;
     assert!(begun.len() > 25, "most requests got in: {}", begun.len());
     for user in begun {
-        assert_eq!(database.state(user, "saved_count").await, database.row_count(user).await);
+        assert_eq!(
+            database.state(user, "saved_count").await,
+            database.row_count(user).await,
+            "the list of user {user} is whole"
+        );
         assert_eq!(redis.lock_of(user).await, None);
     }
     eventually("no transaction is open", || async { database.transactions("TRUE").await == 0 }).await;

@@ -1,5 +1,5 @@
-//! Every backend does to a user what `tests/spec/state.rs` says, whatever the order of operations: what the
-//! model (`tests/model`) has explored is what the SQL does.
+//! On every backend and in any order, operations change a user as `tests/spec/state.rs` says. The model
+//! (`tests/model`) explores the same specification, so its results hold for the SQL.
 
 #[path = "../spec/state.rs"]
 mod spec;
@@ -30,10 +30,10 @@ on_every_database!(every_operation_does_what_the_specification_says);
 
 /// The largest list; listings 1 to this are the lists' rows.
 const MAX_LIST: u8 = 4;
-/// The newest scoring: an instance that has it may serve everybody.
+/// The newest scoring: an instance that has it may serve every user.
 const NEWEST: u8 = 2;
 
-/// One step. Numbers choose among what has been read before.
+/// One step. Numbers choose among the states, due users and claims that were read before.
 #[derive(Clone, Debug)]
 enum Operation {
     RequestRun,
@@ -56,7 +56,7 @@ enum Operation {
         due: usize,
         scoring: u8,
     },
-    /// What a worker does: looks, and claims what it has found.
+    /// As a worker does: looks for due users and claims the first.
     Take,
     GiveBack {
         claim: usize,
@@ -186,7 +186,7 @@ struct Both<'a> {
     store: Arc<dyn Store>,
     user: UserId,
     spec: User,
-    /// What has been read and may be used later, newest last.
+    /// Read earlier and possibly used later, newest last.
     states: Vec<UserState>,
     dues: Vec<DueUser>,
     claims: Vec<(DueUser, u8)>,
@@ -295,7 +295,7 @@ impl Both<'_> {
         let scoring = ScoringRevision(scoring.into());
         let claimed = self.store.claim(&due, &lease, scoring).await.unwrap();
         assert_eq!(claimed, self.spec.claim(&due, token, scoring));
-        // A lease that was not had is given back all the same now and then: nothing must come of it.
+        // A lease that was refused is also given back now and then, which must have no effect.
         self.claims.push((due, token));
     }
 
@@ -307,7 +307,7 @@ impl Both<'_> {
     async fn mark_in_a_batch(&mut self) {
         let opened = self.store.open_batch(&BatchScope::Listed(vec![self.user])).await.unwrap();
         while self.store.mark_batch(opened.id).await.unwrap() == Marking::Going {}
-        // Whoever joins a batch whose users have been marked finds nothing to mark.
+        // A caller that joins a batch whose users have been marked finds nothing to mark.
         assert_eq!(opened.joined, opened.id == self.batch);
         if !opened.joined {
             self.batch = opened.id;

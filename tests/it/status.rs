@@ -6,7 +6,7 @@ use crate::support::{Kind, TestApp, TestDatabase, USER, eventually, on_every_dat
 
 on_every_database!(
     the_status_of_a_user_follows_his_triggers,
-    nobody_knows_an_unknown_user_and_asking_leaves_no_trace,
+    an_unknown_user_is_unknown_and_asking_leaves_no_trace,
     the_status_of_the_scheduler_counts_the_work,
 );
 
@@ -43,7 +43,7 @@ async fn the_status_of_a_user_follows_his_triggers(database: TestDatabase) {
     assert_eq!(current, rest);
 }
 
-async fn nobody_knows_an_unknown_user_and_asking_leaves_no_trace(database: TestDatabase) {
+async fn an_unknown_user_is_unknown_and_asking_leaves_no_trace(database: TestDatabase) {
     let app = TestApp::start(&database, &[]).await;
     assert_eq!(
         status(&app, "424242").await,
@@ -54,7 +54,11 @@ async fn nobody_knows_an_unknown_user_and_asking_leaves_no_trace(database: TestD
         })
     );
     assert_eq!(status(&app, &i64::MAX.to_string()).await["state"], "unknown");
-    assert_eq!(database.number("SELECT COUNT(*) FROM recommendation_state").await, 0);
+    assert_eq!(
+        database.number("SELECT COUNT(*) FROM recommendation_state").await,
+        0,
+        "asking records nothing"
+    );
 }
 
 async fn the_status_of_the_scheduler_counts_the_work(database: TestDatabase) {

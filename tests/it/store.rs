@@ -117,7 +117,7 @@ async fn a_replacement_writes_only_the_difference(database: TestDatabase) {
     assert_eq!(written, Written::Committed(RowChanges { inserted: 1, updated: 1, deleted: 1 }));
     let stored =
         format!("SELECT job_listing_id FROM user_job_recommendations WHERE user_id = {USER} ORDER BY 1");
-    assert_eq!(database.numbers(&stored).await, [2, 3, 4]);
+    assert_eq!(database.numbers(&stored).await, [2, 3, 4], "the rows are the newest list");
 
     // Deleting alone leaves the newest change to a row that stays.
     let state = store.user_state(user(USER)).await.unwrap();
@@ -142,8 +142,12 @@ async fn a_replacement_of_an_older_version_is_lost_and_writes_nothing(database: 
     let written = replace(&store, USER, &old, &rows(&[(1, 50)])).await.unwrap();
     assert!(matches!(written, Written::Committed(_)));
     assert_eq!(replace(&store, USER, &old, &rows(&[(2, 60)])).await.unwrap(), Written::Lost);
-    assert_eq!(database.numbers("SELECT job_listing_id FROM user_job_recommendations").await, [1]);
-    assert_eq!(database.state(USER, "version").await, 1);
+    assert_eq!(
+        database.numbers("SELECT job_listing_id FROM user_job_recommendations").await,
+        [1],
+        "the losing run has written no row"
+    );
+    assert_eq!(database.state(USER, "version").await, 1, "one run has written");
 }
 
 async fn a_confirmation_makes_older_runs_lose(database: TestDatabase) {
@@ -155,8 +159,16 @@ async fn a_confirmation_makes_older_runs_lose(database: TestDatabase) {
     assert_eq!(replace(&store, USER, &seen_by_both, &rows(&[(2, 60)])).await.unwrap(), Written::Lost);
     // Another run that finds the same does no harm.
     assert!(matches!(confirm(&store, USER, &seen_by_both).await, Written::Committed(_)));
-    assert_eq!(database.state(USER, "catalogue_version").await, 8);
-    assert_eq!(database.numbers("SELECT job_listing_id FROM user_job_recommendations").await, [1]);
+    assert_eq!(
+        database.state(USER, "catalogue_version").await,
+        8,
+        "a confirmation records the catalogue that it has seen"
+    );
+    assert_eq!(
+        database.numbers("SELECT job_listing_id FROM user_job_recommendations").await,
+        [1],
+        "the losing run has written no row"
+    );
     let newest = store.user_state(user(USER)).await.unwrap();
     assert!(matches!(
         replace(&store, USER, &newest, &rows(&[(2, 60)])).await.unwrap(),
@@ -183,7 +195,7 @@ async fn a_replacement_serves_only_the_triggers_it_has_read(database: TestDataba
     assert_eq!(due(&store, 99).await, [user(USER)]);
     let state = store.user_state(user(USER)).await.unwrap();
     assert!(matches!(confirm(&store, USER, &state).await, Written::Committed(_)));
-    assert_eq!(database.state(USER, "completed_seq").await, 2);
+    assert_eq!(database.state(USER, "completed_seq").await, 2, "the confirmation serves the second trigger");
     assert!(due(&store, 99).await.is_empty());
 }
 
@@ -206,7 +218,11 @@ async fn of_many_replacements_at_once_exactly_one_wins(database: TestDatabase) {
             Err(error) => panic!("{error}"),
         }
     }
-    assert_eq!((won, database.row_count(USER).await, database.state(USER, "version").await), (1, 2, 1));
+    assert_eq!(
+        (won, database.row_count(USER).await, database.state(USER, "version").await),
+        (1, 2, 1),
+        "one winner, its two rows, one version"
+    );
 }
 
 async fn a_hand_made_change_of_a_row_shows_in_the_state(database: TestDatabase) {
@@ -256,7 +272,7 @@ impl Held {
         let mut titles = BTreeMap::new();
         let sink = &mut |listing: JobListing| drop(titles.insert(listing.id, listing.title));
         let read = store.read_catalogue(sink).await.unwrap();
-        let (known, changes) = read.expect("nothing is written meanwhile");
+        let (known, changes) = read.expect("no listing is written during the read");
         let version = changes.version;
         let mut held = Self { known, titles };
         held.apply(changes);
@@ -320,7 +336,11 @@ async fn instances_that_see_different_changes_agree_in_the_end(database: TestDat
     assert_eq!(held.refresh(&one).await, None);
     let (held, again) = Held::read(&one).await;
     assert_eq!((again, &held.titles), (version, &others.titles));
-    assert_eq!(others.refresh(&other).await, Some(version), "and nobody pushes anybody back and forth");
+    assert_eq!(
+        others.refresh(&other).await,
+        Some(version),
+        "and the instances do not undo each other's changes"
+    );
 }
 
 async fn a_lost_catalogue_number_starts_above_all_that_users_have_seen(database: TestDatabase) {
@@ -345,7 +365,11 @@ async fn importing_again_updates(database: TestDatabase) {
     store.import_listings(&[listing("처음 😀", Some("회사"))]).await.unwrap();
     let id = database.number("SELECT id FROM job_listings WHERE site_name = 'site'").await;
     store.import_listings(&[listing("다음 \\ ' \" 😀", None)]).await.unwrap();
-    assert_eq!(database.number("SELECT id FROM job_listings WHERE site_name = 'site'").await, id);
+    assert_eq!(
+        database.number("SELECT id FROM job_listings WHERE site_name = 'site'").await,
+        id,
+        "the same row is updated"
+    );
     let titles =
         database.texts("SELECT title FROM job_listings WHERE site_name = 'site' AND company IS NULL").await;
     assert_eq!(titles, ["다음 \\ ' \" 😀"]);
@@ -367,7 +391,7 @@ async fn rows_keep_every_text_that_ranking_can_write(database: TestDatabase) {
     wanted[0].data.insert("matchedWords".into(), json!(["a\\b", "\"", "😀", "한글", ""]));
     let state = store.user_state(user(USER)).await.unwrap();
     assert!(matches!(replace(&store, USER, &state, &wanted).await.unwrap(), Written::Committed(_)));
-    // What is read back is what was written, or the next difference would not be empty.
+    // The rows are read back as written; otherwise the next difference would not be empty.
     let state = store.user_state(user(USER)).await.unwrap();
     let again = replace(&store, USER, &state, &wanted).await.unwrap();
     assert_eq!(again, Written::Committed(RowChanges::default()));
@@ -401,7 +425,11 @@ async fn a_statement_that_waits_too_long_for_a_row_is_a_conflict(database: TestD
     assert_eq!(lost.kind(), StoreErrorKind::Conflict, "{lost}");
     assert!(started.elapsed() < Duration::from_secs(10));
     holder.rollback().await.unwrap();
-    assert_eq!(database.numbers("SELECT job_listing_id FROM user_job_recommendations").await, [1]);
+    assert_eq!(
+        database.numbers("SELECT job_listing_id FROM user_job_recommendations").await,
+        [1],
+        "the run that timed out has written no row"
+    );
     assert!(matches!(replace(&store, USER, &state, &rows(&[(2, 50)])).await.unwrap(), Written::Committed(_)));
 }
 

@@ -46,7 +46,7 @@ impl TestApp {
         Self { address, client: Client::new(), tasks, stop, served }
     }
 
-    /// Stops as on a first signal, and waits until everything that had begun is done.
+    /// Stops as on a first signal, and waits until all requests and runs have ended.
     pub async fn stop(mut self) {
         self.stop.cancel();
         self.served.take().unwrap().await.unwrap();

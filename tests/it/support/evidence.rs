@@ -1,4 +1,4 @@
-//! What a test shows when it gives up waiting: the users' state in its databases and its last log events.
+//! Shown when a test gives up waiting: the users' state in its databases and its last log events.
 //!
 //! Kept by runtime. Each test has a runtime of its own, so that tests that run at the same time do not mix.
 

@@ -93,7 +93,7 @@ pub fn can_run_on(kind: Kind, test: &str) -> bool {
         return true;
     }
     let test = test.split_once("::").map_or(test, |(_, test)| test);
-    let line = format!("SKIPPED {test}: no MySQL can be had (TEST_MYSQL_UNAVAILABLE)\n");
+    let line = format!("SKIPPED {test}: this machine has no MySQL (TEST_MYSQL_UNAVAILABLE)\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
     if let Some(list) = std::env::var_os("TEST_SKIPPED") {
         let mut list = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
