@@ -3,7 +3,7 @@
 //! `.env.example` documents every variable; a test holds the two against each other.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -112,8 +112,8 @@ impl Config {
         let config = Self {
             database: database(&env)?,
             redis: redis(&env)?,
-            host: env.parse("HOST", "127.0.0.1", "an IP address to listen on")?,
-            port: env.integer("PORT", 8000, 0, 65_535)? as u16,
+            host: host(&env)?,
+            port: env.port("PORT", 8000, 0)?,
             lock_ttl: env.seconds("LOCK_TTL_SECS", 300, 1, 86_400)?,
             lock_wait: env.seconds("LOCK_WAIT_SECS", 10, 0, 60)?,
             run_timeout: env.seconds("RUN_TIMEOUT_SECS", 60, 1, 3_600)?,
@@ -130,11 +130,7 @@ impl Config {
             database_start_timeout: env.seconds("DATABASE_START_TIMEOUT_SECS", 60, 0, 3_600)?,
             vocabulary_file: env.get("VOCABULARY_FILE").map(PathBuf::from),
             cors_allowed_origins: origins(&env)?,
-            log_format: match env.get("LOG_FORMAT").as_deref() {
-                None | Some("text") => LogFormat::Text,
-                Some("json") => LogFormat::Json,
-                Some(other) => return Err(refused("LOG_FORMAT", other, "text or json")),
-            },
+            log_format: log_format(&env)?,
             log_filter: log_filter(&env)?,
             instance: env.get("INSTANCE_NAME").unwrap_or_else(host_name),
         };
@@ -184,28 +180,48 @@ impl fmt::Debug for Config {
 struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
 
 impl Env<'_> {
+    /// The value as it was meant: without blanks and one pair of quotes around it, which Docker's and systemd's
+    /// files of variables may leave in place. An empty value counts as not set.
     fn get(&self, variable: &str) -> Option<String> {
-        (self.0)(variable).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        let value = (self.0)(variable)?;
+        let value = value.trim();
+        let quoted = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
+        let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value).trim();
+        (!value.is_empty()).then(|| value.to_owned())
     }
 
-    fn parse<T: FromStr>(
-        &self,
-        variable: &'static str,
-        default: &str,
-        allowed: &str,
-    ) -> Result<T, ConfigError> {
-        let value = self.get(variable).unwrap_or_else(|| default.to_owned());
-        value.parse().map_err(|_| refused(variable, &value, allowed))
+    /// A number, name or flag, without the comment that Docker's files of variables leave behind a value.
+    fn word(&self, variable: &str) -> Option<String> {
+        let value = self.get(variable)?;
+        Some(value.split(" #").next().unwrap_or_default().trim_end().to_owned())
+    }
+
+    fn flag(&self, variable: &'static str, default: bool) -> Result<bool, ConfigError> {
+        let Some(value) = self.word(variable) else { return Ok(default) };
+        match value.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" | "y" | "t" => Ok(true),
+            "false" | "0" | "no" | "off" | "n" | "f" => Ok(false),
+            _ => Err(refused(variable, &value, "true or false")),
+        }
     }
 
     fn integer(&self, variable: &'static str, default: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
-        let allowed = format!("an integer from {min} to {max}");
-        let value: u64 = self.parse(variable, &default.to_string(), &allowed)?;
-        if (min..=max).contains(&value) {
-            Ok(value)
-        } else {
-            Err(refused(variable, &value.to_string(), &allowed))
-        }
+        let Some(value) = self.word(variable) else { return Ok(default) };
+        integer(&value)
+            .filter(|integer| (min..=max).contains(integer))
+            .ok_or_else(|| refused(variable, &value, &format!("an integer from {min} to {max}")))
+    }
+
+    /// A port. Kubernetes and Docker links give every container the addresses of its neighbours: beside a service
+    /// named `redis`, REDIS_PORT is `tcp://10.0.0.1:6379` unless the deployment sets it.
+    fn port(&self, variable: &'static str, default: u16, min: u16) -> Result<u16, ConfigError> {
+        let Some(value) = self.word(variable) else { return Ok(default) };
+        let port = match value.strip_prefix("tcp://") {
+            Some(address) => address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()),
+            None => integer(&value).and_then(|port| u16::try_from(port).ok()),
+        };
+        port.filter(|port| *port >= min)
+            .ok_or_else(|| refused(variable, &value, &format!("an integer from {min} to 65535")))
     }
 
     fn seconds(
@@ -219,12 +235,37 @@ impl Env<'_> {
     }
 }
 
+/// A non-negative integer; also one that a template engine has written as a floating-point number (`1e+06`).
+fn integer(text: &str) -> Option<u64> {
+    text.parse().ok().or_else(|| {
+        let number: f64 = text.parse().ok()?;
+        // The largest integer up to which f64 is exact.
+        let exact = number >= 0.0 && number <= (1_u64 << 53) as f64 && number.fract() == 0.0;
+        exact.then_some(number as u64)
+    })
+}
+
+/// An IP address, or `localhost`.
+fn host(env: &Env<'_>) -> Result<IpAddr, ConfigError> {
+    let Some(value) = env.word("HOST") else { return Ok(Ipv4Addr::LOCALHOST.into()) };
+    if value.eq_ignore_ascii_case("localhost") {
+        return Ok(Ipv4Addr::LOCALHOST.into());
+    }
+    let address = value.strip_prefix('[').and_then(|value| value.strip_suffix(']')).unwrap_or(&value);
+    address.parse().map_err(|_| refused("HOST", &value, "an IP address to listen on, or localhost"))
+}
+
 fn refused(variable: &'static str, value: &str, allowed: &str) -> ConfigError {
     ConfigError { variable, value: value.to_owned(), allowed: allowed.to_owned() }
 }
 
 /// `DATABASE_URL`, else `DB_HOST` and the like, else the embedded default.
 fn database(env: &Env<'_>) -> Result<DatabaseConfig, ConfigError> {
+    if let Some(kind) = env.word("DB_TYPE")
+        && !matches!(kind.to_ascii_lowercase().as_str(), "mysql" | "mariadb" | "sqlite")
+    {
+        return Err(refused("DB_TYPE", &kind, "this service needs MySQL or MariaDB"));
+    }
     const ALLOWED: &str = "mysql://user:password@host:port/database or sqlite://path/to/file.db";
     let max_connections = env.integer("DB_MAX_CONNECTIONS", 10, 2, 1_000)? as u32;
     let mysql = |options: MySqlConnectOptions| {
@@ -238,6 +279,14 @@ fn database(env: &Env<'_>) -> Result<DatabaseConfig, ConfigError> {
         DatabaseConfig::Mysql { options: Box::new(options), max_connections, shown }
     };
     if let Some(url) = env.get("DATABASE_URL") {
+        // SQLAlchemy names its driver in the scheme: mysql+pymysql://.
+        let url = match url.split_once("://") {
+            Some((scheme, rest)) => format!("{}://{rest}", scheme.split('+').next().unwrap_or_default()),
+            None => url,
+        };
+        if url.starts_with("postgres") {
+            return Err(refused("DATABASE_URL", "***", "this service needs MySQL or MariaDB"));
+        }
         if let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
             return Ok(DatabaseConfig::Sqlite { path: PathBuf::from(path) });
         }
@@ -252,7 +301,7 @@ fn database(env: &Env<'_>) -> Result<DatabaseConfig, ConfigError> {
     };
     let mut options = MySqlConnectOptions::new()
         .host(&host)
-        .port(env.integer("DB_PORT", 3306, 1, 65_535)? as u16)
+        .port(env.port("DB_PORT", 3306, 1)?)
         .username(&env.get("DB_USER").unwrap_or_else(|| "root".to_owned()))
         .database(&env.get("DB_NAME").unwrap_or_else(|| "dreampath".to_owned()));
     if let Some(password) = env.get("DB_PASSWORD") {
@@ -269,7 +318,7 @@ fn redis(env: &Env<'_>) -> Result<Option<RedisAddress>, ConfigError> {
         return RedisAddress::from_url(&url).map(Some).map_err(refused);
     }
     let Some(host) = env.get("REDIS_HOST") else { return Ok(None) };
-    let port = env.integer("REDIS_PORT", 6379, 1, 65_535)? as u16;
+    let port = env.port("REDIS_PORT", 6379, 1)?;
     let db = env.integer("REDIS_DB", 0, 0, 1_000_000)? as i64;
     let password = env.get("REDIS_PASSWORD");
     RedisAddress::new(&host, port, db, password.as_deref())
@@ -288,7 +337,7 @@ fn scheduler(env: &Env<'_>) -> Result<SchedulerConfig, ConfigError> {
     };
     let retention = env.integer("RETENTION_DAYS", 10, 0, 36_500)?;
     Ok(SchedulerConfig {
-        enabled: env.parse("SCHEDULER_ENABLED", "true", "true or false")?,
+        enabled: env.flag("SCHEDULER_ENABLED", true)?,
         batch: schedule("BATCH_CRON", "0 3 * * *")?,
         clean_up: schedule("CLEAN_UP_CRON", "0 4 * * *")?,
         retention: (retention > 0).then(|| TimeDelta::days(retention as i64)),
@@ -301,6 +350,15 @@ fn origins(env: &Env<'_>) -> Result<Vec<Origin>, ConfigError> {
     let allowed = "origins such as https://example.com, separated by commas";
     let parse = |origin: &str| origin.parse().map_err(|_| refused("CORS_ALLOWED_ORIGINS", &value, allowed));
     value.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(parse).collect()
+}
+
+fn log_format(env: &Env<'_>) -> Result<LogFormat, ConfigError> {
+    let Some(value) = env.word("LOG_FORMAT") else { return Ok(LogFormat::Text) };
+    match value.to_ascii_lowercase().as_str() {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(refused("LOG_FORMAT", &value, "text or json")),
+    }
 }
 
 fn log_filter(env: &Env<'_>) -> Result<String, ConfigError> {
@@ -386,6 +444,62 @@ mod tests {
             shown.contains("mysql://root@mysql:3306/dreampath") && shown.contains("redis:6379/3"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn values_are_taken_as_platforms_hand_them_over() {
+        let port = |value| config(&[("PORT", value)]).map(|config| config.port);
+        for value in ["9000", " 9000 ", "\"9000\"", "'9000'", "9000\r", "9000 # the port", "9e3", "9000.0"] {
+            assert_eq!(port(value), Ok(9000), "{value:?}");
+        }
+        for value in ["\"\"", "''", " ", "\"  \""] {
+            assert_eq!(port(value), Ok(8000), "{value:?} counts as not set");
+        }
+        for value in ["-1", "9000.5", "nan", "65536", "1e+06", "inf"] {
+            assert!(port(value).is_err(), "{value:?}");
+        }
+        let scheduler =
+            |value| config(&[("SCHEDULER_ENABLED", value)]).map(|config| config.scheduler.enabled);
+        for (value, enabled) in
+            [("True", true), ("\"true\"", true), ("1", true), ("False", false), ("no", false)]
+        {
+            assert_eq!(scheduler(value), Ok(enabled), "{value:?}");
+        }
+        assert!(scheduler("perhaps").is_err());
+        let host = |value| config(&[("HOST", value)]).map(|config| config.host.to_string()).ok();
+        assert_eq!(host("localhost").as_deref(), Some("127.0.0.1"));
+        assert_eq!(host("[::1]").as_deref(), Some("::1"));
+        assert!(config(&[("BATCH_CRON", "\"0 3 * * *\""), ("LOG_FORMAT", "JSON")]).is_ok());
+    }
+
+    #[test]
+    fn addresses_that_kubernetes_injects_do_not_stop_the_start() {
+        let config = config(&[
+            ("DB_HOST", "db"),
+            ("DB_PORT", "tcp://10.96.0.11:3307"),
+            ("DB_SERVICE_HOST", "10.96.0.11"),
+            ("REDIS_HOST", "redis"),
+            ("REDIS_PORT", "tcp://10.96.0.10:6380"),
+            ("REDIS_PORT_6380_TCP", "tcp://10.96.0.10:6380"),
+        ]);
+        let shown = format!("{:?}", config.unwrap());
+        assert!(shown.contains("db:3307/dreampath") && shown.contains("redis:6380/0"), "{shown}");
+    }
+
+    #[test]
+    fn other_databases_are_refused_in_one_line() {
+        let refused = error(&[("DB_TYPE", "postgres"), ("DB_HOST", "h")]);
+        assert_eq!(refused, "DB_TYPE=\"postgres\" is not valid: this service needs MySQL or MariaDB");
+        for url in [
+            "postgresql://u:hunter2@h/db",
+            "postgres://u:hunter2@h/db",
+            "postgresql+asyncpg://u:hunter2@h/db",
+        ] {
+            let refused = error(&[("DATABASE_URL", url)]);
+            assert!(refused.contains("needs MySQL or MariaDB") && !refused.contains("hunter2"), "{refused}");
+        }
+        assert!(config(&[("DB_TYPE", "MySQL"), ("DB_HOST", "h")]).is_ok());
+        assert!(config(&[("DATABASE_URL", "mysql+pymysql://u:p@h/db?charset=utf8mb4")]).is_ok());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `job-agent import`
 
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{Seek, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,18 +10,24 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Result;
 use crate::app;
 use crate::config::Config;
+use crate::listings::encoding::TextEncoding;
 use crate::listings::file;
 use crate::storage::{ListingRecord, Store, StoreError};
 
 pub(super) async fn import(config: &Config, path: &Path, site_name: Option<&str>) -> Result {
-    let file = File::open(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
+    let mut file = File::open(path).map_err(unreadable)?;
+    let encoding = TextEncoding::detect(&file).map_err(unreadable)?;
+    file.rewind().map_err(unreadable)?;
+    if encoding != TextEncoding::Utf8 {
+        tracing::info!(file = %path.display(), %encoding, "decoding the file");
+    }
     let store = app::open_store(config).await?;
     let progress = ProgressBar::new(file.metadata()?.len()).with_style(ProgressStyle::with_template(
         "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} ETA {eta}",
     )?);
-    let reader = BufReader::new(progress.wrap_read(file));
     let mut chunk = Chunk { store: &*store, lines: Vec::new(), imported: 0, skipped: 0 };
-    for (line, record) in file::read_file(path, reader, site_name) {
+    for (line, record) in file::read_file(path, progress.wrap_read(file), encoding, site_name) {
         match record {
             Ok(record) => chunk.push(line, record).await?,
             Err(error) => chunk.skip(line, &error),

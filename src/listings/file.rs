@@ -1,12 +1,13 @@
-//! Importing job listings from JSONL or CSV.
+//! Reads job listings from JSONL or CSV, as crawlers export them and as Excel saves them.
 
 use std::collections::HashMap;
-use std::io::BufRead;
+use std::io::{BufRead, Read};
 use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use serde_json::Value;
 
+use super::encoding::TextEncoding;
 use crate::storage::ListingRecord;
 
 /// Listings written per transaction.
@@ -37,6 +38,9 @@ pub enum ImportError {
         /// `characters` or `bytes`.
         unit: &'static str,
     },
+    /// The line has bytes that its file's encoding does not have.
+    #[error("not valid {0}: save the file as UTF-8 and import it again")]
+    Encoding(TextEncoding),
     /// A column of that name holds no time.
     #[error("{0} is not a time: {1:?}")]
     Time(&'static str, String),
@@ -49,37 +53,88 @@ pub type Line = (u64, Result<ListingRecord, ImportError>);
 /// is the site of lines that do not name one.
 pub fn read_file<'a>(
     path: &Path,
-    reader: impl BufRead + 'a,
+    reader: impl Read + 'a,
+    encoding: TextEncoding,
     site_name: Option<&'a str>,
 ) -> Box<dyn Iterator<Item = Line> + 'a> {
-    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv")) {
-        Box::new(read_csv(reader, site_name))
-    } else {
-        Box::new(read_jsonl(reader, site_name))
-    }
-}
-
-fn read_jsonl<'a>(reader: impl BufRead + 'a, site_name: Option<&'a str>) -> impl Iterator<Item = Line> + 'a {
-    reader.split(b'\n').zip(1..).filter_map(move |(line, number)| {
-        let record = line.map_err(ImportError::from).and_then(|line| {
-            if line.trim_ascii().is_empty() {
-                return Ok(None);
-            }
-            json_fields(&line).and_then(|fields| listing(fields, site_name)).map(Some)
+    let is_csv = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
+    let reader = encoding.decode(reader);
+    let lines: Box<dyn Iterator<Item = Fields>> =
+        if is_csv { Box::new(read_csv(reader)) } else { Box::new(read_jsonl(reader)) };
+    Box::new(lines.map(move |(line, fields)| {
+        let record = fields.and_then(|fields| {
+            check_encoding(&fields, encoding)?;
+            listing(fields, site_name)
         });
-        record.transpose().map(|record| (number, record))
+        (line, record)
+    }))
+}
+
+/// A line's columns by name, with the line's number.
+type Fields = (u64, Result<HashMap<String, String>, ImportError>);
+
+/// A UTF-8 file may hold U+FFFD itself; in others it stands for bytes that could not be decoded.
+fn check_encoding(fields: &HashMap<String, String>, encoding: TextEncoding) -> Result<(), ImportError> {
+    let damaged = |text: &String| text.contains(char::REPLACEMENT_CHARACTER);
+    if encoding != TextEncoding::Utf8 && fields.values().any(damaged) {
+        return Err(ImportError::Encoding(encoding));
+    }
+    Ok(())
+}
+
+fn read_jsonl(reader: impl BufRead) -> impl Iterator<Item = Fields> {
+    reader.split(b'\n').zip(1..).filter_map(|(line, number)| match line {
+        Ok(line) if line.trim_ascii().is_empty() => None,
+        Ok(line) => Some((number, json_fields(&line))),
+        Err(error) => Some((number, Err(error.into()))),
     })
 }
 
-fn read_csv<'a>(reader: impl BufRead + 'a, site_name: Option<&'a str>) -> impl Iterator<Item = Line> + 'a {
-    let records = csv::ReaderBuilder::new().flexible(true).from_reader(reader);
-    records.into_deserialize::<HashMap<String, String>>().zip(2..).map(move |(fields, line)| {
-        let number = match &fields {
-            Err(error) => error.position().map_or(line, csv::Position::line),
-            Ok(_) => line,
-        };
-        (number, fields.map_err(ImportError::from).and_then(|fields| listing(fields, site_name)))
-    })
+/// The first line names the columns. Commas, semicolons or tabs separate them: Excel's separator depends on the
+/// region. A line before it that holds only `sep=` and the separator, as Excel understands it, is skipped.
+fn read_csv<'a>(mut reader: impl BufRead + 'a) -> Box<dyn Iterator<Item = Fields> + 'a> {
+    let (mut header, mut line_before) = (String::new(), 0);
+    let mut read = reader.read_line(&mut header);
+    if read.is_ok() && header.starts_with("sep=") {
+        line_before = 1;
+        header.clear();
+        read = reader.read_line(&mut header);
+    }
+    if let Err(error) = read {
+        return Box::new(std::iter::once((line_before + 1, Err(error.into()))));
+    }
+    let count = |delimiter: u8| header.bytes().filter(|&byte| byte == delimiter).count();
+    let delimiter = b"\t;,".iter().copied().max_by_key(|&delimiter| count(delimiter)).unwrap_or(b',');
+    // A line ends with LF alone, so that the reader's line counter is right: the CR of Windows is a blank at the
+    // end of the last column. The LF at the end of the file is for a last line without one.
+    let mut csv = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .terminator(csv::Terminator::Any(b'\n'))
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(std::io::Cursor::new(header).chain(reader).chain(&b"\n"[..]));
+    let mut columns: Option<Vec<String>> = None;
+    let mut record = csv::StringRecord::new();
+    Box::new(std::iter::from_fn(move || {
+        loop {
+            let read = csv.read_record(&mut record);
+            let line_after = line_before + csv.position().line();
+            match read {
+                Ok(false) => return None,
+                Err(error) => return Some((line_after - 1, Err(error.into()))),
+                Ok(true) if record.iter().all(|text| text.trim().is_empty()) => {}
+                Ok(true) => match &columns {
+                    None => columns = Some(record.iter().map(|name| name.trim().to_lowercase()).collect()),
+                    Some(columns) => {
+                        let lines = record.iter().map(|text| text.matches('\n').count() as u64).sum::<u64>();
+                        let texts = record.iter().map(|text| text.trim_end_matches('\r').to_owned());
+                        let fields = columns.iter().cloned().zip(texts).collect();
+                        return Some((line_after - 1 - lines, Ok(fields)));
+                    }
+                },
+            }
+        }
+    }))
 }
 
 /// A listing from one line of JSON that names its site.
@@ -154,11 +209,12 @@ fn check_lengths(record: &ListingRecord) -> Result<(), ImportError> {
     long("required_skills", record.required_skills.as_ref())
 }
 
-/// A UTC time: RFC 3339, `2026-10-01 02:03[:04]`, or a date.
+/// A UTC time: RFC 3339, `2026-10-01 02:03[:04]`, or a date; with slashes, too, as Excel writes dates.
 fn time(column: &'static str, text: String) -> Result<DateTime<Utc>, ImportError> {
     const FORMS: [&str; 4] =
         ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M"];
-    let trimmed = text.trim();
+    let with_dashes = text.trim().replace('/', "-");
+    let trimmed = with_dashes.as_str();
     let date =
         || Some(NaiveDate::parse_from_str(trimmed, "%Y-%m-%d").ok()?.and_time(NaiveTime::MIN).and_utc());
     DateTime::parse_from_rfc3339(trimmed)
@@ -179,7 +235,12 @@ mod tests {
     use super::*;
 
     fn jsonl(text: &str) -> Vec<Line> {
-        read_file(Path::new("x.jsonl"), text.as_bytes(), Some("site")).collect()
+        read("x.jsonl", text.as_bytes())
+    }
+
+    fn read(name: &str, bytes: &[u8]) -> Vec<Line> {
+        let encoding = TextEncoding::detect(bytes).unwrap();
+        read_file(Path::new(name), bytes, encoding, Some("site")).collect()
     }
 
     #[test]
@@ -198,7 +259,7 @@ mod tests {
         let long = format!("{{\"id\":1,\"title\":\"a\",\"description\":\"{}\"}}", "x".repeat(1 << 20));
         assert!(matches!(jsonl(&long)[0].1, Err(ImportError::TooLong { column: "description", .. })));
         let bytes: &[u8] = b"{\"id\":1,\"title\":\"\xff\"}\n{\"id\":2,\"title\":\"b\"}";
-        let lines: Vec<_> = read_file(Path::new("x"), bytes, Some("s")).collect();
+        let lines = read("x", bytes);
         assert!(lines[0].1.is_err() && lines[1].1.is_ok());
     }
 
@@ -216,9 +277,64 @@ mod tests {
     #[test]
     fn csv_with_a_header_is_read() {
         let text = "site_name,job_id,title,company,tech_stack\na,1,\"개발자, 서버\",,\"Java,Spring\"\na,,빈 번호,,\n";
-        let lines: Vec<_> = read_file(Path::new("jobs.CSV"), text.as_bytes(), None).collect();
+        let lines = read("jobs.CSV", text.as_bytes());
         let (2, Ok(first)) = &lines[0] else { panic!("line 2 is good: {lines:?}") };
         assert_eq!((first.title.as_str(), first.company.as_deref()), ("개발자, 서버", None));
         assert!(matches!(lines[1], (3, Err(ImportError::Missing("job_id")))));
+    }
+
+    /// Line numbers and titles, or the errors.
+    fn outcome(lines: Vec<Line>) -> Vec<(u64, String)> {
+        let shown = |record: Result<ListingRecord, ImportError>| match record {
+            Ok(record) => record.title,
+            Err(error) => error.to_string(),
+        };
+        lines.into_iter().map(|(line, record)| (line, shown(record))).collect()
+    }
+
+    #[test]
+    fn csv_lines_are_numbered_as_an_editor_does() {
+        let text = "job_id,title\n\n1,a\n2,\"b\nb\"\n,c\n\n\n4,5\" Zoll\n5,\"e\"\"e\"";
+        let expected = [(3, "a"), (4, "b\nb"), (6, "job_id is missing"), (9, "5\" Zoll"), (10, "e\"e")];
+        let expected = expected.map(|(line, title)| (line, title.to_owned()));
+        assert_eq!(outcome(read("x.csv", text.as_bytes())), expected);
+        let windows = text.replace('\n', "\r\n");
+        let expected = expected.map(|(line, title)| (line, title.replace('\n', "\r\n")));
+        assert_eq!(outcome(read("x.csv", windows.as_bytes())), expected);
+        assert_eq!(outcome(read("x.csv", format!("{windows}\r\n").as_bytes())), expected);
+    }
+
+    #[test]
+    fn files_of_windows_and_excel_are_read_like_others() {
+        let text = "\"Job_ID\",\"Title \",\"company\"\r\n1,\"개발자, 서버\",똠한빛\r\n2,기획자,\r\n";
+        let lines = [(2, "개발자, 서버"), (3, "기획자")].map(|(line, title)| (line, title.to_owned()));
+        let (cp949, _, _) = encoding_rs::EUC_KR.encode(text);
+        let utf_16: Vec<_> = format!("\u{FEFF}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [text.as_bytes(), format!("\u{FEFF}{text}").as_bytes(), &cp949, &utf_16] {
+            assert_eq!(outcome(read("x.csv", bytes)), lines);
+        }
+        for separator in [";", "\t"] {
+            let text = format!("sep={separator}\r\njob_id,title\r\n1,개발자\r\n").replace(',', separator);
+            assert_eq!(outcome(read("x.csv", text.as_bytes())), [(3, "개발자".to_owned())]);
+        }
+        let json = "\u{FEFF}{\"id\":1,\"title\":\"개발자\"}\r\n\r\n{\"id\":2,\"title\":\"기획자\"}\r\n";
+        let lines = [(1, "개발자".to_owned()), (3, "기획자".to_owned())];
+        assert_eq!(outcome(read("x.jsonl", json.as_bytes())), lines);
+        let (cp949, _, _) = encoding_rs::EUC_KR.encode(json.trim_start_matches('\u{FEFF}'));
+        assert_eq!(outcome(read("x.jsonl", &cp949)), lines);
+    }
+
+    #[test]
+    fn a_damaged_line_of_a_cp949_file_names_the_remedy() {
+        let (good, _, _) = encoding_rs::EUC_KR.encode("job_id,title\n1,개발자\n2,기획자\n3,");
+        let lines = outcome(read("x.csv", &[&*good, b"\xff\xff\n"].concat()));
+        assert_eq!(lines[2], (4, "not valid CP949: save the file as UTF-8 and import it again".to_owned()));
+        assert_eq!(lines.len(), 3);
+    }
+
+    #[test]
+    fn dates_of_excel_are_times() {
+        assert!(time("crawled_at", "2026/10/1 9:03".to_owned()).is_ok());
+        assert!(time("crawled_at", "2026/10/01".to_owned()).is_ok());
     }
 }

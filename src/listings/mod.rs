@@ -1,4 +1,5 @@
 //! How listings come in, other than by a crawler: files of listings and the sample data.
 
+pub mod encoding;
 pub mod file;
 pub mod sample;

@@ -32,6 +32,26 @@ pub enum Invariant {
     Frugal,
 }
 
+impl Invariant {
+    const ALL: [Self; 10] = [
+        Self::Atomic,
+        Self::Forward,
+        Self::NotSwallowed,
+        Self::Honest,
+        Self::Durable,
+        Self::Converges,
+        Self::Bounded,
+        Self::OwnerOnly,
+        Self::Clean,
+        Self::Frugal,
+    ];
+
+    /// The invariant that `docs/guarantees.md` calls `I1`, and so on.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|invariant| name == format!("I{}", *invariant as u8))
+    }
+}
+
 impl fmt::Display for Invariant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "I{} {self:?}", *self as u8)

@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::database::Database;
 use super::instance::{CLOCK_OFFSETS, Instance, vocabulary_file};
+use super::mutants::Mutant;
 use super::oracle::{Ranking, vocabulary};
 use super::proxy::{Protocol, Proxy};
 use super::server::{DatabaseServer, RedisServer};
@@ -26,7 +27,8 @@ pub struct Settings {
     /// `mysql` or `mariadb`.
     pub database: String,
     pub with_redis: bool,
-    pub mutant: Option<String>,
+    /// The build that is to be caught; `None`: the one that must not violate anything.
+    pub mutant: Option<Mutant>,
 }
 
 pub struct Cluster {
@@ -94,8 +96,10 @@ impl Cluster {
             false => None,
         };
         let folder = tempfile::tempdir().unwrap();
-        // A copy: the campaign goes on with this one when it is built again.
-        std::fs::copy(env!("CARGO_BIN_EXE_job-agent"), folder.path().join("job-agent")).unwrap();
+        // A copy: the campaign goes on with this build when there is a newer one.
+        let built = Path::new(env!("CARGO_BIN_EXE_job-agent"));
+        let binary = settings.mutant.as_ref().map_or(built, |mutant| &mutant.binary);
+        std::fs::copy(binary, folder.path().join("job-agent")).unwrap();
         let mut instances = Vec::new();
         for (number, clock_offset) in CLOCK_OFFSETS.into_iter().enumerate() {
             let nowhere = ([127, 0, 0, 1], 9).into();
@@ -105,9 +109,8 @@ impl Cluster {
                 Some(redis) => Some(Proxy::start(Protocol::Bytes, redis.address).await),
                 None => None,
             };
-            let (name, mutant) = (format!("instance-{number}"), settings.mutant.as_deref());
-            let links = (http, database, redis);
-            instances.push(Instance::new(name, links, DATABASE, mutant, clock_offset, folder.path()));
+            let (name, links) = (format!("instance-{number}"), (http, database, redis));
+            instances.push(Instance::new(name, links, DATABASE, clock_offset, folder.path()));
         }
         let cluster = Self {
             settings,

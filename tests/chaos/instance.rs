@@ -56,7 +56,6 @@ impl Instance {
         name: String,
         links: (Proxy, Proxy, Option<Proxy>),
         database: &str,
-        mutant: Option<&str>,
         clock_offset: i64,
         folder: &Path,
     ) -> Self {
@@ -80,9 +79,6 @@ impl Instance {
         ];
         if let Some(redis) = &redis {
             settings.push(("REDIS_URL".to_owned(), format!("redis://{}", redis.address)));
-        }
-        if let Some(mutant) = mutant {
-            settings.push(("JOB_AGENT_MUTANT".to_owned(), mutant.to_owned()));
         }
         if let (Some(library), true) = (std::env::var("CHAOS_FAKETIME").ok(), clock_offset != 0) {
             settings.push(("LD_PRELOAD".to_owned(), library));

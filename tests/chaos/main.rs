@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Settings, database_server};
+use mutants::Mutant;
 use server::DatabaseServer;
 use tokio::sync::Mutex;
 
@@ -53,32 +54,37 @@ async fn campaign() {
         mutant: None,
     };
     let server = database_server(&settings).await;
-    match std::env::var("CHAOS_MUTANT").ok() {
-        None => {
-            let found = run(settings, server, seed, histories).await;
-            assert!(found.violated.is_empty(), "violations: {:?}", found.violated);
-            let never = found.never;
-            assert!(histories < LONG || never.is_empty(), "a long campaign without {never:?}");
-        }
-        Some(wanted) => {
-            let mutants = mutants::named(&wanted);
-            assert!(!mutants.is_empty(), "{wanted} is no mutant");
-            let mut alive = Vec::new();
-            for mutant in mutants {
-                let settings = Settings { mutant: Some(mutant.clone()), ..settings.clone() };
-                let caught = run(settings, server.clone(), seed, histories).await;
-                if caught.violated.is_empty() {
-                    alive.push(mutant.clone());
-                }
-                let (histories, seconds) = (caught.histories, caught.took.as_secs_f64());
-                say(&format!(
-                    "MUTANT {mutant}: {:?} in history {histories}, {seconds:.1} s",
-                    caught.violated
-                ));
-            }
-            assert!(alive.is_empty(), "mutants that live: {alive:?}");
+    let mutants = mutants::built();
+    if mutants.is_empty() {
+        let found = run(settings, server, seed, histories).await;
+        assert!(found.violated.is_empty(), "violations: {:?}", found.violated);
+        let never = found.never;
+        assert!(histories < LONG || never.is_empty(), "a long campaign without {never:?}");
+    } else {
+        let alive = hunt(mutants, &settings, &server, seed, histories).await;
+        assert!(alive.is_empty(), "mutants that were not caught: {alive:?}");
+    }
+}
+
+/// Runs a campaign on each mutant until it is caught; returns the names of those that were not.
+async fn hunt(
+    mutants: Vec<Mutant>,
+    settings: &Settings,
+    server: &Arc<Mutex<DatabaseServer>>,
+    seed: u64,
+    histories: u64,
+) -> Vec<String> {
+    let mut alive = Vec::new();
+    for mutant in mutants {
+        let settings = Settings { mutant: Some(mutant.clone()), ..settings.clone() };
+        let found = run(settings, server.clone(), seed, histories).await;
+        let (name, violated, seconds) = (&mutant.name, &found.violated, found.took.as_secs_f64());
+        say(&format!("MUTANT {name}: {violated:?} in history {}, {seconds:.1} s", found.histories));
+        if !found.catches(&mutant) {
+            alive.push(mutant.name);
         }
     }
+    alive
 }
 
 /// What a campaign has found.
@@ -91,39 +97,53 @@ struct Findings {
     took: Duration,
 }
 
-/// Runs so many histories, or, with a mutant, until it is caught.
+impl Findings {
+    fn catches(&self, mutant: &Mutant) -> bool {
+        mutant.caught_by.iter().any(|invariant| self.violated.contains_key(invariant))
+    }
+}
+
+/// Runs this many histories; with a mutant, only until it is caught.
 async fn run(settings: Settings, server: Arc<Mutex<DatabaseServer>>, seed: u64, histories: u64) -> Findings {
     say(&format!("up to {histories} histories from seed {seed} on: {settings:?}"));
     let cluster = Arc::new(Cluster::start(settings, server).await);
     let started = Instant::now();
-    let mut violated = BTreeMap::new();
-    let mut number = 0;
-    while number < histories && (cluster.settings.mutant.is_none() || violated.is_empty()) {
-        let outcome = campaign::run(&cluster, number, seed + number).await;
-        number += 1;
-        let history = &outcome.history;
-        let triggers: usize = history.users.values().map(|user| user.triggers.len()).sum();
-        say(&format!(
-            "seed {}: {triggers} triggers, {:.1} s, at rest after {:.1} s, checked in {:.1} s{}",
-            history.seed,
-            outcome.took.as_secs_f64(),
-            history.at_rest.seconds_to_converge,
-            outcome.checked_in.as_secs_f64(),
-            if history.fault_free { ", without faults" } else { "" },
-        ));
-        if !outcome.violations.is_empty() {
-            for violation in outcome.violations.iter().take(20) {
-                say(&format!("  VIOLATION {violation}"));
-            }
-            for violation in &outcome.violations {
-                *violated.entry(violation.invariant).or_default() += 1;
-            }
-            say(&format!("  kept in {}", campaign::keep(&cluster, &outcome).display()));
+    let mut found =
+        Findings { never: Vec::new(), violated: BTreeMap::new(), histories: 0, took: Duration::ZERO };
+    while found.histories < histories {
+        let outcome = campaign::run(&cluster, found.histories, seed + found.histories).await;
+        found.histories += 1;
+        tell(&cluster, &outcome);
+        for violation in &outcome.violations {
+            *found.violated.entry(violation.invariant).or_default() += 1;
+        }
+        if cluster.settings.mutant.as_ref().is_some_and(|mutant| found.catches(mutant)) {
+            break;
         }
     }
-    let took = started.elapsed();
-    let never = report(&cluster, took);
-    Findings { never, violated, histories: number, took }
+    found.took = started.elapsed();
+    found.never = report(&cluster, found.took);
+    found
+}
+
+/// Prints what became of a history, and keeps it if it violates something.
+fn tell(cluster: &Cluster, outcome: &campaign::Outcome) {
+    let history = &outcome.history;
+    let triggers: usize = history.users.values().map(|user| user.triggers.len()).sum();
+    say(&format!(
+        "seed {}: {triggers} triggers, {:.1} s, at rest after {:.1} s, checked in {:.1} s{}",
+        history.seed,
+        outcome.took.as_secs_f64(),
+        history.at_rest.seconds_to_converge,
+        outcome.checked_in.as_secs_f64(),
+        if history.fault_free { ", without faults" } else { "" },
+    ));
+    for violation in outcome.violations.iter().take(20) {
+        say(&format!("  VIOLATION {violation}"));
+    }
+    if !outcome.violations.is_empty() {
+        say(&format!("  kept in {}", campaign::keep(cluster, outcome).display()));
+    }
 }
 
 /// Prints what happened and returns the faults that did not.

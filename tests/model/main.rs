@@ -19,33 +19,33 @@ use self::properties::{
     CONFIRMED, CONVERGES, DURABLE, ENDS, FORWARD, HONEST, NO_LEASE, NOT_SWALLOWED, PARKS_WHAT_FAILED,
     POSSIBLE,
 };
-use self::world::{Action, Budget, Protocol, World};
+use self::world::{Budget, Event, Protocol, World};
 
 /// A change to the protocol that must not go unnoticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutant {
     /// A write does not compare the version.
-    NoCompare,
+    NoVersionCompare,
     /// A run reads its inputs before the state.
     InputsBeforeState,
     /// A run that loses the compare answers success.
     LoserAnswersSuccess,
     /// A run that finds the version moved since its request answers that the rows are current.
-    SkipsWhenMoved,
+    VersionMovedSoSkip,
     /// A write whose answer is lost counts as committed.
     LostAnswerIsSuccess,
     /// A commit completes what is requested by then, not what was requested when the run began.
-    CompletesAtCommit,
+    CompletesAllRequested,
     /// 202 is sent before the trigger is recorded.
-    AcceptsBeforeCommit,
+    AcceptBeforeCommit,
     /// A lease does not end with its time.
-    LeaseForEver,
+    LeaseNeverFreed,
     /// An attempt is counted when it fails, not when it begins.
-    CountsFailuresOnly,
+    AttemptsCountedOnFailure,
     /// Rows of a newer scoring are replaced by an older one's.
-    ScoringsUnordered,
+    ScoringUnordered,
     /// Rows of newer listings are replaced by those of older ones.
-    CataloguesUnordered,
+    CatalogueUnordered,
     /// A replacement compares the version only, not the confirmations.
     ConfirmationsDoNotCount,
     /// A run that ends well un-parks a user, and forgets the trigger that was parked.
@@ -151,17 +151,17 @@ const LARGE: [(&str, Protocol, usize); 5] = [
 
 /// Each with the property that fails, and the fewest steps to it.
 const MUTANTS: [(Mutant, Protocol, &str, usize); 15] = [
-    (Mutant::NoCompare, REQUESTS, FORWARD, 9),
+    (Mutant::NoVersionCompare, REQUESTS, FORWARD, 9),
     (Mutant::InputsBeforeState, REQUESTS, FORWARD, 9),
     (Mutant::LoserAnswersSuccess, REQUESTS, HONEST, 10),
-    (Mutant::SkipsWhenMoved, REQUESTS, HONEST, 7),
+    (Mutant::VersionMovedSoSkip, REQUESTS, HONEST, 7),
     (Mutant::LostAnswerIsSuccess, LOST_ANSWER, HONEST, 4),
-    (Mutant::CompletesAtCommit, FAILURE, NOT_SWALLOWED, 7),
-    (Mutant::AcceptsBeforeCommit, CRASH, DURABLE, 4),
-    (Mutant::LeaseForEver, CRASH, NO_LEASE, 5),
-    (Mutant::CountsFailuresOnly, CRASH, ENDS, 8),
-    (Mutant::ScoringsUnordered, ROLLOUT, FORWARD, 8),
-    (Mutant::CataloguesUnordered, ROLLOUT, FORWARD, 10),
+    (Mutant::CompletesAllRequested, FAILURE, NOT_SWALLOWED, 7),
+    (Mutant::AcceptBeforeCommit, CRASH, DURABLE, 4),
+    (Mutant::LeaseNeverFreed, CRASH, NO_LEASE, 5),
+    (Mutant::AttemptsCountedOnFailure, CRASH, ENDS, 8),
+    (Mutant::ScoringUnordered, ROLLOUT, FORWARD, 8),
+    (Mutant::CatalogueUnordered, ROLLOUT, FORWARD, 10),
     (Mutant::ConfirmationsDoNotCount, REQUESTS, FORWARD, 10),
     (Mutant::UnparksWithoutDue, FAILURE, CONVERGES, 11),
     (Mutant::ParksWhatIsNew, TAKE_OVER, PARKS_WHAT_FAILED, 8),
@@ -201,8 +201,8 @@ fn is_possible(property: &str) -> bool {
 }
 
 /// A shortest way to break the property.
-fn counterexample(protocol: &Protocol, property: &'static str) -> Option<Vec<Action>> {
-    let mut shortest: Option<Vec<Action>> = None;
+fn counterexample(protocol: &Protocol, property: &'static str) -> Option<Vec<Event>> {
+    let mut shortest: Option<Vec<Event>> = None;
     // The checker reports the last one it has found when it stops: once more, for one with fewer steps.
     loop {
         let fewer_steps = shortest.as_ref().map_or(usize::MAX, |actions| actions.len() + 1);

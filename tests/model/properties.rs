@@ -3,7 +3,7 @@
 use stateright::Property;
 
 use crate::spec::Due;
-use crate::world::{Protocol, Step, Violation, Who, World};
+use crate::world::{Actor, Phase, Protocol, Violation, World};
 
 pub const FORWARD: &str = "I2 forward: no commit has older inputs, listings or scoring than one before";
 pub const CONFIRMED: &str = "I2 forward: what a run confirms is what is stored";
@@ -48,27 +48,28 @@ type Condition = fn(&Protocol, &World) -> bool;
 /// A model in which these never happen shows nothing about them.
 pub const POSSIBLE: [(&str, Condition); 8] = [
     ("a write loses the compare", |_, world| {
-        steps(world, |step| matches!(step, Step::Written { won: false, .. }))
+        any_phase(world, |phase| matches!(phase, Phase::Written { won: false, .. }))
     }),
     ("a lost answer is settled by finding the own rows", |_, world| {
         world.activities.iter().any(|activity| {
-            activity.unsure && matches!(activity.step, Step::Written { confirm: true, won: true, .. })
+            activity.unsure && matches!(activity.phase, Phase::Written { confirm: true, won: true, .. })
         })
     }),
     ("a user is parked", |_, world| is_parked(world)),
     ("two workers serve the user at once", |_, world| {
-        let runs = world
-            .activities
-            .iter()
-            .filter(|activity| matches!(activity.who, Who::Worker { .. }) && activity.step != Step::Found);
+        let runs = world.activities.iter().filter(|activity| {
+            matches!(activity.actor, Actor::Worker { .. }) && activity.phase != Phase::Found
+        });
         runs.count() == 2
     }),
     ("only a confirmation stands between older inputs and the rows", |_, world| {
         let token = world.user.recorded.as_ref().map(|recorded| (recorded.version, recorded.confirmations));
-        steps(world, |step| match step {
-            Step::Writing { write, .. } if !write.confirm => token.is_some_and(|(version, confirmations)| {
-                version == write.version && confirmations > write.confirmations
-            }),
+        any_phase(world, |phase| match phase {
+            Phase::Writing { write, .. } if !write.confirm => {
+                token.is_some_and(|(version, confirmations)| {
+                    version == write.version && confirmations > write.confirmations
+                })
+            }
             _ => false,
         })
     }),
@@ -78,10 +79,9 @@ pub const POSSIBLE: [(&str, Condition); 8] = [
         })
     }),
     ("a worker leaves its user to the queue", |_, world| {
-        world
-            .activities
-            .iter()
-            .any(|activity| matches!((&activity.step, activity.who), (Step::Recording, Who::Worker { .. })))
+        world.activities.iter().any(|activity| {
+            matches!((&activity.phase, activity.actor), (Phase::Recording, Actor::Worker { .. }))
+        })
     }),
     ("all is well at rest", |protocol, world| {
         world.history.shown.is_some() && is_settled(world) && protocol.is_at_rest(world)
@@ -104,6 +104,6 @@ fn is_settled(world: &World) -> bool {
         .is_none_or(|recorded| recorded.due == Due::No && recorded.completed_seq == recorded.requested_seq)
 }
 
-fn steps(world: &World, is: impl Fn(&Step) -> bool) -> bool {
-    world.activities.iter().any(|activity| is(&activity.step))
+fn any_phase(world: &World, is: impl Fn(&Phase) -> bool) -> bool {
+    world.activities.iter().any(|activity| is(&activity.phase))
 }

@@ -6,8 +6,8 @@
 //! are no locks: they only save work.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use job_agent::background::decision::{self as queue, AfterClaim};
-use job_agent::calculator::decision::{self as calculation, Action as Decided, AfterWrite, BeforeInputs};
+use job_agent::background::decision::{self as worker, AfterClaim};
+use job_agent::calculator::decision::{self as run, Action as RunAction, AfterWrite, BeforeInputs};
 use job_agent::calculator::{CalculationError, Outcome, QueuedReason};
 use job_agent::domain::UserId;
 use job_agent::storage::{
@@ -19,7 +19,7 @@ use crate::Mutant;
 use crate::spec::{self, Due, Recorded, User};
 
 /// The numbers of a run's attempts, for the production's functions: fewer than there, and the last one.
-const ATTEMPTS: [u32; 3] = [1, 2, calculation::MAX_ATTEMPTS];
+const ATTEMPTS: [u32; 3] = [1, 2, run::MAX_ATTEMPTS];
 const TIMED_OUT: CalculationError = CalculationError::TimedOut(std::time::Duration::from_secs(60));
 
 /// What may happen, and how often.
@@ -37,7 +37,7 @@ pub struct Protocol {
     pub mutant: Option<Mutant>,
 }
 
-/// How often something may still happen.
+/// LeaseEnd often something may still happen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Budget {
     /// Requests that wait for their answer.
@@ -69,7 +69,7 @@ pub struct World {
     /// What goes on in the instances, by slot: a worker in each, then one per request.
     pub activities: Vec<Activity>,
     /// Statements that are on their way though nobody waits for them any more.
-    pub adrift: Vec<Statement>,
+    pub orphans: Vec<SentStatement>,
     /// Retention times that have passed.
     pub era: u8,
     pub left: Budget,
@@ -113,14 +113,14 @@ pub struct Inputs {
 pub struct Activity {
     pub slot: u8,
     pub instance: u8,
-    pub who: Who,
-    pub step: Step,
+    pub actor: Actor,
+    pub phase: Phase,
     /// The answer to one of its writes was lost.
     pub unsure: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Who {
+pub enum Actor {
     Worker {
         attempts: u8,
         requested_seq: u16,
@@ -131,19 +131,19 @@ pub enum Who {
     Request {
         /// The newest profile when the request was sent.
         profile: u8,
-        /// Of the stored rows at that time, for [`Mutant::SkipsWhenMoved`].
+        /// Of the stored rows at that time, for [`Mutant::VersionMovedSoSkip`].
         version: u16,
     },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Step {
+pub enum Phase {
     /// A worker has read that the user is due.
     Found,
-    /// Next: reads the state.
+    /// Transition: reads the state.
     Begin { attempt: u8 },
     /// Has read one part; next: reads the other and decides.
-    HalfRead { attempt: u8, part: Part, catalogue: u8 },
+    HalfRead { attempt: u8, first_read: FirstRead, catalogue: u8 },
     /// Waits for the answer to its write, which has not landed.
     Writing { attempt: u8, write: Write },
     /// The write has landed or lost; the answer is on its way.
@@ -151,11 +151,11 @@ pub enum Step {
     /// Waits for its trigger to be recorded.
     Recording,
     /// Waits for its lease to be ended.
-    GivingBack(How),
+    GivingBack(LeaseEnd),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Part {
+pub enum FirstRead {
     State(User),
     /// The wrong order: [`Mutant::InputsBeforeState`].
     Inputs(u8),
@@ -172,21 +172,21 @@ pub struct Write {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum How {
+pub enum LeaseEnd {
     Untried,
     Failed(&'static str),
     Parked(&'static str),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Statement {
+pub enum SentStatement {
     Write(Write),
     Record { profile: u8 },
-    GiveBack { attempts: u8, requested_seq: u16, token: u8, how: How },
+    GiveBack { attempts: u8, requested_seq: u16, token: u8, lease_end: LeaseEnd },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum Event {
     // The world outside.
     ChangeProfile,
     ChangeListings,
@@ -213,7 +213,7 @@ pub enum Action {
 
 impl Model for Protocol {
     type State = World;
-    type Action = Action;
+    type Action = Event;
 
     fn init_states(&self) -> Vec<World> {
         let unknown = World {
@@ -222,7 +222,7 @@ impl Model for Protocol {
             catalogue: 0,
             snapshots: [0; 2],
             activities: Vec::new(),
-            adrift: Vec::new(),
+            orphans: Vec::new(),
             era: 0,
             left: self.budget,
             history: History::default(),
@@ -234,7 +234,7 @@ impl Model for Protocol {
         vec![unknown, known]
     }
 
-    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+    fn actions(&self, world: &World, actions: &mut Vec<Event>) {
         if world.history.violation.is_some() {
             return;
         }
@@ -243,9 +243,9 @@ impl Model for Protocol {
         self.service(world, actions);
     }
 
-    fn next_state(&self, world: &World, action: Action) -> Option<World> {
-        let mut next = Next { protocol: self, world: world.clone() };
-        next.take(action);
+    fn next_state(&self, world: &World, event: Event) -> Option<World> {
+        let mut next = Transition { protocol: self, world: world.clone() };
+        next.take(event);
         Some(next.world)
     }
 
@@ -255,60 +255,60 @@ impl Model for Protocol {
 }
 
 impl Protocol {
-    fn outside(&self, world: &World, actions: &mut Vec<Action>) {
+    fn outside(&self, world: &World, actions: &mut Vec<Event>) {
         if usize::from(world.profile) + 1 < self.profiles.len() {
-            actions.push(Action::ChangeProfile);
+            actions.push(Event::ChangeProfile);
         }
         if usize::from(world.catalogue) + 1 < self.catalogues.len() {
-            actions.push(Action::ChangeListings);
+            actions.push(Event::ChangeListings);
         }
         for instance in 0..2 {
             if world.snapshots[usize::from(instance)] < world.catalogue {
-                actions.push(Action::Refresh { instance });
+                actions.push(Event::Refresh { instance });
             }
             if world.left.requests > 0 {
-                actions.push(Action::Request { instance });
+                actions.push(Event::Request { instance });
             }
             if world.left.background > 0 {
-                actions.push(Action::RequestInBackground { instance });
+                actions.push(Event::RequestInBackground { instance });
             }
         }
         if world.left.batches > 0 {
-            actions.push(Action::MarkByBatch);
+            actions.push(Event::MarkByBatch);
         }
         if world.left.dangling > 0 && world.user.list.number > 0 {
-            actions.push(Action::RemoveDanglingRows);
+            actions.push(Event::RemoveDanglingRows);
         }
         // Runs and the sessions of dead ones end long before that.
-        if world.left.retentions > 0 && world.activities.is_empty() && world.adrift.is_empty() {
-            actions.push(Action::PassRetention);
+        if world.left.retentions > 0 && world.activities.is_empty() && world.orphans.is_empty() {
+            actions.push(Event::PassRetention);
         }
         if world.user.clone().remove_list(now(world.era)) {
-            actions.push(Action::RemoveOldList);
+            actions.push(Event::RemoveOldList);
         }
     }
 
-    fn faults(&self, world: &World, actions: &mut Vec<Action>) {
+    fn faults(&self, world: &World, actions: &mut Vec<Event>) {
         for instance in 0..2 {
             if world.left.crashes > 0 && world.activities.iter().any(|activity| activity.instance == instance)
             {
-                actions.push(Action::Crash { instance });
+                actions.push(Event::Crash { instance });
             }
         }
         if world.left.pauses > 0 && world.lease_ends_early() == Some(true) {
-            actions.push(Action::ExpireLease);
+            actions.push(Event::ExpireLease);
         }
-        for Activity { slot, step, .. } in &world.activities {
+        for Activity { slot, phase, .. } in &world.activities {
             let slot = *slot;
-            let waits = !matches!(step, Step::Begin { .. } | Step::HalfRead { .. });
+            let waits = !matches!(phase, Phase::Begin { .. } | Phase::HalfRead { .. });
             if world.left.lost > 0 && waits {
-                actions.push(Action::LoseAnswer { slot });
+                actions.push(Event::LoseAnswer { slot });
             }
-            if world.left.lost > 0 && matches!(step, Step::Writing { .. }) {
-                actions.push(Action::Conflict { slot });
+            if world.left.lost > 0 && matches!(phase, Phase::Writing { .. }) {
+                actions.push(Event::Conflict { slot });
             }
-            if world.left.timeouts > 0 && !matches!(step, Step::Found | Step::GivingBack(_)) {
-                actions.push(Action::TimeOut { slot });
+            if world.left.timeouts > 0 && !matches!(phase, Phase::Found | Phase::GivingBack(_)) {
+                actions.push(Event::TimeOut { slot });
             }
         }
     }
@@ -316,30 +316,30 @@ impl Protocol {
     /// Whether nothing happens any more unless something comes from outside.
     pub fn is_at_rest(&self, world: &World) -> bool {
         let mut actions = Vec::new();
-        if world.activities.is_empty() && world.adrift.is_empty() {
+        if world.activities.is_empty() && world.orphans.is_empty() {
             self.service(world, &mut actions);
         }
-        actions.is_empty() && world.activities.is_empty() && world.adrift.is_empty()
+        actions.is_empty() && world.activities.is_empty() && world.orphans.is_empty()
     }
 
-    fn service(&self, world: &World, actions: &mut Vec<Action>) {
+    fn service(&self, world: &World, actions: &mut Vec<Event>) {
         for instance in 0..2 {
             let idle = world.activities.iter().all(|activity| activity.slot != instance);
             let scoring = self.scorings[usize::from(instance)];
             if idle && world.user.due(user(), scoring.into()).is_some() {
-                actions.push(Action::Find { instance });
+                actions.push(Event::Find { instance });
             }
         }
-        actions.extend(world.activities.iter().map(|activity| Action::Continue { slot: activity.slot }));
-        for nth in 0..world.adrift.len() {
-            actions.extend([Action::Land { nth }, Action::Vanish { nth }]);
+        actions.extend(world.activities.iter().map(|activity| Event::Continue { slot: activity.slot }));
+        for nth in 0..world.orphans.len() {
+            actions.extend([Event::Land { nth }, Event::Vanish { nth }]);
         }
         let Some(recorded) = &world.user.recorded else { return };
-        if world.lease_ends_early() == Some(false) && !self.is(Mutant::LeaseForEver) {
-            actions.push(Action::ExpireLease);
+        if world.lease_ends_early() == Some(false) && !self.is(Mutant::LeaseNeverFreed) {
+            actions.push(Event::ExpireLease);
         }
         if recorded.due == Due::Later {
-            actions.push(Action::EndPause);
+            actions.push(Event::EndPause);
         }
     }
 
@@ -357,35 +357,35 @@ impl Protocol {
 }
 
 /// The next world, in the making.
-struct Next<'a> {
+struct Transition<'a> {
     protocol: &'a Protocol,
     world: World,
 }
 
 type RunResult = Result<Outcome, Box<CalculationError>>;
 
-impl Next<'_> {
-    fn take(&mut self, action: Action) {
+impl Transition<'_> {
+    fn take(&mut self, event: Event) {
         let world = &mut self.world;
-        match action {
-            Action::ChangeProfile => world.profile += 1,
-            Action::ChangeListings => world.catalogue += 1,
-            Action::Refresh { instance } => self.refresh(instance),
-            Action::Request { instance } => {
+        match event {
+            Event::ChangeProfile => world.profile += 1,
+            Event::ChangeListings => world.catalogue += 1,
+            Event::Refresh { instance } => self.refresh(instance),
+            Event::Request { instance } => {
                 world.left.requests -= 1;
-                self.request(instance, Step::Begin { attempt: 0 });
+                self.request(instance, Phase::Begin { attempt: 0 });
             }
-            Action::RequestInBackground { instance } => {
+            Event::RequestInBackground { instance } => {
                 world.left.background -= 1;
                 // Without careers there is nothing to record: a run answers.
                 let can_run = self.protocol.profiles[usize::from(world.profile)] > 0;
-                let step = if can_run { Step::Recording } else { Step::Begin { attempt: 0 } };
-                if can_run && self.protocol.is(Mutant::AcceptsBeforeCommit) {
+                let phase = if can_run { Phase::Recording } else { Phase::Begin { attempt: 0 } };
+                if can_run && self.protocol.is(Mutant::AcceptBeforeCommit) {
                     world.history.promised = world.history.promised.max(world.profile);
                 }
-                self.request(instance, step);
+                self.request(instance, phase);
             }
-            Action::MarkByBatch => {
+            Event::MarkByBatch => {
                 world.left.batches -= 1;
                 let parked = world.user.recorded.as_ref().is_some_and(|recorded| recorded.parked);
                 world.user.mark_due(1);
@@ -394,18 +394,18 @@ impl Next<'_> {
                 }
                 self.trigger_is_recorded(self.world.profile);
             }
-            Action::RemoveDanglingRows => {
+            Event::RemoveDanglingRows => {
                 world.left.dangling -= 1;
                 world.user.remove_dangling_rows();
                 // Left to the next trigger if the user is parked.
                 world.history.parked_with += u16::from(world.history.parked_with > 0);
                 self.trigger_is_recorded(self.world.profile);
             }
-            Action::PassRetention => {
+            Event::PassRetention => {
                 world.left.retentions -= 1;
                 world.era += 1;
             }
-            Action::RemoveOldList => {
+            Event::RemoveOldList => {
                 let version = world.user.recorded.as_ref().map_or(0, |recorded| recorded.version);
                 world.user.remove_list(now(world.era));
                 if let Some(recorded) = &mut world.user.recorded
@@ -414,65 +414,65 @@ impl Next<'_> {
                     recorded.version = version;
                 }
             }
-            Action::Crash { instance } => self.crash(instance),
-            Action::LoseAnswer { slot } => {
+            Event::Crash { instance } => self.crash(instance),
+            Event::LoseAnswer { slot } => {
                 world.left.lost -= 1;
                 self.lose_answer(slot);
             }
-            Action::Conflict { slot } => {
+            Event::Conflict { slot } => {
                 world.left.lost -= 1;
                 let activity = self.end(slot);
-                let Step::Writing { attempt, write } = activity.step else {
+                let Phase::Writing { attempt, write } = activity.phase else {
                     unreachable!("nothing else conflicts")
                 };
                 let conflict = Err(StoreError::Conflict(sqlx::Error::RowNotFound));
                 self.after_write(activity, attempt, write.confirm, conflict);
             }
-            Action::TimeOut { slot } => {
+            Event::TimeOut { slot } => {
                 world.left.timeouts -= 1;
                 let activity = self.end(slot);
-                self.cast_adrift(&activity);
+                self.orphan_statement(&activity);
                 self.finish(activity, Err(Box::new(TIMED_OUT)));
             }
-            Action::Find { instance } => {
+            Event::Find { instance } => {
                 let scoring = self.protocol.scorings[usize::from(instance)];
                 let Some(due) = world.user.due(user(), scoring.into()) else {
                     unreachable!("the user is due")
                 };
-                let who = Who::Worker {
+                let actor = Actor::Worker {
                     attempts: small(due.attempts),
                     requested_seq: seq(due.requested_seq),
                     token: 0,
                     counts: true,
                 };
-                self.begin(Activity { slot: instance, instance, who, step: Step::Found, unsure: false });
+                self.begin(Activity { slot: instance, instance, actor, phase: Phase::Found, unsure: false });
             }
-            Action::Continue { slot } => {
+            Event::Continue { slot } => {
                 let activity = self.end(slot);
                 self.go_on(activity);
             }
-            Action::Land { nth } => {
-                let statement = world.adrift.remove(nth);
+            Event::Land { nth } => {
+                let statement = world.orphans.remove(nth);
                 self.land(statement);
             }
-            Action::Vanish { nth } => _ = world.adrift.remove(nth),
-            Action::ExpireLease => {
+            Event::Vanish { nth } => _ = world.orphans.remove(nth),
+            Event::ExpireLease => {
                 world.left.pauses -= u8::from(world.lease_ends_early() == Some(true));
                 world.user.expire_lease();
             }
-            Action::EndPause => world.user.end_pause(),
+            Event::EndPause => world.user.end_pause(),
         }
     }
 
-    fn request(&mut self, instance: u8, step: Step) {
+    fn request(&mut self, instance: u8, phase: Phase) {
         let begun = self.protocol.budget.requests + self.protocol.budget.background
             - self.world.left.requests
             - self.world.left.background;
-        let remembers = self.protocol.is(Mutant::SkipsWhenMoved);
+        let remembers = self.protocol.is(Mutant::VersionMovedSoSkip);
         let version =
             self.world.user.recorded.as_ref().filter(|_| remembers).map_or(0, |recorded| recorded.version);
-        let who = Who::Request { profile: self.world.profile, version };
-        self.begin(Activity { slot: 1 + begun, instance, who, step, unsure: false });
+        let actor = Actor::Request { profile: self.world.profile, version };
+        self.begin(Activity { slot: 1 + begun, instance, actor, phase, unsure: false });
     }
 
     fn begin(&mut self, activity: Activity) {
@@ -498,106 +498,110 @@ impl Next<'_> {
                 self.world.activities.push(activity);
                 continue;
             }
-            self.cast_adrift(&activity);
-            let runs = !matches!(activity.step, Step::Found | Step::GivingBack(_));
-            if runs && matches!(activity.who, Who::Worker { counts: true, .. }) {
+            self.orphan_statement(&activity);
+            let runs = !matches!(activity.phase, Phase::Found | Phase::GivingBack(_));
+            if runs && matches!(activity.actor, Actor::Worker { counts: true, .. }) {
                 self.world.history.killed += 1;
             }
         }
         self.refresh(instance);
     }
 
-    fn cast_adrift(&mut self, activity: &Activity) {
-        self.world.adrift.extend(match (&activity.step, activity.who) {
-            (Step::Writing { write, .. }, _) => Some(Statement::Write(*write)),
-            (Step::Recording, who) => Some(Statement::Record { profile: self.trigger_of(who) }),
-            (Step::GivingBack(how), Who::Worker { attempts, requested_seq, token, .. }) => {
-                Some(Statement::GiveBack { attempts, requested_seq, token, how: *how })
+    fn orphan_statement(&mut self, activity: &Activity) {
+        self.world.orphans.extend(match (&activity.phase, activity.actor) {
+            (Phase::Writing { write, .. }, _) => Some(SentStatement::Write(*write)),
+            (Phase::Recording, actor) => Some(SentStatement::Record { profile: self.trigger_of(actor) }),
+            (Phase::GivingBack(lease_end), Actor::Worker { attempts, requested_seq, token, .. }) => {
+                Some(SentStatement::GiveBack { attempts, requested_seq, token, lease_end: *lease_end })
             }
             _ => None,
         });
     }
 
     /// A worker that leaves its user to others repeats a trigger; the newest profile is what it stands for.
-    fn trigger_of(&self, who: Who) -> u8 {
-        match who {
-            Who::Request { profile, .. } => profile,
-            Who::Worker { .. } => 0,
+    fn trigger_of(&self, actor: Actor) -> u8 {
+        match actor {
+            Actor::Request { profile, .. } => profile,
+            Actor::Worker { .. } => 0,
         }
     }
 
     fn lose_answer(&mut self, slot: u8) {
         let mut activity = self.end(slot);
-        self.cast_adrift(&activity);
+        self.orphan_statement(&activity);
         let unavailable = StoreError::Unavailable(sqlx::Error::PoolTimedOut);
-        match activity.step {
+        match activity.phase {
             // The claim lands, and nobody knows.
-            Step::Found => _ = self.claim(&mut activity),
-            Step::Writing { attempt, write: Write { confirm, .. } }
-            | Step::Written { attempt, confirm, .. } => {
+            Phase::Found => _ = self.claim(&mut activity),
+            Phase::Writing { attempt, write: Write { confirm, .. } }
+            | Phase::Written { attempt, confirm, .. } => {
                 activity.unsure = true;
                 self.after_write(activity, attempt, confirm, Err(unavailable));
             }
-            Step::Recording => self.finish(activity, Err(Box::new(CalculationError::Store(unavailable)))),
-            Step::GivingBack(_) => {}
-            Step::Begin { .. } | Step::HalfRead { .. } => unreachable!("nothing is waited for"),
+            Phase::Recording => self.finish(activity, Err(Box::new(CalculationError::Store(unavailable)))),
+            Phase::GivingBack(_) => {}
+            Phase::Begin { .. } | Phase::HalfRead { .. } => unreachable!("nothing is waited for"),
         }
     }
 
     /// The next step of whoever is not disturbed.
     fn go_on(&mut self, mut activity: Activity) {
-        match activity.step {
-            Step::Found => {
+        match activity.phase {
+            Phase::Found => {
                 if !self.claim(&mut activity) {
                     return;
                 }
-                let Who::Worker { attempts, .. } = activity.who else { unreachable!("only workers claim") };
-                match queue::after_claim(attempts.into(), self.protocol.max_attempts.into()) {
+                let Actor::Worker { attempts, .. } = activity.actor else {
+                    unreachable!("only workers claim")
+                };
+                match worker::after_claim(attempts.into(), self.protocol.max_attempts.into()) {
                     AfterClaim::Run => {
                         if self.world.history.killed >= self.protocol.max_attempts {
                             self.violated(Violation::TriedAgain);
                         }
-                        activity.step = Step::Begin { attempt: 0 };
+                        activity.phase = Phase::Begin { attempt: 0 };
                     }
-                    AfterClaim::Park => activity.step = Step::GivingBack(how(&queue::killer())),
+                    AfterClaim::Park => {
+                        activity.phase = Phase::GivingBack(lease_end(&worker::parked_for_crashing()))
+                    }
                 }
                 self.begin(activity);
             }
-            Step::Begin { attempt } => self.read_first(activity, attempt),
-            Step::HalfRead { attempt, ref part, catalogue } => {
-                let (seen, profile) = match part {
-                    Part::State(seen) => (seen.clone(), self.world.profile),
-                    Part::Inputs(profile) => (seen(&self.world.user), *profile),
+            Phase::Begin { attempt } => self.read_first(activity, attempt),
+            Phase::HalfRead { attempt, ref first_read, catalogue } => {
+                let (seen, profile) = match first_read {
+                    FirstRead::State(seen) => (seen.clone(), self.world.profile),
+                    FirstRead::Inputs(profile) => (remembered(&self.world.user), *profile),
                 };
                 self.decide(activity, attempt, &seen, profile, catalogue);
             }
-            Step::Writing { attempt, write } => {
+            Phase::Writing { attempt, write } => {
                 let won = self.write(write);
-                if let Who::Worker { counts, .. } = &mut activity.who {
+                if let Actor::Worker { counts, .. } = &mut activity.actor {
                     *counts &= !won;
                 }
-                activity.step = Step::Written { attempt, confirm: write.confirm, won };
+                activity.phase = Phase::Written { attempt, confirm: write.confirm, won };
                 self.begin(activity);
             }
-            Step::Written { attempt, confirm, won } => {
+            Phase::Written { attempt, confirm, won } => {
                 let answer = if won { Written::Committed(RowChanges::default()) } else { Written::Lost };
                 self.after_write(activity, attempt, confirm, Ok(answer));
             }
-            Step::Recording => {
-                self.land(Statement::Record { profile: self.trigger_of(activity.who) });
+            Phase::Recording => {
+                self.land(SentStatement::Record { profile: self.trigger_of(activity.actor) });
                 self.finish(activity, Ok(Outcome::Queued(QueuedReason::LostToOtherRuns)));
             }
-            Step::GivingBack(how) => {
-                let Who::Worker { attempts, requested_seq, token, .. } = activity.who else {
+            Phase::GivingBack(lease_end) => {
+                let Actor::Worker { attempts, requested_seq, token, .. } = activity.actor else {
                     unreachable!("only workers have leases")
                 };
-                self.land(Statement::GiveBack { attempts, requested_seq, token, how });
+                self.land(SentStatement::GiveBack { attempts, requested_seq, token, lease_end });
             }
         }
     }
 
     fn claim(&mut self, activity: &mut Activity) -> bool {
-        let Who::Worker { attempts, requested_seq, token, .. } = &mut activity.who else {
+        let Actor::Worker { attempts, requested_seq, token, .. } = &mut activity.actor else {
             unreachable!("only workers claim")
         };
         // Unique among those that somebody may still use.
@@ -606,7 +610,7 @@ impl Next<'_> {
         let claimed = self.world.user.claim(&due(*attempts, *requested_seq), *token, scoring.into());
         if let Some(recorded) = &mut self.world.user.recorded
             && claimed
-            && self.protocol.is(Mutant::CountsFailuresOnly)
+            && self.protocol.is(Mutant::AttemptsCountedOnFailure)
         {
             recorded.attempts -= 1;
         }
@@ -618,8 +622,8 @@ impl Next<'_> {
         let (world, instance) = (&self.world, usize::from(activity.instance));
         let (catalogue, scoring) = (world.snapshots[instance], self.protocol.scorings[instance]);
         let state = world.user.state(now(world.era));
-        if let Who::Request { version, .. } = activity.who
-            && self.protocol.is(Mutant::SkipsWhenMoved)
+        if let Actor::Request { version, .. } = activity.actor
+            && self.protocol.is(Mutant::VersionMovedSoSkip)
             && state.token().version > version.into()
         {
             return self.finish(activity, Ok(Outcome::UpToDate { saved_count: 0 }));
@@ -627,9 +631,12 @@ impl Next<'_> {
         match self.before_inputs(&state, catalogue, scoring) {
             BeforeInputs::Proceed => {
                 let wrong_order = self.protocol.is(Mutant::InputsBeforeState);
-                let part =
-                    if wrong_order { Part::Inputs(world.profile) } else { Part::State(seen(&world.user)) };
-                activity.step = Step::HalfRead { attempt, part, catalogue };
+                let first_read = if wrong_order {
+                    FirstRead::Inputs(world.profile)
+                } else {
+                    FirstRead::State(remembered(&world.user))
+                };
+                activity.phase = Phase::HalfRead { attempt, first_read, catalogue };
                 self.begin(activity);
             }
             BeforeInputs::RefreshCatalogue => {
@@ -637,19 +644,19 @@ impl Next<'_> {
                 self.start_again(activity, attempt);
             }
             BeforeInputs::LeaveToNewerScoring => {
-                activity.step = Step::Recording;
+                activity.phase = Phase::Recording;
                 self.begin(activity);
             }
         }
     }
 
     fn before_inputs(&self, state: &UserState, catalogue: u8, scoring: u8) -> BeforeInputs {
-        let decided = calculation::before_inputs(state, catalogue.into(), scoring.into());
+        let decided = run::before_inputs(state, catalogue.into(), scoring.into());
         match decided {
-            BeforeInputs::RefreshCatalogue if self.protocol.is(Mutant::CataloguesUnordered) => {
+            BeforeInputs::RefreshCatalogue if self.protocol.is(Mutant::CatalogueUnordered) => {
                 BeforeInputs::Proceed
             }
-            BeforeInputs::LeaveToNewerScoring if self.protocol.is(Mutant::ScoringsUnordered) => {
+            BeforeInputs::LeaveToNewerScoring if self.protocol.is(Mutant::ScoringUnordered) => {
                 BeforeInputs::Proceed
             }
             _ => decided,
@@ -662,21 +669,21 @@ impl Next<'_> {
         let inputs = Inputs { profile, catalogue, scoring };
         let (list, state) = (self.protocol.list(inputs), seen.state(now(self.world.era)));
         let digest = spec::digest(list);
-        let result = calculation::Calculated { digest: &digest, has_careers: list > 0 };
-        let decided = calculation::action(&state, result, false);
-        if decided == Decided::LeaveNoTrace {
+        let result = run::Calculated { digest: &digest, has_careers: list > 0 };
+        let decided = run::action(&state, result, false);
+        if decided == RunAction::LeaveNoTrace {
             return self.finish(activity, Ok(Outcome::NoProfileAnalysis));
         }
         let token = state.token();
         let write = Write {
-            confirm: decided == Decided::Confirm,
+            confirm: decided == RunAction::Confirm,
             version: seq(token.version),
             confirmations: seq(token.confirmations),
             serves_seq: seq(state.requested_seq()),
             inputs,
             era: self.world.era,
         };
-        activity.step = Step::Writing { attempt, write };
+        activity.phase = Phase::Writing { attempt, write };
         self.begin(activity);
     }
 
@@ -689,7 +696,7 @@ impl Next<'_> {
     ) {
         let lost = matches!(answer, Ok(Written::Lost));
         let unsure = matches!(answer, Err(StoreError::Unavailable(_)));
-        let mut decided = calculation::after_write(answer, ATTEMPTS[usize::from(attempt)]);
+        let mut decided = run::after_write(answer, ATTEMPTS[usize::from(attempt)]);
         if lost && self.protocol.is(Mutant::LoserAnswersSuccess)
             || unsure && self.protocol.is(Mutant::LostAnswerIsSuccess)
         {
@@ -706,7 +713,7 @@ impl Next<'_> {
             }
             AfterWrite::StartAgain(_) => self.start_again(activity, attempt),
             AfterWrite::GiveUp => {
-                activity.step = Step::Recording;
+                activity.phase = Phase::Recording;
                 self.begin(activity);
             }
             AfterWrite::Fail(error) => self.finish(activity, Err(Box::new(CalculationError::Store(error)))),
@@ -715,23 +722,23 @@ impl Next<'_> {
 
     fn start_again(&mut self, mut activity: Activity, attempt: u8) {
         let another = usize::from(attempt) + 1 < ATTEMPTS.len();
-        activity.step = if another { Step::Begin { attempt: attempt + 1 } } else { Step::Recording };
+        activity.phase = if another { Phase::Begin { attempt: attempt + 1 } } else { Phase::Recording };
         self.begin(activity);
     }
 
     /// The run is over: the worker ends its lease, the request gets its answer.
     fn finish(&mut self, mut activity: Activity, result: RunResult) {
-        match activity.who {
-            Who::Worker { attempts, .. } => {
+        match activity.actor {
+            Actor::Worker { attempts, .. } => {
                 let max_attempts = self.protocol.max_attempts.into();
-                let ended = queue::after_run(&result, u32::from(attempts) + 1, max_attempts, 0.5);
+                let ended = worker::after_run(&result, u32::from(attempts) + 1, max_attempts, 0.5);
                 if let Some(give_back) = ended {
-                    activity.step = Step::GivingBack(how(&give_back));
+                    activity.phase = Phase::GivingBack(lease_end(&give_back));
                     activity.unsure = false;
                     self.begin(activity);
                 }
             }
-            Who::Request { profile, .. } => match result {
+            Actor::Request { profile, .. } => match result {
                 Ok(Outcome::Computed { .. } | Outcome::UpToDate { .. }) => {
                     if self.world.history.shown.is_none_or(|shown| shown.profile < profile) {
                         self.violated(Violation::Dishonest);
@@ -746,10 +753,10 @@ impl Next<'_> {
         }
     }
 
-    fn land(&mut self, statement: Statement) {
+    fn land(&mut self, statement: SentStatement) {
         match statement {
-            Statement::Write(write) => _ = self.write(write),
-            Statement::Record { profile } => {
+            SentStatement::Write(write) => _ = self.write(write),
+            SentStatement::Record { profile } => {
                 let parked = self.world.user.recorded.as_ref().is_some_and(|recorded| recorded.parked);
                 self.world.user.request_run();
                 if parked {
@@ -757,8 +764,8 @@ impl Next<'_> {
                 }
                 self.trigger_is_recorded(profile);
             }
-            Statement::GiveBack { attempts, requested_seq, token, how } => {
-                self.give_back(attempts, requested_seq, token, how);
+            SentStatement::GiveBack { attempts, requested_seq, token, lease_end } => {
+                self.give_back(attempts, requested_seq, token, lease_end);
             }
         }
         self.tidy();
@@ -772,13 +779,13 @@ impl Next<'_> {
         let current = before.token();
         let mut expected =
             StateToken { version: write.version.into(), confirmations: write.confirmations.into() };
-        if protocol.is(Mutant::NoCompare) {
+        if protocol.is(Mutant::NoVersionCompare) {
             expected = current;
         }
         if protocol.is(Mutant::ConfirmationsDoNotCount) {
             expected.confirmations = current.confirmations;
         }
-        let at_commit = protocol.is(Mutant::CompletesAtCommit);
+        let at_commit = protocol.is(Mutant::CompletesAllRequested);
         let serves_seq = if at_commit { before.requested_seq } else { write.serves_seq };
         let basis = Basis {
             user: user(),
@@ -834,13 +841,13 @@ impl Next<'_> {
         }
     }
 
-    fn give_back(&mut self, attempts: u8, requested_seq: u16, token: u8, how: How) {
+    fn give_back(&mut self, attempts: u8, requested_seq: u16, token: u8, lease_end: LeaseEnd) {
         let error = |code| WorkError { code, cause: String::new() };
         let after = std::time::Duration::from_secs(1);
-        let give_back = match how {
-            How::Untried => GiveBack::Untried { after },
-            How::Failed(code) => GiveBack::Failed { after, error: error(code) },
-            How::Parked(code) => GiveBack::Parked { error: error(code) },
+        let give_back = match lease_end {
+            LeaseEnd::Untried => GiveBack::Untried { after },
+            LeaseEnd::Failed(code) => GiveBack::Failed { after, error: error(code) },
+            LeaseEnd::Parked(code) => GiveBack::Parked { error: error(code) },
         };
         let user = &mut self.world.user;
         let before = user.recorded.clone().unwrap_or_default();
@@ -851,10 +858,10 @@ impl Next<'_> {
         user.give_back(&claimed, token, &give_back);
         let Some(recorded) = &mut user.recorded else { return };
         let ended = before.lease.is_some() && recorded.lease.is_none();
-        if ended && self.protocol.is(Mutant::CountsFailuresOnly) {
-            recorded.attempts = before.attempts + u8::from(how != How::Untried);
+        if ended && self.protocol.is(Mutant::AttemptsCountedOnFailure) {
+            recorded.attempts = before.attempts + u8::from(lease_end != LeaseEnd::Untried);
         }
-        if ended && matches!(how, How::Parked(_)) {
+        if ended && matches!(lease_end, LeaseEnd::Parked(_)) {
             if recorded.parked {
                 self.world.history.parked_with = requested_seq;
             } else {
@@ -873,8 +880,8 @@ impl Next<'_> {
     fn forgive(&mut self) {
         self.world.history.killed = 0;
         for activity in &mut self.world.activities {
-            if let Who::Worker { counts, .. } = &mut activity.who
-                && activity.step != Step::Found
+            if let Actor::Worker { counts, .. } = &mut activity.actor
+                && activity.phase != Phase::Found
             {
                 *counts = false;
             }
@@ -922,18 +929,19 @@ impl World {
         let held = self.user.recorded.as_ref().and_then(|recorded| recorded.lease);
         held.is_some_and(|lease| lease.token == token)
             || self.activities.iter().any(|activity| holds(activity, token))
-            || self.adrift.iter().any(
-                |statement| matches!(statement, Statement::GiveBack { token: other, .. } if *other == token),
+            || self.orphans.iter().any(
+                |statement| matches!(statement, SentStatement::GiveBack { token: other, .. } if *other == token),
             )
     }
 }
 
 fn holds(activity: &Activity, token: u8) -> bool {
-    activity.step != Step::Found && matches!(activity.who, Who::Worker { token: other, .. } if other == token)
+    activity.phase != Phase::Found
+        && matches!(activity.actor, Actor::Worker { token: other, .. } if other == token)
 }
 
 /// What a run remembers of the state until it decides.
-fn seen(user: &User) -> User {
+fn remembered(user: &User) -> User {
     let recorded = user.recorded.as_ref().map(|recorded| Recorded {
         version: recorded.version,
         confirmations: recorded.confirmations,
@@ -944,11 +952,11 @@ fn seen(user: &User) -> User {
     User { recorded, list: user.list }
 }
 
-fn how(give_back: &GiveBack) -> How {
+fn lease_end(give_back: &GiveBack) -> LeaseEnd {
     match give_back {
-        GiveBack::Untried { .. } => How::Untried,
-        GiveBack::Failed { error, .. } => How::Failed(error.code),
-        GiveBack::Parked { error } => How::Parked(error.code),
+        GiveBack::Untried { .. } => LeaseEnd::Untried,
+        GiveBack::Failed { error, .. } => LeaseEnd::Failed(error.code),
+        GiveBack::Parked { error } => LeaseEnd::Parked(error.code),
     }
 }
 
