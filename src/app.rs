@@ -42,8 +42,8 @@ pub enum AppError {
         /// The last failure.
         cause: StoreError,
     },
-    /// The sample data could not be loaded.
-    #[error("the sample data could not be stored: {0}")]
+    /// The sample data could not be read.
+    #[error("{0}")]
     Sample(#[from] SampleError),
     /// The Redis address cannot be used.
     #[error("the Redis settings cannot be used: {0}")]
@@ -207,7 +207,9 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, AppError> {
             let store = MysqlStore::new((**options).clone(), *max_connections);
             wait_until_reachable(&store, shown, config.database_start_timeout).await?;
             store.migrate().await?;
-            tracing::info!(database = shown, "database ready");
+            let sample_data =
+                config.sample_data && store.load_sample(&sample::users()?, &sample::listings()?).await?;
+            tracing::info!(database = shown, sample_data, "database ready");
             Ok(Arc::new(store))
         }
         DatabaseConfig::Sqlite { path } => {
@@ -216,8 +218,9 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, AppError> {
             }
             let store = SqliteStore::new(path);
             store.migrate().await?;
-            let filled = sample::fill_if_empty(&store).await?;
-            tracing::info!(database = %path.display(), sample_data = filled, "embedded database ready");
+            let sample_data =
+                config.sample_data && store.load_sample(&sample::users()?, &sample::listings()?).await?;
+            tracing::info!(database = %path.display(), sample_data, "embedded database ready");
             Ok(Arc::new(store))
         }
     }

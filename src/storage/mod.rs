@@ -6,6 +6,7 @@ mod diff;
 mod error;
 pub mod mysql;
 mod rows;
+mod sample;
 pub mod sqlite;
 mod work;
 
@@ -21,6 +22,7 @@ use crate::domain::{JobListing, ListingId, Recommendation, UserId};
 pub use contents::{CatalogueChanges, CatalogueContents};
 pub use error::StoreError;
 pub use mysql::MysqlStore;
+pub use sample::{SampleAnalysis, SampleCareer, SampleProfile, SampleUser};
 pub use sqlite::SqliteStore;
 pub use work::{
     BatchScope, BatchStatus, CleanedUp, DueUser, GiveBack, Lane, Lease, Marking, Occurrence, OpenedBatch,

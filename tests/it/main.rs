@@ -22,6 +22,7 @@ mod process;
 mod properties;
 mod queue;
 mod redis_lock;
+mod sample_data;
 mod schedule;
 mod session;
 mod state_machine;

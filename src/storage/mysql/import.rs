@@ -1,7 +1,7 @@
 //! Upserting listings.
 
 use serde_json::json;
-use sqlx::mysql::MySqlPool;
+use sqlx::MySqlExecutor;
 use sqlx::types::Json;
 
 use super::super::{ListingRecord, StoreError};
@@ -9,7 +9,10 @@ use super::super::{ListingRecord, StoreError};
 /// One statement: all listings are one JSON parameter. `ON DUPLICATE KEY UPDATE` takes the new values from
 /// the selected row, which both MySQL and MariaDB know (`VALUES()` is deprecated in the one, a row alias
 /// unknown to the other).
-pub(super) async fn listings(pool: &MySqlPool, listings: &[ListingRecord]) -> Result<(), StoreError> {
+pub(super) async fn listings(
+    executor: impl MySqlExecutor<'_>,
+    listings: &[ListingRecord],
+) -> Result<(), StoreError> {
     let rows: Vec<_> = listings
         .iter()
         .map(|listing| {
@@ -53,7 +56,7 @@ pub(super) async fn listings(pool: &MySqlPool, listings: &[ListingRecord]) -> Re
                 tech_stack = n.tech_stack, required_skills = n.required_skills",
     )
     .bind(Json(rows))
-    .execute(pool)
+    .execute(executor)
     .await?;
     Ok(())
 }

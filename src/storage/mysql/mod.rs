@@ -8,6 +8,7 @@ mod import;
 mod list;
 mod queue;
 mod replace;
+mod sample;
 mod session;
 mod state;
 
@@ -17,8 +18,8 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlPool};
 
 use super::{
     Basis, BatchScope, BatchStatus, CatalogueChanges, CatalogueContents, CleanedUp, DueUser, GiveBack, Lane,
-    Lease, ListingRecord, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store, StoreError,
-    StoredAnalysis, StoredList, UserState, UserStatus, Written,
+    Lease, ListingRecord, Marking, Occurrence, OpenedBatch, QueueCounts, SampleUser, ScheduledJob, Store,
+    StoreError, StoredAnalysis, StoredList, UserState, UserStatus, Written,
 };
 use crate::coordination::UserGuard;
 use crate::domain::{JobListing, Recommendation, UserId};
@@ -33,6 +34,15 @@ impl MysqlStore {
     /// A store that connects when it is first used; `max_connections` is the size of its pool.
     pub fn new(options: MySqlConnectOptions, max_connections: u32) -> Self {
         Self { pool: session::pool(options, max_connections) }
+    }
+
+    /// Loads sample users and listings if none of their tables has a row; returns whether it did.
+    pub async fn load_sample(
+        &self,
+        users: &[SampleUser],
+        listings: &[ListingRecord],
+    ) -> Result<bool, StoreError> {
+        sample::load(&self.pool, users, listings).await
     }
 
     /// The pool, for tests that look at its connections.

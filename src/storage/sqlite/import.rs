@@ -1,12 +1,21 @@
 //! Upserting listings.
 
-use sqlx::sqlite::SqlitePool;
+use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
 use super::super::{ListingRecord, StoreError};
 use super::time_text;
 
 pub(super) async fn listings(pool: &SqlitePool, listings: &[ListingRecord]) -> Result<(), StoreError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    upsert(&mut transaction, listings).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+pub(super) async fn upsert(
+    connection: &mut SqliteConnection,
+    listings: &[ListingRecord],
+) -> Result<(), StoreError> {
     for listing in listings {
         sqlx::query(
             "INSERT INTO job_listings (site_name, job_id, title, site_url, company, location, description, \
@@ -34,9 +43,8 @@ pub(super) async fn listings(pool: &SqlitePool, listings: &[ListingRecord]) -> R
         .bind(listing.crawled_at.map(time_text))
         .bind(&listing.tech_stack)
         .bind(&listing.required_skills)
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await?;
     }
-    transaction.commit().await?;
     Ok(())
 }

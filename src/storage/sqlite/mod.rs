@@ -14,7 +14,6 @@ mod state;
 use std::path::Path;
 use std::time::Duration;
 
-pub use self::sample::{SampleAnalysis, SampleCareer, SampleProfile, SampleUser};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::sqlite::{
@@ -23,8 +22,8 @@ use sqlx::sqlite::{
 
 use super::{
     Basis, BatchScope, BatchStatus, CatalogueChanges, CatalogueContents, CleanedUp, DueUser, GiveBack, Lane,
-    Lease, ListingRecord, Marking, Occurrence, OpenedBatch, QueueCounts, ScheduledJob, Store, StoreError,
-    StoredAnalysis, StoredList, UserState, UserStatus, Written,
+    Lease, ListingRecord, Marking, Occurrence, OpenedBatch, QueueCounts, SampleUser, ScheduledJob, Store,
+    StoreError, StoredAnalysis, StoredList, UserState, UserStatus, Written,
 };
 use crate::coordination::UserGuard;
 use crate::domain::{JobListing, Recommendation, UserId};
@@ -52,16 +51,13 @@ impl SqliteStore {
         Self { pool }
     }
 
-    /// Whether the database holds no listings yet.
-    pub async fn is_empty(&self) -> Result<bool, StoreError> {
-        let (listings,): (i64,) =
-            sqlx::query_as("SELECT EXISTS (SELECT 1 FROM job_listings)").fetch_one(&self.pool).await?;
-        Ok(listings == 0)
-    }
-
-    /// Inserts sample users with their analyses, in one transaction.
-    pub async fn insert_sample_users(&self, users: &[SampleUser]) -> Result<(), StoreError> {
-        sample::users(&self.pool, users).await
+    /// Loads sample users and listings if none of their tables has a row; returns whether it did.
+    pub async fn load_sample(
+        &self,
+        users: &[SampleUser],
+        listings: &[ListingRecord],
+    ) -> Result<bool, StoreError> {
+        sample::load(&self.pool, users, listings).await
     }
 
     /// The pool, for tests that look at its connections.

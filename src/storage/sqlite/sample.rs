@@ -1,69 +1,32 @@
-//! The sample users, as rows of the tables that other services own.
+//! Loading the sample.
 
-use serde::Deserialize;
-use sqlx::query;
+use chrono::SecondsFormat;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::{query, query_scalar};
 
-use super::super::StoreError;
+use super::super::sample::{ANY_ROW, SampleAnalysis, SampleUser};
+use super::super::{ListingRecord, StoreError};
+use super::import;
 
-/// A sample user with the rows that other services would have stored. Texts are as the columns hold them.
-#[derive(Debug, Deserialize)]
-pub struct SampleUser {
-    pub user_id: i64,
-    pub is_active: bool,
-    #[serde(default)]
-    pub profile_analysis: Option<SampleProfile>,
-    #[serde(default)]
-    pub career_analyses: Vec<SampleAnalysis>,
-    #[serde(default)]
-    pub job_recommendations: Vec<SampleCareer>,
-}
-
-/// A row of `profile_analysis`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct SampleProfile {
-    pub personality: Option<String>,
-    pub values: Option<String>,
-    pub interests: Option<String>,
-    pub strengths: Option<String>,
-    pub goals: Option<String>,
-    pub values_list: Option<String>,
-    pub mbti: Option<String>,
-    pub summary: Option<String>,
-}
-
-/// A row of `career_analyses` with its session.
-#[derive(Debug, Deserialize)]
-pub struct SampleAnalysis {
-    pub session_id: String,
-    pub recommended_careers: Option<String>,
-    pub interest_areas: Option<String>,
-    pub personality_type: Option<String>,
-    pub emotion_score: Option<f64>,
-    pub analyzed_at: String,
-}
-
-/// A row of `job_recommendations`.
-#[derive(Debug, Deserialize)]
-pub struct SampleCareer {
-    pub job_name: String,
-    pub job_code: Option<String>,
-    pub match_score: Option<f64>,
-    pub category: Option<String>,
-    pub description: Option<String>,
-}
-
-pub(super) async fn users(pool: &SqlitePool, users: &[SampleUser]) -> Result<(), StoreError> {
+/// In one transaction: all or nothing. Returns whether the tables were empty, and so filled.
+pub(super) async fn load(
+    pool: &SqlitePool,
+    users: &[SampleUser],
+    listings: &[ListingRecord],
+) -> Result<bool, StoreError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    if query_scalar::<_, i64>(ANY_ROW).fetch_one(&mut *transaction).await? != 0 {
+        return Ok(false);
+    }
     for user in users {
         insert_user(&mut transaction, user).await?;
         for analysis in &user.career_analyses {
             insert_analysis(&mut transaction, user, analysis).await?;
         }
     }
+    import::upsert(&mut transaction, listings).await?;
     transaction.commit().await?;
-    Ok(())
+    Ok(true)
 }
 
 async fn insert_user(connection: &mut SqliteConnection, user: &SampleUser) -> Result<(), StoreError> {
@@ -126,7 +89,7 @@ async fn insert_analysis(
     .bind(&analysis.interest_areas)
     .bind(&analysis.personality_type)
     .bind(analysis.emotion_score)
-    .bind(&analysis.analyzed_at)
+    .bind(analysis.analyzed_at.to_rfc3339_opts(SecondsFormat::Secs, true))
     .execute(connection)
     .await?;
     Ok(())
