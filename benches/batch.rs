@@ -22,10 +22,12 @@ use std::time::{Duration, Instant};
 
 use cluster::{Cluster, Instance};
 use job_agent::coordination::{UserGuard, UserLocks};
-use job_agent::domain::{Recommendation, UserId};
+use job_agent::domain::{CatalogueVersion, Lane, Recommendation, ScoringRevision, UserId};
 use job_agent::profile::Inputs;
 use job_agent::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
-use job_agent::storage::{Basis, BatchScope, CatalogueContents, Lane, Lease, Marking, MysqlStore, Store};
+use job_agent::storage::{
+    BatchScope, BatchStore, Lease, ListingStore, Marking, MysqlStore, QueueStore, RunStore, Store,
+};
 use tokio::task::JoinSet;
 
 /// Listings that users are ranked against.
@@ -103,8 +105,7 @@ async fn results(cluster: &Cluster, store: &MysqlStore) -> HashMap<String, Vec<R
 
 async fn catalogue(store: &MysqlStore) -> Catalogue {
     let mut builder = CatalogueBuilder::new(Arc::new(Vocabulary::builtin()));
-    let mut contents = CatalogueContents::default();
-    store.read_catalogue(&mut contents, &mut |listing| builder.push(&listing)).await.expect("readable");
+    store.read_catalogue(&mut |listing| builder.push(&listing)).await.expect("readable");
     builder.finish(1)
 }
 
@@ -124,7 +125,7 @@ async fn drain(
         tasks.spawn(async move {
             // As the workers do: users are looked for 32 at a time.
             for users in part.chunks(32) {
-                store.due_users(Lane::Batch, i64::MAX, 32).await.expect("readable");
+                store.due_users(Lane::Batch, ScoringRevision(i64::MAX), 32).await.expect("readable");
                 for user in users {
                     statements_of_a_run(&store, *user, &results).await;
                 }
@@ -146,24 +147,17 @@ async fn statements_of_a_run(
     let lease = Lease { token: format!("floor:{user}"), duration: Duration::from_secs(90) };
     let requested_seq = store.user_state(user).await.expect("readable").requested_seq();
     let due = job_agent::storage::DueUser { user, attempts: 0, requested_seq };
-    assert!(store.claim(&due, &lease, i64::MAX).await.expect("claimed"));
+    assert!(store.claim(&due, &lease, ScoringRevision(i64::MAX)).await.expect("claimed"));
     let state = store.user_state(user).await.expect("readable");
     let profile = Inputs::parse(&store.analysis(user).await.expect("readable")).profile;
-    let basis = Basis {
-        user,
-        expected: state.token(),
-        serves_seq: state.requested_seq(),
-        catalogue_version: 1,
-        scoring_revision: 1,
-        now: state.now,
-    };
     let guard: UserGuard =
         UserLocks::new(None, Duration::from_secs(1)).acquire(user).await.expect("nobody else");
+    let basis = state.basis(CatalogueVersion(1), ScoringRevision(1)).under(&guard);
     let rows = &results[&profile.careers[0].name];
     let written = if state.row_count == 0 {
-        store.replace(&guard, &basis, rows, "digest").await
+        store.replace(&basis, rows, "digest").await
     } else {
-        store.confirm(&guard, &basis).await
+        store.confirm(&basis).await
     };
     let _ = written.expect("written");
 }

@@ -6,9 +6,10 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower_http::normalize_path::NormalizePath;
 
 use crate::background::{Batches, Scheduler, Triggers, WorkerConfig, Workers};
 use crate::calculator::{Calculator, CalculatorConfig};
@@ -18,10 +19,11 @@ use crate::coordination::{
     DUE_CHANNEL, Instance, RELEASED_CHANNEL, RedisError, RedisLink, RedisLockConfig, RedisUserLock,
     UserLocks, Wakeups,
 };
+use crate::http::server::{self, ServerConfig};
 use crate::http::{self, ApiState, Origin};
 use crate::listings::sample::{self, SampleError};
 use crate::ranking::{Vocabulary, VocabularyError};
-use crate::storage::{MysqlStore, SqliteStore, Store, StoreError};
+use crate::storage::{MysqlAddress, MysqlStore, SqliteStore, Store, StoreError, StoreErrorKind};
 
 /// Time limit of handing unfinished work over at the shutdown.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -42,7 +44,7 @@ pub enum AppError {
         /// The last failure.
         cause: StoreError,
     },
-    /// The sample data could not be read.
+    /// The sample data cannot be read.
     #[error("{0}")]
     Sample(#[from] SampleError),
     /// The Redis address cannot be used.
@@ -79,7 +81,10 @@ pub struct App {
     workers: Workers,
     locks: UserLocks,
     catalogue_refresh: Duration,
+    shutdown_delay: Duration,
     drain_timeout: Duration,
+    redis: Option<RedisLink>,
+    server: ServerConfig,
     cors_origins: Vec<Origin>,
     /// Runs and requests in flight.
     tasks: TaskTracker,
@@ -101,9 +106,15 @@ impl App {
             max_recommendations: config.max_recommendations,
             max_runs: config.max_runs,
         };
-        let calculator =
-            Calculator::new(store.clone(), locks.clone(), catalogue.clone(), limits, tasks.clone());
-        let wakeups = Arc::new(Wakeups::new(redis, tasks.clone()));
+        let calculator = Calculator::new(
+            store.clone(),
+            store.clone(),
+            locks.clone(),
+            catalogue.clone(),
+            limits,
+            tasks.clone(),
+        );
+        let wakeups = Arc::new(Wakeups::new(redis.clone(), tasks.clone()));
         let work = WorkerConfig {
             real_time_workers: config.queue_workers,
             batch_workers: config.batch_workers,
@@ -124,23 +135,29 @@ impl App {
             workers,
             locks,
             catalogue_refresh: config.catalogue_refresh,
+            shutdown_delay: config.shutdown_delay,
             drain_timeout: config.drain_timeout,
+            redis,
+            server: config.server.clone().within_descriptors(config.database.descriptors()),
             cors_origins: config.cors_allowed_origins.clone(),
             tasks,
         })
     }
 
-    /// The HTTP interface.
-    pub fn router(&self) -> Router {
+    /// The HTTP interface. It is not ready for load balancers from `stop` on.
+    fn router(&self, stop: CancellationToken) -> NormalizePath<Router> {
         let state = ApiState {
             calculator: self.calculator.clone(),
             triggers: self.triggers.clone(),
             batches: self.batches.clone(),
             scheduler: self.scheduler.clone(),
             store: self.store.clone(),
+            catalogue: self.catalogue.clone(),
+            redis: self.redis.clone(),
+            stop,
             tasks: self.tasks.clone(),
         };
-        http::router(state, &self.cors_origins)
+        http::router(state, &self.server, &self.cors_origins)
     }
 
     /// The requests and runs in flight.
@@ -148,8 +165,8 @@ impl App {
         &self.tasks
     }
 
-    /// Serves HTTP, due users and schedules until `stop`. Then finishes runs and requests in flight, for a
-    /// limited time, and hands unfinished users over to other instances.
+    /// Serves HTTP, due users and schedules until `stop`. Then serves HTTP for SHUTDOWN_DELAY_SECS more, finishes
+    /// runs and requests in flight, for a limited time, and hands unfinished users over to other instances.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), AppError> {
         let mut parts = JoinSet::new();
         let (workers, token) = (self.workers.clone(), stop.clone());
@@ -160,15 +177,12 @@ impl App {
         parts.spawn(async move { batches.keep(token).await });
         let (scheduler, token) = (self.scheduler.clone(), stop.clone());
         parts.spawn(async move { scheduler.run(token).await });
-        let (catalogue, token) = (self.catalogue.clone(), stop.clone());
+        let closing = CancellationToken::new();
+        let (catalogue, token) = (self.catalogue.clone(), closing.clone());
         let interval = self.catalogue_refresh;
         parts.spawn(async move { catalogue.keep_fresh(interval, token).await });
-        let (router, token) = (self.router(), stop.clone().cancelled_owned());
-        parts.spawn(async move {
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(token).await {
-                tracing::error!(%error, "the listener failed");
-            }
-        });
+        let (router, server, token) = (self.router(stop.clone()), self.server.clone(), closing.clone());
+        parts.spawn(server::serve(listener, router, server, token));
 
         tokio::select! {
             () = stop.cancelled() => {}
@@ -177,6 +191,10 @@ impl App {
         // A part that ends before `stop` has failed, and the process must end with it.
         let told = stop.is_cancelled();
         stop.cancel();
+        if told {
+            sleep(self.shutdown_delay).await;
+        }
+        closing.cancel();
         let (workers, drain_timeout) = (self.workers.clone(), self.drain_timeout);
         let drain = async {
             while parts.join_next().await.is_some() {}
@@ -203,13 +221,13 @@ impl App {
 /// The configured database, reachable and with its schema up to date.
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, AppError> {
     match &config.database {
-        DatabaseConfig::Mysql { options, max_connections, shown } => {
-            let store = MysqlStore::new((**options).clone(), *max_connections);
-            wait_until_reachable(&store, shown, config.database_start_timeout).await?;
+        DatabaseConfig::Mysql { address, max_connections } => {
+            let store = MysqlStore::new(address, *max_connections);
+            wait_until_reachable(&store, address, config.database_start_timeout).await?;
             store.migrate().await?;
             let sample_data =
                 config.sample_data && store.load_sample(&sample::users()?, &sample::listings()?).await?;
-            tracing::info!(database = shown, sample_data, "database ready");
+            tracing::info!(database = %address, sample_data, "database ready");
             Ok(Arc::new(store))
         }
         DatabaseConfig::Sqlite { path } => {
@@ -249,24 +267,29 @@ pub fn vocabulary(config: &Config) -> Result<Arc<Vocabulary>, AppError> {
     }))
 }
 
-async fn wait_until_reachable(store: &MysqlStore, shown: &str, limit: Duration) -> Result<(), AppError> {
+async fn wait_until_reachable(
+    store: &MysqlStore,
+    address: &MysqlAddress,
+    limit: Duration,
+) -> Result<(), AppError> {
     let deadline = Instant::now() + limit;
     let mut delay = Duration::from_millis(200);
     loop {
         match store.ping().await {
-            Err(error @ StoreError::Unavailable(_)) if Instant::now() < deadline => {
-                tracing::warn!(database = shown, %error, "waiting for the database");
+            Err(error) if error.kind() != StoreErrorKind::Unavailable => return Err(error.into()),
+            Err(error) if Instant::now() < deadline => {
+                tracing::warn!(database = %address, %error, "waiting for the database");
                 tokio::time::sleep(delay).await;
                 delay = (2 * delay).min(Duration::from_secs(5));
             }
-            Err(cause @ StoreError::Unavailable(_)) => {
+            Err(cause) => {
                 return Err(AppError::DatabaseUnreachable {
-                    address: shown.to_owned(),
+                    address: address.to_string(),
                     waited: limit,
                     cause,
                 });
             }
-            answer => return Ok(answer?),
+            Ok(()) => return Ok(()),
         }
     }
 }

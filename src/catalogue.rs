@@ -8,15 +8,16 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::{CatalogueVersion, ScoringRevision};
 use crate::ranking::{self, Catalogue, CatalogueBuilder, Vocabulary};
-use crate::storage::{CatalogueChanges, CatalogueContents, Store, StoreError};
+use crate::storage::{CatalogueChanges, KnownListings, ListingStore, StoreError};
 
 /// How often a full read is repeated because listings changed during it without a newer `updated_at`.
-const MAX_RELOADS: u32 = 5;
+const MAX_READS: u32 = 5;
 
 /// Holds the current snapshot and swaps it whole: requests never wait for a refresh.
 pub struct CurrentCatalogue {
-    store: Arc<dyn Store>,
+    store: Arc<dyn ListingStore>,
     vocabulary: Arc<Vocabulary>,
     current: ArcSwap<Catalogue>,
     /// One refresh at a time: a caller that waited finds the work done.
@@ -26,7 +27,7 @@ pub struct CurrentCatalogue {
 
 /// The starting point of the next refresh.
 struct Base {
-    contents: CatalogueContents,
+    known: KnownListings,
     /// When all listings were read last.
     loaded: Instant,
 }
@@ -35,21 +36,13 @@ impl CurrentCatalogue {
     /// Reads the first snapshot. A refresh reads changes only; after `reload_after` it reads all listings again,
     /// for changes that `updated_at` does not show.
     pub async fn load(
-        store: Arc<dyn Store>,
+        store: Arc<dyn ListingStore>,
         vocabulary: Arc<Vocabulary>,
         reload_after: Duration,
     ) -> Result<Self, StoreError> {
-        let empty = CatalogueBuilder::new(vocabulary.clone()).finish(0);
-        let base = Base { contents: CatalogueContents::default(), loaded: Instant::now() };
-        let catalogue = Self {
-            store,
-            vocabulary,
-            current: ArcSwap::from_pointee(empty),
-            base: Mutex::new(base),
-            reload_after,
-        };
-        catalogue.reload(&mut *catalogue.base.lock().await).await?;
-        Ok(catalogue)
+        let (catalogue, base) = read(&*store, &vocabulary).await?;
+        let (current, base) = (ArcSwap::from_pointee(catalogue), Mutex::new(base));
+        Ok(Self { store, vocabulary, current, base, reload_after })
     }
 
     /// The newest snapshot that this process has read.
@@ -58,15 +51,17 @@ impl CurrentCatalogue {
     }
 
     /// The revision of the scoring that this process calculates with.
-    pub fn scoring_revision(&self) -> i64 {
-        ranking::scoring_revision(&self.vocabulary)
+    pub fn scoring_revision(&self) -> ScoringRevision {
+        ScoringRevision(ranking::scoring_revision(&self.vocabulary))
     }
 
     /// Brings the snapshot up to date.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let mut base = self.base.lock().await;
-        if base.loaded.elapsed() >= self.reload_after || !self.apply_changes(&mut base.contents).await? {
-            self.reload(&mut base).await?;
+        if base.loaded.elapsed() >= self.reload_after || !self.apply_changes(&mut base.known).await? {
+            let (catalogue, reloaded) = read(&*self.store, &self.vocabulary).await?;
+            self.current.store(Arc::new(catalogue));
+            *base = reloaded;
         }
         Ok(())
     }
@@ -82,14 +77,14 @@ impl CurrentCatalogue {
     }
 
     /// Applies the changes since the last read; `false` if all listings must be read again.
-    async fn apply_changes(&self, contents: &mut CatalogueContents) -> Result<bool, StoreError> {
+    async fn apply_changes(&self, known: &mut KnownListings) -> Result<bool, StoreError> {
         let started = Instant::now();
-        let Some(changes) = self.store.read_catalogue_changes(contents).await? else { return Ok(false) };
+        let Some(changes) = self.store.read_catalogue_changes(known).await? else { return Ok(false) };
         let current = self.current();
-        if changes.version != current.version() {
+        if changes.version != CatalogueVersion(current.version()) {
             let (changed, deleted) = (changes.changed.len(), changes.deleted.len());
             let next =
-                build(move || current.with_changes(changes.version, &changes.changed, &changes.deleted));
+                build(move || current.with_changes(changes.version.0, &changes.changed, &changes.deleted));
             let next = next.await;
             tracing::info!(
                 catalogue_version = next.version(),
@@ -103,33 +98,33 @@ impl CurrentCatalogue {
         }
         Ok(true)
     }
+}
 
-    /// Reads all listings, and then the changes during that read, which also give the version.
-    async fn reload(&self, base: &mut Base) -> Result<(), StoreError> {
-        for _ in 0..MAX_RELOADS {
-            let started = Instant::now();
-            let mut contents = CatalogueContents::default();
-            let mut builder = CatalogueBuilder::new(self.vocabulary.clone());
-            self.store.read_catalogue(&mut contents, &mut |listing| builder.push(&listing)).await?;
-            let Some(changes) = self.store.read_catalogue_changes(&mut contents).await? else {
-                tracing::warn!("listings came in while they were read: reading them again");
-                continue;
-            };
-            let CatalogueChanges { version, changed, deleted } = changes;
-            let read = build(move || builder.finish(version).with_changes(version, &changed, &deleted)).await;
-            tracing::info!(
-                catalogue_version = version,
-                listings = read.len(),
-                memory_bytes = read.memory_bytes(),
-                took = ?started.elapsed(),
-                "catalogue read"
-            );
-            self.current.store(Arc::new(read));
-            *base = Base { contents, loaded: Instant::now() };
-            return Ok(());
-        }
-        Err(StoreError::unstable_catalogue())
+/// Reads all listings, and again if they change in the meantime in a way that cannot be followed.
+async fn read(
+    store: &dyn ListingStore,
+    vocabulary: &Arc<Vocabulary>,
+) -> Result<(Catalogue, Base), StoreError> {
+    for _ in 0..MAX_READS {
+        let started = Instant::now();
+        let mut builder = CatalogueBuilder::new(vocabulary.clone());
+        let read = store.read_catalogue(&mut |listing| builder.push(&listing)).await?;
+        let Some((known, CatalogueChanges { version, changed, deleted })) = read else {
+            tracing::warn!("listings came in while they were read: reading them again");
+            continue;
+        };
+        let catalogue =
+            build(move || builder.finish(version.0).with_changes(version.0, &changed, &deleted)).await;
+        tracing::info!(
+            catalogue_version = version.0,
+            listings = catalogue.len(),
+            memory_bytes = catalogue.memory_bytes(),
+            took = ?started.elapsed(),
+            "catalogue read"
+        );
+        return Ok((catalogue, Base { known, loaded: Instant::now() }));
     }
+    Err(StoreError::conflict("the listings changed each time they were read"))
 }
 
 /// Builds on a blocking thread: it keeps a processor busy, and request threads must stay free.

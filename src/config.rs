@@ -5,15 +5,15 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use sqlx::mysql::MySqlConnectOptions;
 
 use crate::background::{Schedule, SchedulerConfig, time_zone};
 use crate::coordination::RedisAddress;
 use crate::http::Origin;
+use crate::http::server::ServerConfig;
+use crate::storage::MysqlAddress;
 
 /// All settings of the service.
 #[derive(Clone)]
@@ -51,6 +51,10 @@ pub struct Config {
     pub scheduler: SchedulerConfig,
     /// DRAIN_TIMEOUT_SECS: how long a stop waits for runs and requests in flight.
     pub drain_timeout: Duration,
+    /// SHUTDOWN_DELAY_SECS: how long a stop goes on to accept connections, not ready, before it drains.
+    pub shutdown_delay: Duration,
+    /// Time limits of connections, and MAX_CONNECTIONS.
+    pub server: ServerConfig,
     /// CATALOGUE_REFRESH_SECS: how often changed listings are read.
     pub catalogue_refresh: Duration,
     /// CATALOGUE_RELOAD_SECS: how often all listings are read again, for changes that `updated_at` does not show.
@@ -72,13 +76,29 @@ pub struct Config {
 /// The database.
 #[derive(Clone)]
 pub enum DatabaseConfig {
-    /// MySQL or MariaDB; `shown` is the address without the password.
-    Mysql { options: Box<MySqlConnectOptions>, max_connections: u32, shown: String },
+    /// MySQL or MariaDB.
+    Mysql {
+        /// Where it is, and how to log in.
+        address: MysqlAddress,
+        /// DB_MAX_CONNECTIONS: the size of the connection pool.
+        max_connections: u32,
+    },
     /// A file that is created when it does not exist.
     Sqlite {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl DatabaseConfig {
+    /// Most descriptors that its connections may hold.
+    pub fn descriptors(&self) -> u64 {
+        match self {
+            Self::Mysql { max_connections, .. } => (*max_connections).into(),
+            // A few connections of three files each.
+            Self::Sqlite { .. } => 16,
+        }
+    }
 }
 
 /// How log lines look.
@@ -130,6 +150,8 @@ impl Config {
             queue_max_attempts: env.integer("QUEUE_MAX_ATTEMPTS", 5, 1, 100)? as u32,
             scheduler: scheduler(&env)?,
             drain_timeout: env.seconds("DRAIN_TIMEOUT_SECS", 30, 0, 3_600)?,
+            shutdown_delay: env.seconds("SHUTDOWN_DELAY_SECS", 0, 0, 3_600)?,
+            server: server(&env)?,
             catalogue_refresh: env.seconds("CATALOGUE_REFRESH_SECS", 60, 1, 86_400)?,
             catalogue_reload: env.seconds("CATALOGUE_RELOAD_SECS", 21_600, 60, 604_800)?,
             database_start_timeout: env.seconds("DATABASE_START_TIMEOUT_SECS", 60, 0, 3_600)?,
@@ -159,7 +181,7 @@ impl Config {
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let database = match &self.database {
-            DatabaseConfig::Mysql { shown, .. } => shown.clone(),
+            DatabaseConfig::Mysql { address, .. } => address.to_string(),
             DatabaseConfig::Sqlite { path } => format!("sqlite://{}", path.display()),
         };
         f.debug_struct("Config")
@@ -274,16 +296,7 @@ fn database(env: &Env<'_>) -> Result<DatabaseConfig, ConfigError> {
     }
     const ALLOWED: &str = "mysql://user:password@host:port/database or sqlite://path/to/file.db";
     let max_connections = env.integer("DB_MAX_CONNECTIONS", 10, 2, 1_000)? as u32;
-    let mysql = |options: MySqlConnectOptions| {
-        let shown = format!(
-            "mysql://{}@{}:{}/{}",
-            options.get_username(),
-            options.get_host(),
-            options.get_port(),
-            options.get_database().unwrap_or_default(),
-        );
-        DatabaseConfig::Mysql { options: Box::new(options), max_connections, shown }
-    };
+    let mysql = |address| DatabaseConfig::Mysql { address, max_connections };
     if let Some(url) = env.get("DATABASE_URL") {
         // SQLAlchemy names its driver in the scheme: mysql+pymysql://.
         let url = match url.split_once("://") {
@@ -296,40 +309,45 @@ fn database(env: &Env<'_>) -> Result<DatabaseConfig, ConfigError> {
         if let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
             return Ok(DatabaseConfig::Sqlite { path: PathBuf::from(path) });
         }
-        let options = (url.starts_with("mysql://") || url.starts_with("mariadb://"))
-            .then(|| MySqlConnectOptions::from_str(&url).ok())
-            .flatten()
-            .filter(|options| options.get_database().is_some_and(|name| !name.is_empty()));
-        return options.map(mysql).ok_or_else(|| refused("DATABASE_URL", "***", ALLOWED));
+        return MysqlAddress::from_url(&url).map(mysql).map_err(|_| refused("DATABASE_URL", "***", ALLOWED));
     }
     let Some(host) = env.get("DB_HOST") else {
         return Ok(DatabaseConfig::Sqlite { path: PathBuf::from("data/job-agent.db") });
     };
-    let mut options = MySqlConnectOptions::new()
-        .host(&host)
-        .port(env.port("DB_PORT", 3306, 1)?)
-        .username(&env.get("DB_USER").unwrap_or_else(|| "root".to_owned()))
-        .database(&env.get("DB_NAME").unwrap_or_else(|| "dreampath".to_owned()));
-    if let Some(password) = env.get("DB_PASSWORD") {
-        options = options.password(&password);
-    }
-    Ok(mysql(options))
+    let port = env.port("DB_PORT", 3306, 1)?;
+    let user = env.get("DB_USER").unwrap_or_else(|| "root".to_owned());
+    let password = env.get("DB_PASSWORD");
+    let name = env.get("DB_NAME").unwrap_or_else(|| "dreampath".to_owned());
+    Ok(mysql(MysqlAddress::new(&host, port, &user, password.as_deref(), &name)))
 }
 
 /// `REDIS_URL`, else `REDIS_HOST` and the like, else none.
 fn redis(env: &Env<'_>) -> Result<Option<RedisAddress>, ConfigError> {
-    if let Some(url) = env.get("REDIS_URL") {
+    let address = if let Some(url) = env.get("REDIS_URL") {
         // Refused without its value: the URL may hold a password.
-        let refused = |_| refused("REDIS_URL", "***", "redis://[user:password@]host[:port][/db]");
-        return RedisAddress::from_url(&url).map(Some).map_err(refused);
-    }
-    let Some(host) = env.get("REDIS_HOST") else { return Ok(None) };
-    let port = env.port("REDIS_PORT", 6379, 1)?;
-    let db = env.integer("REDIS_DB", 0, 0, 1_000_000)? as i64;
-    let password = env.get("REDIS_PASSWORD");
-    RedisAddress::new(&host, port, db, password.as_deref())
-        .map(Some)
-        .map_err(|_| refused("REDIS_HOST", &host, "a host name"))
+        RedisAddress::from_url(&url)
+            .map_err(|_| refused("REDIS_URL", "***", "redis[s]://[user:password@]host[:port][/db]"))?
+    } else if let Some(host) = env.get("REDIS_HOST") {
+        let (port, tls) = (env.port("REDIS_PORT", 6379, 1)?, env.flag("REDIS_TLS", false)?);
+        let address = RedisAddress::new(&host, port, tls)
+            .map_err(|_| refused("REDIS_HOST", &host, "a host name"))?
+            .database(env.integer("REDIS_DB", 0, 0, 1_000_000)? as i64);
+        match (env.get("REDIS_USERNAME"), env.get("REDIS_PASSWORD")) {
+            (username, Some(password)) => address.login(username.as_deref(), &password),
+            (_, None) => address,
+        }
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(match env.get("REDIS_TLS_CA_FILE") {
+        Some(path) => address.trusting(read_file("REDIS_TLS_CA_FILE", &path)?),
+        None => address,
+    }))
+}
+
+/// The content of a file that a setting names. Errors name variable and path.
+fn read_file(variable: &'static str, path: &str) -> Result<Vec<u8>, ConfigError> {
+    std::fs::read(path).map_err(|error| refused(variable, path, &format!("a readable file ({error})")))
 }
 
 fn scheduler(env: &Env<'_>) -> Result<SchedulerConfig, ConfigError> {
@@ -350,8 +368,19 @@ fn scheduler(env: &Env<'_>) -> Result<SchedulerConfig, ConfigError> {
     })
 }
 
+fn server(env: &Env<'_>) -> Result<ServerConfig, ConfigError> {
+    Ok(ServerConfig {
+        head_timeout: env.seconds("HEAD_TIMEOUT_SECS", 10, 1, 3_600)?,
+        body_timeout: env.seconds("BODY_TIMEOUT_SECS", 10, 1, 3_600)?,
+        response_timeout: env.seconds("RESPONSE_TIMEOUT_SECS", 30, 1, 3_600)?,
+        keep_alive_timeout: env.seconds("KEEP_ALIVE_TIMEOUT_SECS", 75, 1, 3_600)?,
+        max_connections: env.integer("MAX_CONNECTIONS", 1_000, 8, 100_000)? as usize,
+    })
+}
+
 fn origins(env: &Env<'_>) -> Result<Vec<Origin>, ConfigError> {
-    let default = "http://localhost:3000,http://localhost:5173";
+    let default = "http://localhost:3000,http://localhost:3002,http://localhost:5173,\
+                   https://dreampathai.link,https://www.dreampathai.link";
     let value = env.get("CORS_ALLOWED_ORIGINS").unwrap_or_else(|| default.to_owned());
     let allowed = "origins such as https://example.com, separated by commas";
     let parse = |origin: &str| origin.parse().map_err(|_| refused("CORS_ALLOWED_ORIGINS", &value, allowed));

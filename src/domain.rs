@@ -61,6 +61,36 @@ impl fmt::Display for ListingId {
     }
 }
 
+/// The primary key of a row of `recommendation_batches`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct BatchId(pub i64);
+
+impl fmt::Display for BatchId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The number of a state of `job_listings`, from 1 on. On one database a higher version stands for listings
+/// that were read later, and equal listings have one version on all instances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CatalogueVersion(pub i64);
+
+/// The revision of the scoring: the code's, and the vocabulary's. Of two releases the newer one has the
+/// higher revision; instances leave the lists of a higher revision alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ScoringRevision(pub i64);
+
+/// Which workers serve a due user. A trigger moves a user from the batch to real time, never back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// A client has asked for this user's list.
+    RealTime,
+    /// The user is one of a batch.
+    Batch,
+}
+
 /// The columns of a crawled job listing that ranking reads. NULL is an empty text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobListing {

@@ -81,8 +81,9 @@ impl Inputs {
     }
 
     fn interest_areas(&mut self, text: Option<&str>) {
-        for item in self.json_items("interest_areas", text).unwrap_or_default() {
-            if item.get("level").and_then(number).is_some_and(|level| level < MIN_INTEREST_LEVEL) {
+        let items = self.json_items("interest_areas", text).unwrap_or_default();
+        for item in items.into_iter().flat_map(in_areas) {
+            if is_low(&item) {
                 continue;
             }
             match item.as_str().or_else(|| item.get("name")?.as_str()) {
@@ -95,12 +96,8 @@ impl Inputs {
     }
 
     fn profile_terms(&mut self, profile: &ProfileAnalysis) {
-        for text in [&profile.strengths, &profile.interests] {
-            let text = text.as_deref().unwrap_or_default();
-            match serde_json::from_str::<Value>(text) {
-                Ok(value) => collect_terms(&value, &mut self.profile.interests),
-                Err(_) => collect_terms(&Value::String(text.to_owned()), &mut self.profile.interests),
-            }
+        for text in [&profile.strengths, &profile.interests].into_iter().flatten() {
+            collect_terms_of_text(text, &mut self.profile.interests);
         }
     }
 
@@ -139,7 +136,7 @@ fn from_row(row: &StoredCareer) -> Option<RawCareer> {
     Some(RawCareer {
         name: career_name(row.job_name.as_deref()?)?,
         category: row.category.as_deref().and_then(non_empty),
-        score: row.match_score.as_deref().and_then(|score| score.trim().parse().ok()),
+        score: row.match_score.as_deref().and_then(|score| score.trim().parse().ok()).and_then(known),
     })
 }
 
@@ -151,8 +148,13 @@ fn from_json(item: &Value) -> Option<RawCareer> {
     Some(RawCareer {
         name: career_name(first(["careerName", "name", "career_name"])?.as_str()?)?,
         category: item.get("category").and_then(Value::as_str).and_then(non_empty),
-        score: first(["matchScore", "match_score", "score"]).and_then(number),
+        score: first(["matchScore", "match_score", "score"]).and_then(number).and_then(known),
     })
+}
+
+/// A recommended career that scores 0 has no score: writers store 0.0 when they know none.
+fn known(score: f64) -> Option<f64> {
+    (score != 0.0).then_some(score)
 }
 
 /// The best [`MAX_CAREERS`], best first. If any score is above 1, all are per cent. A career without a
@@ -186,23 +188,58 @@ fn best_careers(raw: Vec<RawCareer>, ignored: &mut Vec<String>) -> Vec<Career> {
     careers
 }
 
-/// Terms of a list, of an object (its texts, or its keys where the values are numbers), or of plain text
-/// with separators.
-fn collect_terms(value: &Value, terms: &mut Vec<String>) {
+/// Interests that a writer has put into `{"description": …, "areas": […]}`; any other value alone.
+fn in_areas(value: Value) -> Vec<Value> {
     match value {
-        Value::String(text) => {
-            terms.extend(text.split(|c: char| ",;\n\r\t|·•/、".contains(c)).filter_map(term))
-        }
-        Value::Array(items) => items.iter().for_each(|item| match item.get("name") {
-            Some(name) => collect_terms(name, terms),
-            None => collect_terms(item, terms),
-        }),
-        Value::Object(fields) => fields.iter().for_each(|(key, value)| match value {
-            Value::Number(_) | Value::Bool(true) => terms.extend(term(key)),
-            value => collect_terms(value, terms),
-        }),
+        Value::Object(mut fields) => match fields.remove("areas") {
+            Some(Value::Array(areas)) => areas,
+            Some(areas) => vec![areas],
+            None => vec![Value::Object(fields)],
+        },
+        value => vec![value],
+    }
+}
+
+/// Whether an item has a level that says what the user is *not* looking for.
+fn is_low(item: &Value) -> bool {
+    item.get("level").and_then(number).is_some_and(|level| level < MIN_INTEREST_LEVEL)
+}
+
+/// Terms of a column: JSON, also JSON that was encoded twice, or plain text with separators.
+fn collect_terms_of_text(text: &str, terms: &mut Vec<String>) {
+    match serde_json::from_str(text) {
+        Ok(Value::String(inner)) => match serde_json::from_str(&inner) {
+            Ok(value @ (Value::Array(_) | Value::Object(_))) => collect_terms(value, terms),
+            _ => split_terms(&inner, terms),
+        },
+        Ok(value) => collect_terms(value, terms),
+        Err(_) => split_terms(text, terms),
+    }
+}
+
+/// Terms of a list, or of an object: its name, its areas, or its texts, or its keys where the values are numbers.
+/// Items of a low level and descriptions have none.
+fn collect_terms(value: Value, terms: &mut Vec<String>) {
+    if is_low(&value) {
+        return;
+    }
+    match value {
+        Value::String(text) => split_terms(&text, terms),
+        Value::Array(items) => items.into_iter().for_each(|item| collect_terms(item, terms)),
+        Value::Object(mut fields) => match fields.remove("name").or_else(|| fields.remove("areas")) {
+            Some(named) => collect_terms(named, terms),
+            None => fields.into_iter().for_each(|(key, value)| match value {
+                _ if key == "description" || key == "level" => {}
+                Value::Number(_) | Value::Bool(true) => terms.extend(term(&key)),
+                value => collect_terms(value, terms),
+            }),
+        },
         _ => {}
     }
+}
+
+fn split_terms(text: &str, terms: &mut Vec<String>) {
+    terms.extend(text.split(|c: char| ",;\n\r\t|·•/、".contains(c)).filter_map(term));
 }
 
 fn term(text: &str) -> Option<String> {
@@ -296,6 +333,36 @@ mod tests {
         let mixed = r#"[{"name":"a"},{"name":"b","matchScore":0.9},{"name":"c","matchScore":0.4},{"name":"d","matchScore":-3}]"#;
         let scores: Vec<_> = careers(mixed).into_iter().map(|(_, score)| score).collect();
         assert_eq!(scores, [9_000, 4_000, 4_000, 4_000]);
+    }
+
+    #[test]
+    fn a_score_of_zero_is_unknown() {
+        let all = r#"[{"name":"a","matchScore":0.0},{"name":"b","matchScore":0}]"#;
+        assert_eq!(careers(all), [("a".to_owned(), 10_000), ("b".to_owned(), 10_000)]);
+        let one = r#"[{"name":"a","matchScore":"0.0"},{"name":"b","matchScore":0.8}]"#;
+        assert_eq!(careers(one), [("a".to_owned(), 8_000), ("b".to_owned(), 8_000)]);
+    }
+
+    #[test]
+    fn interests_have_levels_in_every_form_and_a_low_level_is_no_interest() {
+        let object = r#"{"description":"조용한 일, 글쓰기를 좋아함","areas":[
+            {"name":"데이터","level":8,"description":"분석, 통계"},{"name":"영업","level":2},{"name":"글쓰기"}]}"#;
+        let encoded_twice = serde_json::to_string(object).unwrap();
+        let list = r#"[{"name":"데이터","level":"8"},{"name":"영업","level":"2"},"글쓰기"]"#;
+        for form in [object, &encoded_twice, list] {
+            assert_eq!(interests(form), ["데이터", "글쓰기"], "{form}");
+            let inputs = Inputs::parse(&StoredAnalysis {
+                career_analysis: Some(CareerAnalysis {
+                    recommended_careers: None,
+                    interest_areas: Some(form.to_owned()),
+                }),
+                ..StoredAnalysis::default()
+            });
+            assert_eq!(inputs.profile.interests, ["데이터", "글쓰기"], "{form}");
+        }
+        assert_eq!(interests("\"데이터, 글쓰기\""), ["데이터", "글쓰기"]);
+        assert!(interests(r#"{"description":"아직 모름","areas":[]}"#).is_empty());
+        assert!(interests("{}").is_empty() && interests("null").is_empty() && interests("").is_empty());
     }
 
     #[test]

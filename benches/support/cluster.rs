@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use job_agent::domain::{JobListing, UserId};
-use job_agent::storage::{ListingRecord, MysqlStore, Store};
+use job_agent::storage::{ListingRecord, ListingStore, MysqlAddress, MysqlStore, Store};
 use reqwest::Client;
 use serde_json::Value;
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
@@ -77,7 +77,7 @@ impl Cluster {
             .execute(&root)
             .await
             .expect("created");
-        let store = MysqlStore::new(options.clone(), 4);
+        let store = MysqlStore::new(&MysqlAddress::from_url(&url).expect("a URL"), 4);
         store.migrate().await.expect("migrated");
         let mut generator = Generator::new(1);
         let records: Vec<ListingRecord> = (1..=listings).map(|id| record(generator.listing(id))).collect();
@@ -147,7 +147,7 @@ impl Cluster {
     }
 
     pub fn store(&self) -> MysqlStore {
-        MysqlStore::new(self.url.parse().expect("a URL"), 10)
+        MysqlStore::new(&MysqlAddress::from_url(&self.url).expect("a URL"), 10)
     }
 
     /// Users of the batches.

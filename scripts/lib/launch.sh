@@ -5,7 +5,8 @@
 # The data lives no longer than the run, so what protects it from a power cut is off.
 relaxed=(
   --max-connections=600 --innodb-buffer-pool-size=256M
-  --innodb-flush-log-at-trx-commit=2 --innodb-doublewrite=OFF --skip-log-bin
+  --innodb-flush-log-at-trx-commit=2 --innodb-doublewrite=OFF --innodb-flush-method=nosync
+  --skip-log-bin
 )
 # shellcheck disable=SC2206 # TEST_MYSQL_ARGS is split at blanks
 mysql_options=("${relaxed[@]}" --mysqlx=OFF --secure-file-priv=NULL ${TEST_MYSQL_ARGS:-})

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::calculator::{CalculationError, Outcome};
-use crate::storage::{GiveBack, StoreError, WorkError};
+use crate::storage::{GiveBack, StoreErrorKind, WorkError};
 
 /// Delay after the first failure; each further failure doubles it.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -46,7 +46,9 @@ pub fn after_run<E: AsRef<CalculationError>>(
         Ok(_) => return None,
         Err(error) => error.as_ref(),
     };
-    if let CalculationError::Store(StoreError::Unavailable(_)) = error {
+    if let CalculationError::Store(error) = error
+        && error.kind() == StoreErrorKind::Unavailable
+    {
         return Some(GiveBack::Untried { after: jittered(RETRY_UNTRIED) });
     }
     let error = WorkError { code: error.code(), cause: error.to_string() };
@@ -62,6 +64,7 @@ pub fn after_run<E: AsRef<CalculationError>>(
 mod tests {
     use super::*;
     use crate::calculator::QueuedReason;
+    use crate::storage::StoreError;
 
     fn failed(attempts: u32, jitter: f64) -> Option<GiveBack> {
         after_run(&Err(Box::new(CalculationError::Panicked)), attempts, 5, jitter)
@@ -89,7 +92,7 @@ mod tests {
     #[test]
     fn an_attempt_that_never_ran_is_not_counted() {
         type Result = std::result::Result<Outcome, Box<CalculationError>>;
-        let unavailable = StoreError::Unavailable(sqlx::Error::PoolTimedOut);
+        let unavailable = StoreError::unavailable("no answer");
         let outage: Result = Err(Box::new(CalculationError::Store(unavailable)));
         assert!(matches!(after_run(&outage, 5, 5, 0.0), Some(GiveBack::Untried { .. })));
         let busy: Result = Ok(Outcome::Queued(QueuedReason::LockBusy));

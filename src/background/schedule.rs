@@ -12,14 +12,13 @@ use croner::parser::{CronParser, Seconds};
 use tokio_util::sync::CancellationToken;
 
 use crate::coordination::Wakeups;
-use crate::storage::{self, Lane, Occurrence, ScheduledJob, Store, StoreError};
+use crate::domain::Lane;
+use crate::storage::{self, BatchStore, Occurrence, STEP_LIMIT, ScheduledJob, StoreError};
 
 /// The longest sleep between two readings of the clock, which an operator may set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// The shortest sleep between two readings, when an occurrence is close.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(100);
-/// Time limit of one step on the database.
-const STEP: Duration = Duration::from_secs(10);
 /// Time limit of one step of a clean-up, which waits for the locks of many users.
 const CLEAN_UP_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -78,14 +77,14 @@ pub fn time_zone(name: &str) -> Option<Tz> {
 /// Begins the scheduled jobs.
 #[derive(Clone)]
 pub struct Scheduler {
-    store: Arc<dyn Store>,
+    store: Arc<dyn BatchStore>,
     wakeups: Arc<Wakeups>,
     config: SchedulerConfig,
 }
 
 impl Scheduler {
     /// A scheduler over the occurrences that all instances record in `store`.
-    pub fn new(store: Arc<dyn Store>, wakeups: Arc<Wakeups>, config: SchedulerConfig) -> Self {
+    pub fn new(store: Arc<dyn BatchStore>, wakeups: Arc<Wakeups>, config: SchedulerConfig) -> Self {
         Self { store, wakeups, config }
     }
 
@@ -100,7 +99,7 @@ impl Scheduler {
             return stop.cancelled().await;
         }
         while !stop.is_cancelled() {
-            let sleep = match storage::within(STEP, self.store.now()).await {
+            let sleep = match storage::within(STEP_LIMIT, self.store.now()).await {
                 Ok(now) => {
                     if let Err(error) = self.begin_due(now, &stop).await {
                         tracing::warn!(%error, "a scheduled job could not be begun");
@@ -128,7 +127,7 @@ impl Scheduler {
         {
             let Some(occurrence) = schedule.latest(now) else { continue };
             let begin = self.store.begin_occurrence(job, occurrence);
-            if storage::within(STEP, begin).await? == Occurrence::Begun {
+            if storage::within(STEP_LIMIT, begin).await? == Occurrence::Begun {
                 tracing::info!(?job, %occurrence, "scheduled job begun");
                 match job {
                     ScheduledJob::Batch => self.wakeups.announce_batch(),
@@ -142,11 +141,11 @@ impl Scheduler {
     /// A clean-up that is stopped in the middle resumes the next night.
     async fn clean_up(&self, now: DateTime<Utc>, stop: &CancellationToken) -> Result<(), StoreError> {
         let unverified_since = self.config.retention.map(|retention| now - retention);
-        let (mut after, mut lists, mut rows) = (0, 0, 0);
+        let (mut after, mut lists, mut rows) = (None, 0, 0);
         while !stop.is_cancelled() {
             let step = self.store.clean_up(after, unverified_since);
             let Some(cleaned) = storage::within(CLEAN_UP_TIMEOUT, step).await? else { break };
-            (after, lists, rows) = (cleaned.through, lists + cleaned.lists, rows + cleaned.rows);
+            (after, lists, rows) = (Some(cleaned.through), lists + cleaned.lists, rows + cleaned.rows);
         }
         if rows > 0 {
             self.wakeups.announce(Lane::Batch);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::calculator::{CalculationError, Calculator, Outcome};
 use crate::coordination::Wakeups;
-use crate::domain::UserId;
+use crate::domain::{Lane, UserId};
 use crate::profile::Inputs;
-use crate::storage::{Lane, Store, StoreError};
+use crate::storage::{Store, StoreError};
 
 /// Takes triggers whose caller does not wait for the calculation.
 #[derive(Clone)]

@@ -22,13 +22,12 @@ use super::decision::{self, AfterClaim};
 use crate::calculator::Calculator;
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Instance, Wakeups};
-use crate::storage::{self, DueUser, GiveBack, Lane, Lease, Store, StoreError};
+use crate::domain::Lane;
+use crate::storage::{self, DueUser, GiveBack, Lease, QueueStore, STEP_LIMIT, StoreError};
 
 /// How often idle workers look for work without a wake-up: work left by a crash, or announced while Redis was
 /// away. Jitter makes it up to one and a half times as long.
 const POLL: Duration = Duration::from_secs(1);
-/// Time limit of one step on the queue.
-const STEP: Duration = Duration::from_secs(10);
 /// How long a batch worker waits, before each run, for callers that wait for a run in real time.
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Due users read with one statement.
@@ -54,7 +53,7 @@ pub struct WorkerConfig {
 pub struct Workers(Arc<Inner>);
 
 struct Inner {
-    store: Arc<dyn Store>,
+    store: Arc<dyn QueueStore>,
     calculator: Calculator,
     catalogue: Arc<CurrentCatalogue>,
     wakeups: Arc<Wakeups>,
@@ -66,7 +65,7 @@ struct Inner {
 impl Workers {
     /// Workers for the store's due users; nothing runs before [`Workers::work`].
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn QueueStore>,
         calculator: Calculator,
         catalogue: Arc<CurrentCatalogue>,
         wakeups: Arc<Wakeups>,
@@ -169,7 +168,7 @@ impl Inner {
 
     async fn due_users(&self, lane: Lane) -> Result<Vec<DueUser>, StoreError> {
         let revision = self.catalogue.scoring_revision();
-        let mut due = storage::within(STEP, self.store.due_users(lane, revision, READ_AHEAD)).await?;
+        let mut due = storage::within(STEP_LIMIT, self.store.due_users(lane, revision, READ_AHEAD)).await?;
         if lane == Lane::Batch {
             // Instances that read the same users claim them in different orders.
             due.shuffle(&mut rand::rng());
@@ -181,7 +180,8 @@ impl Inner {
     async fn claim(&self, due: &DueUser) -> Result<Option<String>, StoreError> {
         let lease = Lease { token: self.config.instance.token(), duration: self.config.lease };
         let claimed =
-            storage::within(STEP, self.store.claim(due, &lease, self.catalogue.scoring_revision())).await?;
+            storage::within(STEP_LIMIT, self.store.claim(due, &lease, self.catalogue.scoring_revision()))
+                .await?;
         Ok(claimed.then_some(lease.token))
     }
 
@@ -206,7 +206,7 @@ impl Inner {
     }
 
     async fn give_back(&self, due: &DueUser, token: &str, how: &GiveBack) {
-        if let Err(error) = storage::within(STEP, self.store.give_back(due, token, how)).await {
+        if let Err(error) = storage::within(STEP_LIMIT, self.store.give_back(due, token, how)).await {
             tracing::warn!(user_id = %due.user, %error, "a lease could not be ended: it expires");
         }
     }

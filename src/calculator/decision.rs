@@ -1,6 +1,7 @@
 //! Decisions of a run: pure functions, so that the model explores the code that runs in production.
 
-use crate::storage::{StoreError, UserState, Written};
+use crate::domain::{CatalogueVersion, ScoringRevision};
+use crate::storage::{StoreError, StoreErrorKind, UserState, Written};
 
 /// How often a run may lose the compare-and-set before it leaves its trigger to the queue.
 pub const MAX_ATTEMPTS: u32 = 5;
@@ -20,7 +21,11 @@ pub enum BeforeInputs {
 }
 
 /// Decides by the state and by the versions that this instance would calculate with.
-pub fn before_inputs(state: &UserState, catalogue_version: i64, scoring_revision: i64) -> BeforeInputs {
+pub fn before_inputs(
+    state: &UserState,
+    catalogue_version: CatalogueVersion,
+    scoring_revision: ScoringRevision,
+) -> BeforeInputs {
     match &state.recorded {
         Some(recorded) if recorded.scoring_revision > scoring_revision => BeforeInputs::LeaveToNewerScoring,
         Some(recorded) if recorded.catalogue_version > catalogue_version => BeforeInputs::RefreshCatalogue,
@@ -83,13 +88,14 @@ pub enum AfterWrite {
 pub fn after_write(answer: Result<Written, StoreError>, attempt: u32) -> AfterWrite {
     match answer {
         Ok(Written::Committed(_)) => AfterWrite::Done,
-        Ok(Written::Lost) | Err(StoreError::Conflict(_)) if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
+        Ok(Written::Lost) if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
         Ok(Written::Lost) => AfterWrite::StartAgain(None),
-        Err(error @ StoreError::Conflict(_)) => AfterWrite::StartAgain(Some(error)),
-        Err(error @ StoreError::Unavailable(_)) if attempt < MAX_UNAVAILABLE => {
-            AfterWrite::StartAgain(Some(error))
-        }
-        Err(error) => AfterWrite::Fail(error),
+        Err(error) => match error.kind() {
+            StoreErrorKind::Conflict if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
+            StoreErrorKind::Conflict => AfterWrite::StartAgain(Some(error)),
+            StoreErrorKind::Unavailable if attempt < MAX_UNAVAILABLE => AfterWrite::StartAgain(Some(error)),
+            _ => AfterWrite::Fail(error),
+        },
     }
 }
 
@@ -102,8 +108,8 @@ mod tests {
         UserState {
             recorded: Some(RecordedState {
                 result_digest: Some("d".into()),
-                catalogue_version: 5,
-                scoring_revision: 2,
+                catalogue_version: CatalogueVersion(5),
+                scoring_revision: ScoringRevision(2),
                 saved_count: 10,
                 ..RecordedState::default()
             }),
@@ -116,11 +122,14 @@ mod tests {
 
     #[test]
     fn newer_stored_versions_stop_a_run_and_older_ones_do_not() {
-        assert_eq!(before_inputs(&UserState::default(), 0, 0), BeforeInputs::Proceed);
-        assert_eq!(before_inputs(&state(), 5, 2), BeforeInputs::Proceed);
-        assert_eq!(before_inputs(&state(), 6, 3), BeforeInputs::Proceed);
-        assert_eq!(before_inputs(&state(), 4, 2), BeforeInputs::RefreshCatalogue);
-        assert_eq!(before_inputs(&state(), 4, 1), BeforeInputs::LeaveToNewerScoring);
+        let decide = |state: &UserState, catalogue, scoring| {
+            before_inputs(state, CatalogueVersion(catalogue), ScoringRevision(scoring))
+        };
+        assert_eq!(decide(&UserState::default(), 0, 0), BeforeInputs::Proceed);
+        assert_eq!(decide(&state(), 5, 2), BeforeInputs::Proceed);
+        assert_eq!(decide(&state(), 6, 3), BeforeInputs::Proceed);
+        assert_eq!(decide(&state(), 4, 2), BeforeInputs::RefreshCatalogue);
+        assert_eq!(decide(&state(), 4, 1), BeforeInputs::LeaveToNewerScoring);
     }
 
     #[test]
@@ -146,8 +155,8 @@ mod tests {
 
     #[test]
     fn a_lost_write_starts_again_and_in_the_end_gives_up() {
-        let unavailable = || Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut));
-        let refused = Err(StoreError::Refused(sqlx::Error::RowNotFound));
+        let unavailable = || Err(StoreError::unavailable("no answer"));
+        let refused = Err(StoreError::refused("no such table"));
         assert!(matches!(after_write(Ok(Written::Committed(RowChanges::default())), 5), AfterWrite::Done));
         assert!(matches!(after_write(Ok(Written::Lost), 1), AfterWrite::StartAgain(None)));
         assert!(matches!(after_write(Ok(Written::Lost), MAX_ATTEMPTS), AfterWrite::GiveUp));

@@ -7,6 +7,7 @@
 
 pub mod decision;
 pub mod digest;
+mod error;
 mod joining;
 
 use std::sync::Arc;
@@ -17,13 +18,14 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 
 use self::decision::{Action, AfterWrite, BeforeInputs, Calculated};
+pub use self::error::{CalculationError, Failure};
 use self::joining::{Caller, Joinable, Joining, NoResult};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Busy, UserGuard, UserLocks};
-use crate::domain::{CareerProfile, Recommendation, UserId};
+use crate::domain::{CareerProfile, CatalogueVersion, Lane, Recommendation, UserId};
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
-use crate::storage::{Basis, Lane, Store, StoreError};
+use crate::storage::{QueueStore, RunStore, StoreError};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -46,7 +48,9 @@ pub struct Calculator {
 }
 
 struct Inner {
-    store: Arc<dyn Store>,
+    store: Arc<dyn RunStore>,
+    /// Takes the triggers of runs that write nothing.
+    queue: Arc<dyn QueueStore>,
     locks: UserLocks,
     catalogue: Arc<CurrentCatalogue>,
     config: CalculatorConfig,
@@ -95,42 +99,14 @@ impl QueuedReason {
     }
 }
 
-/// Why a run failed. The rows are those of an earlier run, or of this one, never a mixture.
-#[derive(Debug, thiserror::Error)]
-pub enum CalculationError {
-    /// The database failed or refused a step.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The run took longer than [`CalculatorConfig::run_timeout`].
-    #[error("the run was ended after {0:?}")]
-    TimedOut(Duration),
-    /// A bug in the calculation; the panic hook has logged it.
-    #[error("the run panicked")]
-    Panicked,
-    /// [`CalculatorConfig::max_runs`] are in flight.
-    #[error("too many runs are in flight")]
-    Overloaded,
-}
-
-impl CalculationError {
-    /// The stable code of the error, as in answers to requests.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Store(StoreError::Unavailable(_) | StoreError::Conflict(_)) => "unavailable",
-            Self::TimedOut(_) => "calculation_timed_out",
-            Self::Overloaded => "overloaded",
-            Self::Store(_) | Self::Panicked => "internal_error",
-        }
-    }
-}
-
 /// The result of a run, shared by all callers that joined it.
 pub type RunResult = Result<Outcome, Arc<CalculationError>>;
 
 impl Calculator {
     /// A calculator over the given store. `tasks` tracks runs, which may outlive their requests.
     pub fn new(
-        store: Arc<dyn Store>,
+        store: Arc<dyn RunStore>,
+        queue: Arc<dyn QueueStore>,
         locks: UserLocks,
         catalogue: Arc<CurrentCatalogue>,
         config: CalculatorConfig,
@@ -138,7 +114,7 @@ impl Calculator {
     ) -> Self {
         let joining = Arc::new(Joining::new(tasks, config.max_runs));
         let urgent = watch::Sender::new(0);
-        Self { inner: Arc::new(Inner { store, locks, catalogue, config }), joining, urgent }
+        Self { inner: Arc::new(Inner { store, queue, locks, catalogue, config }), joining, urgent }
     }
 
     /// Brings the user's stored list up to date. Shares a run of this process that has not read its inputs
@@ -210,7 +186,7 @@ impl Inner {
         joinable.close();
         let result = match &locked {
             Err(Busy { .. }) => self.bounded(self.leave_to_queue(user, QueuedReason::LockBusy)).await,
-            Ok(guard) => self.bounded(self.run_locked(guard, user, force)).await,
+            Ok(guard) => self.bounded(self.run_locked(guard, force)).await,
         };
         match &result {
             Ok(Outcome::Computed { saved_count }) => {
@@ -232,19 +208,16 @@ impl Inner {
     }
 
     /// State, inputs, result, write; again from the state when another run was faster.
-    async fn run_locked(
-        &self,
-        guard: &UserGuard,
-        user: UserId,
-        force: bool,
-    ) -> Result<Outcome, CalculationError> {
+    async fn run_locked(&self, guard: &UserGuard, force: bool) -> Result<Outcome, CalculationError> {
+        let user = guard.user();
         tracing::info!(user_id = %user, "calculation started");
         for attempt in 1..=decision::MAX_ATTEMPTS {
             // The state first, then the inputs. In the other order a run could hold older inputs and a newer
             // token: its comparison would let an older result through.
             let state = self.store.user_state(user).await?;
             let (catalogue, scoring) = (self.catalogue.current(), self.catalogue.scoring_revision());
-            match decision::before_inputs(&state, catalogue.version(), scoring) {
+            let catalogue_version = CatalogueVersion(catalogue.version());
+            match decision::before_inputs(&state, catalogue_version, scoring) {
                 BeforeInputs::Proceed => {}
                 BeforeInputs::RefreshCatalogue => {
                     self.catalogue.refresh().await?;
@@ -257,21 +230,14 @@ impl Inner {
             let inputs = self.read_inputs(user).await?;
             let rows = self.rank(&catalogue, inputs.profile.clone()).await?;
 
-            let basis = Basis {
-                user,
-                expected: state.token(),
-                serves_seq: state.requested_seq(),
-                catalogue_version: catalogue.version(),
-                scoring_revision: scoring,
-                now: state.now,
-            };
+            let basis = state.basis(catalogue_version, scoring).under(guard);
             let digest = digest::of(&rows);
             let calculated = Calculated { digest: &digest, has_careers: inputs.has_careers() };
             let action = decision::action(&state, calculated, force);
             let written = match action {
                 Action::LeaveNoTrace => return Ok(without_careers(&inputs)),
-                Action::Confirm => self.store.confirm(guard, &basis).await,
-                Action::Replace => self.store.replace(guard, &basis, &rows, &digest).await,
+                Action::Confirm => self.store.confirm(&basis).await,
+                Action::Replace => self.store.replace(&basis, &rows, &digest).await,
             };
             match decision::after_write(written, attempt) {
                 AfterWrite::Done => return Ok(outcome(&inputs, action, rows.len())),
@@ -318,7 +284,7 @@ impl Inner {
     /// Records the run's trigger without waking a worker: the cause of the delay (the other run, a rolling
     /// deploy) needs a moment, after which the workers' poll finds the user.
     async fn leave_to_queue(&self, user: UserId, reason: QueuedReason) -> Result<Outcome, CalculationError> {
-        self.store.request_run(user).await?;
+        self.queue.request_run(user).await?;
         let in_log = reason.in_log();
         tracing::info!(user_id = %user, outcome = "queued", reason = in_log, "skipped: the trigger is queued");
         Ok(Outcome::Queued(reason))

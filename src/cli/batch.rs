@@ -17,8 +17,8 @@ use crate::app;
 use crate::background::Batches;
 use crate::config::Config;
 use crate::coordination::Wakeups;
-use crate::domain::UserId;
-use crate::storage::{BatchScope, BatchStatus, Store};
+use crate::domain::{BatchId, UserId};
+use crate::storage::{BatchScope, BatchStatus, BatchStore};
 
 /// How often the progress is read.
 const POLL: Duration = Duration::from_millis(500);
@@ -93,7 +93,7 @@ fn read_users(file: &Path) -> Result<Vec<UserId>> {
 }
 
 /// Waits until all users are due, and prints their number.
-async fn marked(store: &dyn Store, id: i64) -> Result<()> {
+async fn marked(store: &dyn BatchStore, id: BatchId) -> Result<()> {
     loop {
         let batch = status(store, id).await?;
         if batch.marking_ended_at.is_some() {
@@ -104,13 +104,13 @@ async fn marked(store: &dyn Store, id: i64) -> Result<()> {
     }
 }
 
-async fn status(store: &dyn Store, id: i64) -> Result<BatchStatus> {
+async fn status(store: &dyn BatchStore, id: BatchId) -> Result<BatchStatus> {
     // The store opens a later batch only when this one is finished.
     let batch = store.latest_batch().await?.filter(|batch| batch.id == id);
     batch.ok_or_else(|| format!("batch {id} is finished, and a later one has been opened").into())
 }
 
-async fn watch(store: &dyn Store, id: i64) -> Result<BatchStatus> {
+async fn watch(store: &dyn BatchStore, id: BatchId) -> Result<BatchStatus> {
     let bar = ProgressBar::no_length().with_style(ProgressStyle::with_template(
         "{bar:40} {pos}/{len} users, {per_sec}, {eta} left, {msg}",
     )?);

@@ -12,7 +12,7 @@ use crate::app;
 use crate::config::Config;
 use crate::listings::encoding::TextEncoding;
 use crate::listings::file;
-use crate::storage::{ListingRecord, Store, StoreError};
+use crate::storage::{ListingRecord, ListingStore, StoreError, StoreErrorKind};
 
 pub(super) async fn import(config: &Config, path: &Path, site_name: Option<&str>) -> Result {
     let unreadable = |error: std::io::Error| format!("{}: {error}", path.display());
@@ -43,7 +43,7 @@ pub(super) async fn import(config: &Config, path: &Path, site_name: Option<&str>
 
 /// Listings that are read and not yet stored.
 struct Chunk<'a> {
-    store: &'a dyn Store,
+    store: &'a dyn ListingStore,
     lines: Vec<(u64, ListingRecord)>,
     imported: usize,
     skipped: usize,
@@ -61,11 +61,11 @@ impl Chunk<'_> {
         let records: Vec<_> = lines.iter().map(|(_, record)| record.clone()).collect();
         match self.store.import_listings(&records).await {
             Ok(()) => self.imported += records.len(),
-            Err(StoreError::Refused(_)) => {
+            Err(error) if error.kind() == StoreErrorKind::Refused => {
                 for (line, record) in lines {
                     match self.store.import_listings(&[record]).await {
                         Ok(()) => self.imported += 1,
-                        Err(error @ StoreError::Refused(_)) => self.skip(line, &error),
+                        Err(error) if error.kind() == StoreErrorKind::Refused => self.skip(line, &error),
                         Err(error) => return Err(error),
                     }
                 }

@@ -11,7 +11,7 @@ use crate::app;
 use crate::background::Triggers;
 use crate::config::Config;
 use crate::coordination::Wakeups;
-use crate::domain::UserId;
+use crate::domain::{ScoringRevision, UserId};
 use crate::ranking;
 
 pub(super) async fn retry(config: &Config, user: UserId) -> Result {
@@ -29,10 +29,10 @@ pub(super) async fn retry(config: &Config, user: UserId) -> Result {
 
 pub(super) async fn roll_back(config: &Config) -> Result {
     let store = app::open_store(config).await?;
-    let scoring = ranking::scoring_revision(&*app::vocabulary(config)?);
-    let mut after = 0;
+    let scoring = ScoringRevision(ranking::scoring_revision(&*app::vocabulary(config)?));
+    let mut after = None;
     while let Some(through) = store.lower_scoring(scoring, after).await? {
-        after = through;
+        after = Some(through);
     }
     store.close().await;
     writeln!(std::io::stdout(), "lists of newer versions are replaced when their users are calculated next")?;

@@ -1,19 +1,26 @@
 //! The connection to Redis that locks and wake-ups share: calls with a time limit, a circuit breaker, messages.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::address::RedisAddress;
 use arc_swap::ArcSwap;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, FromRedisValue, Msg, PushInfo, RedisError};
+use redis::{Client, ErrorKind, FromRedisValue, Msg, PushInfo, RedisError, Script, ServerErrorKind};
 use tokio::sync::broadcast;
 use tokio::time::{sleep, timeout};
 
 /// Time limit of a Redis call: a lock that only saves work must not cost more than the work.
 const CALL_TIMEOUT: Duration = Duration::from_millis(200);
+/// The probe writes under this prefix, as the locks do: an account's rights for keys cover both.
+const PROBE_KEY: &str = "job_recommendation_lock:probe";
+/// A lock that could be set and not released would block its user: the probe runs a script, as a release does.
+static DELETE: LazyLock<Script> = LazyLock::new(|| Script::new("return redis.call('DEL', KEYS[1])"));
+/// Life of the probe's key.
+const PROBE_TTL: Duration = Duration::from_millis(1_000);
 /// Interval between two probes of an unreachable Redis.
 const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -38,6 +45,8 @@ struct Shared {
     channels: &'static [&'static str],
     connection: ArcSwap<ConnectionManager>,
     available: AtomicBool,
+    /// Rights that the account lacks, each logged once.
+    denied: Mutex<HashSet<String>>,
     events: broadcast::Sender<RedisEvent>,
 }
 
@@ -69,6 +78,7 @@ impl RedisLink {
             channels,
             connection: ArcSwap::from_pointee(connection),
             available: AtomicBool::new(true),
+            denied: Mutex::default(),
             events,
         }));
         if let Err(error) = link.0.open_connection().await {
@@ -102,11 +112,18 @@ impl RedisLink {
         }
         match timeout(CALL_TIMEOUT, call).await {
             Ok(Ok(answer)) => return Ok(answer),
+            // The account lacks this right; others may do. The probe has shown that it can lock.
+            Ok(Err(error)) if is_denied(&error) => self.0.denied(&error),
             Ok(Err(error)) => self.0.unavailable(&error.to_string()),
             Err(_) => self.0.unavailable("no answer in time"),
         }
         Err(Unavailable)
     }
+}
+
+/// Whether the account lacks the right to do this.
+fn is_denied(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm)
 }
 
 fn lazy_connection(
@@ -133,6 +150,13 @@ fn lazy_connection(
 }
 
 impl Shared {
+    fn denied(&self, error: &RedisError) {
+        let mut denied = self.denied.lock().unwrap_or_else(PoisonError::into_inner);
+        if denied.insert(error.to_string()) {
+            tracing::warn!(%error, "Redis denies a command: continuing without it");
+        }
+    }
+
     /// Opens the breaker: logs one warning per outage and starts a task that probes Redis until it answers.
     fn unavailable(self: &Arc<Self>, cause: &str) {
         if self.available.swap(false, Ordering::Relaxed) {
@@ -153,12 +177,25 @@ impl Shared {
         }
     }
 
-    /// Replaces the connection by a new one that has answered; an old one may hang half-open.
+    /// Replaces the connection by a new one that has taken a write; an old one may hang half-open, or lead to a
+    /// server that has become a read-only replica. The host name is resolved again. A Redis that answers but
+    /// refuses writes (a replica, out of memory, a failed save) is of no use for locks.
+    ///
+    /// Without the right to subscribe, locks and workers poll.
     async fn open_connection(&self) -> Result<(), RedisError> {
         let mut connection = lazy_connection(&self.client, &self.events)?;
         let open = async {
-            redis::cmd("PING").query_async::<()>(&mut connection).await?;
-            connection.subscribe(self.channels).await
+            let mut probe = redis::cmd("SET");
+            probe.arg(PROBE_KEY).arg(1).arg("PX").arg(PROBE_TTL.as_millis() as u64);
+            probe.query_async::<()>(&mut connection).await?;
+            DELETE.key(PROBE_KEY).invoke_async::<()>(&mut connection).await?;
+            match connection.subscribe(self.channels).await {
+                Err(error) if is_denied(&error) => {
+                    self.denied(&error);
+                    Ok(())
+                }
+                subscribed => subscribed,
+            }
         };
         let timed_out = |_| RedisError::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
         timeout(2 * CALL_TIMEOUT, open).await.map_err(timed_out)??;

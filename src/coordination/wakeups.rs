@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::redis_link::{RedisEvent, RedisLink};
-use crate::storage::Lane;
+use crate::domain::Lane;
 
 /// The Redis channel of wake-ups. Versions that run side by side share it, so its name stays.
 pub const DUE_CHANNEL: &str = "job_recommendation_queue:due";

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::calculator::CalculationError;
+use crate::calculator::{CalculationError, Failure};
 use crate::storage::StoreError;
 
 /// Why the service refuses a request or fails it.
@@ -21,12 +21,20 @@ pub(super) enum ApiError {
     MalformedBody,
     #[error("Body too large")]
     BodyTooLarge,
+    #[error("URI too long")]
+    UriTooLong,
+    #[error("Header too large")]
+    HeaderTooLarge,
+    #[error("Request not received in time")]
+    RequestTimedOut,
     #[error("Not found")]
     UnknownPath,
     #[error("Method not allowed")]
     MethodNotAllowed,
     #[error("Temporarily unavailable")]
     Unavailable,
+    #[error("Stopping")]
+    Stopping,
     #[error("Calculation timed out")]
     CalculationTimedOut,
     #[error("Too many calculations")]
@@ -55,9 +63,12 @@ impl ApiError {
             Self::InvalidUserId | Self::InvalidQuery { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::MalformedBody => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeaderTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::RequestTimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unavailable | Self::CalculationTimedOut | Self::Overloaded => {
+            Self::Unavailable | Self::Stopping | Self::CalculationTimedOut | Self::Overloaded => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -70,12 +81,16 @@ impl ApiError {
             Self::InvalidQuery { .. } => "invalid_query",
             Self::MalformedBody => "malformed_body",
             Self::BodyTooLarge => "body_too_large",
+            Self::UriTooLong => "uri_too_long",
+            Self::HeaderTooLarge => "header_too_large",
+            Self::RequestTimedOut => "request_timed_out",
             Self::UnknownPath => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
-            Self::Unavailable => "unavailable",
-            Self::CalculationTimedOut => "calculation_timed_out",
-            Self::Overloaded => "overloaded",
-            Self::Internal => "internal_error",
+            Self::Unavailable => Failure::Unavailable.code(),
+            Self::Stopping => "stopping",
+            Self::CalculationTimedOut => Failure::TimedOut.code(),
+            Self::Overloaded => Failure::Overloaded.code(),
+            Self::Internal => Failure::Internal.code(),
         }
     }
 
@@ -87,11 +102,15 @@ impl ApiError {
             }
             Self::MalformedBody => "요청 본문은 비어 있거나 JSON 객체여야 합니다.".to_owned(),
             Self::BodyTooLarge => "요청 본문이 너무 큽니다.".to_owned(),
+            Self::UriTooLong => "요청 주소가 너무 깁니다.".to_owned(),
+            Self::HeaderTooLarge => "요청 헤더가 너무 큽니다.".to_owned(),
+            Self::RequestTimedOut => "요청이 제한 시간 안에 도착하지 않았습니다.".to_owned(),
             Self::UnknownPath => "요청한 경로를 찾을 수 없습니다.".to_owned(),
             Self::MethodNotAllowed => "이 경로에서 지원하지 않는 메서드입니다.".to_owned(),
             Self::Unavailable => {
                 "일시적으로 서비스를 이용할 수 없습니다. 잠시 후 다시 시도해 주세요.".to_owned()
             }
+            Self::Stopping => "서비스가 종료되는 중입니다. 잠시 후 다시 시도해 주세요.".to_owned(),
             Self::CalculationTimedOut => {
                 "추천 계산이 제한 시간을 넘었습니다. 잠시 후 다시 시도해 주세요.".to_owned()
             }
@@ -117,13 +136,17 @@ impl IntoResponse for ApiError {
 /// The run has logged the cause.
 impl From<&CalculationError> for ApiError {
     fn from(error: &CalculationError) -> Self {
-        match error {
-            CalculationError::Store(StoreError::Unavailable(_) | StoreError::Conflict(_)) => {
-                Self::Unavailable
-            }
-            CalculationError::TimedOut(_) => Self::CalculationTimedOut,
-            CalculationError::Overloaded => Self::Overloaded,
-            CalculationError::Store(_) | CalculationError::Panicked => Self::Internal,
+        error.failure().into()
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unavailable => Self::Unavailable,
+            Failure::TimedOut => Self::CalculationTimedOut,
+            Failure::Overloaded => Self::Overloaded,
+            Failure::Internal => Self::Internal,
         }
     }
 }
@@ -132,14 +155,33 @@ impl From<&CalculationError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "the database could not be read");
-        match error {
-            StoreError::Unavailable(_) | StoreError::Conflict(_) => Self::Unavailable,
-            StoreError::Refused(_) | StoreError::Migration(_) => Self::Internal,
-        }
+        Failure::from(&error).into()
     }
 }
 
 /// The answer to a request whose handler panicked; the panic hook has logged it.
 pub(super) fn panicked(_: Box<dyn Any + Send>) -> Response {
     ApiError::Internal.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_has_the_code_of_the_calculation_that_failed() {
+        let errors = [
+            (CalculationError::Store(StoreError::unavailable("")), "unavailable"),
+            (CalculationError::Store(StoreError::conflict("")), "unavailable"),
+            (CalculationError::Store(StoreError::refused("")), "internal_error"),
+            (CalculationError::TimedOut(Duration::ZERO), "calculation_timed_out"),
+            (CalculationError::Overloaded, "overloaded"),
+            (CalculationError::Panicked, "internal_error"),
+        ];
+        for (error, code) in errors {
+            assert_eq!((error.code(), ApiError::from(&error).code()), (code, code), "{error:?}");
+        }
+    }
 }

@@ -2,7 +2,6 @@
 //! add cache busters and the like; values that cannot be parsed are refused.
 
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use serde_json::{Map, Value};
@@ -77,12 +76,7 @@ impl<S: Send + Sync> FromRequest<S> for EmptyBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let body = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-                ApiError::BodyTooLarge
-            }
-            _ => ApiError::MalformedBody,
-        })?;
+        let body = Bytes::from_request(request, state).await.map_err(|_| ApiError::MalformedBody)?;
         if !body.trim_ascii().is_empty() {
             serde_json::from_slice::<Map<String, Value>>(&body).map_err(|_| ApiError::MalformedBody)?;
         }

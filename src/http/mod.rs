@@ -1,38 +1,47 @@
 //! The HTTP interface: the router, and one file per resource. Only this module knows axum.
 
 mod calculate;
+mod connection;
 mod error;
 mod fast;
 mod health;
 mod input;
+mod limits;
 mod origin;
 mod scheduler;
+pub mod server;
 mod status;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderValue, Method, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use chrono::{DateTime, SecondsFormat, Utc};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::cors::CorsLayer;
+use tower_http::cors::{AllowHeaders, AllowMethods, CorsLayer};
+use tower_http::normalize_path::NormalizePath;
 use tower_http::trace::TraceLayer;
 
 use crate::background::{Batches, Scheduler, Triggers};
 use crate::calculator::Calculator;
+use crate::catalogue::CurrentCatalogue;
+use crate::coordination::RedisLink;
 use crate::storage::{self, Store, StoreError};
 use error::ApiError;
-use tokio_util::task::TaskTracker;
+use server::ServerConfig;
 
 pub use self::origin::{InvalidOrigin, Origin};
 
-/// Largest request body. The only bodies are empty or `{}`.
-const MAX_BODY_BYTES: usize = 64 * 1024;
+/// How long a browser may keep the answer to a preflight request.
+const PREFLIGHT_AGE: Duration = Duration::from_secs(3_600);
 /// Time limit of a read, after which the database counts as unreachable.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -49,30 +58,42 @@ pub struct ApiState {
     pub scheduler: Scheduler,
     /// Reads stored lists and states.
     pub store: Arc<dyn Store>,
+    /// The snapshot of the listings.
+    pub catalogue: Arc<CurrentCatalogue>,
+    /// Whether Redis answers.
+    pub redis: Option<RedisLink>,
+    /// Cancelled when a stop begins; the service takes requests for some time after that.
+    pub stop: CancellationToken,
     /// Tracks requests, which go on when their client disconnects.
     pub tasks: TaskTracker,
 }
 
-/// The service's router. `cors_origins` are the origins of pages that may call it from a browser.
-pub fn router(api: ApiState, cors_origins: &[Origin]) -> Router {
+/// The service's router. `cors_origins` are the origins of pages that may call it from a browser. A path is
+/// routed as if it had no slash at its end, and one at its beginning.
+pub fn router(api: ApiState, config: &ServerConfig, cors_origins: &[Origin]) -> NormalizePath<Router> {
     let recommendations = Router::new()
         .route("/calculate/{user_id}", post(calculate::calculate))
         .route("/fast/{user_id}", get(fast::fast))
         .route("/status/{user_id}", get(status::status));
     let scheduler =
         Router::new().route("/trigger", post(scheduler::trigger)).route("/status", get(scheduler::status));
-    Router::new()
+    // A quarter of the connections is left to requests that are answered at once.
+    let permits = Arc::new(Semaphore::new(config.max_connections * 3 / 4));
+    let router = Router::new()
         .nest("/api/job-agent/recommendations", recommendations)
         .nest("/api/scheduler", scheduler)
+        .layer(middleware::from_fn_with_state(api.clone(), detach))
+        .layer(middleware::from_fn_with_state(permits, limits::shed))
         .route("/health", get(health::health))
+        .route("/health/ready", get(health::ready))
         .fallback(|| async { ApiError::UnknownPath })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(middleware::from_fn_with_state(api.clone(), detach))
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn_with_state(config.body_timeout, limits::receive))
         .layer(cors(cors_origins))
         .layer(TraceLayer::new_for_http())
-        .with_state(api)
+        .with_state(api);
+    NormalizePath::trim_trailing_slash(router)
 }
 
 /// Runs each request in a task of its own: a client that disconnects cancels nothing. A cancelled database
@@ -91,9 +112,13 @@ fn timestamp(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
+/// Like the service that this one replaces: any method and header, with credentials, for the origins given.
 fn cors(origins: &[Origin]) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(origins.iter().map(HeaderValue::from).collect::<Vec<_>>())
-        .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
+        .allow_credentials(true)
+        .allow_methods(AllowMethods::mirror_request())
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([header::RETRY_AFTER])
+        .max_age(PREFLIGHT_AGE)
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::error::ApiError;
 use super::input::EmptyBody;
 use super::{ApiState, read, timestamp};
+use crate::domain::BatchId;
 use crate::storage::{BatchScope, BatchStatus, QueueCounts};
 
 #[derive(Serialize)]
@@ -15,7 +16,7 @@ use crate::storage::{BatchScope, BatchStatus, QueueCounts};
 pub(super) struct Triggered {
     success: bool,
     message: &'static str,
-    batch_id: i64,
+    batch_id: BatchId,
     /// The batch was running already.
     joined: bool,
 }
@@ -50,7 +51,7 @@ pub(super) struct Status {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Batch {
-    id: i64,
+    id: BatchId,
     scope: String,
     running: bool,
     started_at: String,

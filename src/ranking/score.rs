@@ -4,6 +4,8 @@
 //! components that have data. Everything is integer arithmetic: components in 1/10,000, scores in hundredths
 //! of a point, so that two machines can never disagree about a tie.
 
+use std::ops::RangeInclusive;
+
 use serde_json::{Map, Number, Value};
 
 use crate::domain::{MatchScore, Score};
@@ -17,8 +19,8 @@ pub const FLOOR: Score = Score(1_500);
 /// The five components in 0..=[`FULL`]; `None` has no data and takes no part in the mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Components {
-    /// How much of the career's name the listing shows, above all in its title.
-    pub title: u16,
+    /// How well the listing fits the career: how much of its name the listing shows, above all in its title.
+    pub fit: u16,
     /// Share of the user's skills that the listing names.
     pub skills: Option<u16>,
     /// How well the user's years fit the asked ones.
@@ -29,13 +31,13 @@ pub struct Components {
     pub freshness: Option<u16>,
 }
 
-/// Weights of title, skills, experience, interests and freshness, in points.
+/// Weights of fit, skills, experience, interests and freshness, in points.
 const WEIGHTS: [u32; 5] = [60, 30, 5, 3, 2];
 const NAMES: [&str; 5] = ["title", "skills", "experience", "interests", "freshness"];
 
 impl Components {
     fn as_array(&self) -> [Option<u16>; 5] {
-        [Some(self.title), self.skills, self.experience, self.interests, self.freshness]
+        [Some(self.fit), self.skills, self.experience, self.interests, self.freshness]
     }
 
     /// Weighted sum (≤ 1,000,000) and the weight of what has data (≤ 100).
@@ -55,9 +57,9 @@ impl Components {
         Score(((scaled + unit / 2) / unit) as u16)
     }
 
-    /// The least title component with which these components reach `threshold`; more than [`FULL`] when none does.
-    pub fn least_title(&self, threshold: Score, career: MatchScore) -> u16 {
-        let (others, weight) = Self { title: 0, ..*self }.weighted();
+    /// The least fit with which these components reach `threshold`; more than [`FULL`] when none does.
+    pub fn least_fit(&self, threshold: Score, career: MatchScore) -> u16 {
+        let (others, weight) = Self { fit: 0, ..*self }.weighted();
         let unit = u64::from(weight) * u64::from(FULL);
         let scaled = (u64::from(threshold.0) * unit).saturating_sub(unit / 2);
         let sum = match u64::from(career.basis_points()) {
@@ -65,8 +67,8 @@ impl Components {
             0 => 0,
             m => scaled.div_ceil(m),
         };
-        let title = sum.saturating_sub(u64::from(others)).div_ceil(u64::from(WEIGHTS[0]));
-        title.min(u64::from(FULL) + 1) as u16
+        let fit = sum.saturating_sub(u64::from(others)).div_ceil(u64::from(WEIGHTS[0]));
+        fit.min(u64::from(FULL) + 1) as u16
     }
 
     /// Each component's share of `score`, in points with two decimals; the shares sum to it exactly
@@ -138,10 +140,10 @@ pub fn freshness_component(age: u32) -> u16 {
 const MISSING_YEAR: u32 = 2_500;
 const SURPLUS_YEAR: u32 = 1_000;
 
-/// The user's years against the asked range of years, both ends included.
-pub fn experience_component(years: u8, asked: (u8, u8)) -> u16 {
-    let missing = u32::from(asked.0.saturating_sub(years));
-    let surplus = u32::from(years.saturating_sub(asked.1));
+/// The user's years of experience against the years that a listing asks for.
+pub fn experience_component(years: u8, asked: RangeInclusive<u8>) -> u16 {
+    let missing = u32::from(asked.start().saturating_sub(years));
+    let surplus = u32::from(years.saturating_sub(*asked.end()));
     let loss = missing * MISSING_YEAR + surplus * SURPLUS_YEAR;
     u32::from(FULL).saturating_sub(loss) as u16
 }
@@ -154,8 +156,8 @@ mod tests {
     fn components() -> impl Strategy<Value = Components> {
         let part = || proptest::option::of(0..=FULL);
         (0..=FULL, part(), part(), part(), part()).prop_map(
-            |(title, skills, experience, interests, freshness)| Components {
-                title,
+            |(fit, skills, experience, interests, freshness)| Components {
+                fit,
                 skills,
                 experience,
                 interests,
@@ -178,7 +180,7 @@ mod tests {
         fn more_of_a_component_never_lowers_the_score(c in components(), m in career(), more in 0..=FULL) {
             let raise = |value: u16| value.max(more);
             let better = [
-                Components { title: raise(c.title), ..c },
+                Components { fit: raise(c.fit), ..c },
                 Components { skills: c.skills.map(raise), ..c },
                 Components { experience: c.experience.map(raise), ..c },
                 Components { interests: c.interests.map(raise), ..c },
@@ -200,13 +202,13 @@ mod tests {
         }
 
         #[test]
-        fn the_least_title_is_where_the_score_reaches_the_threshold(
+        fn the_least_fit_is_where_the_score_reaches_the_threshold(
             c in components(),
             m in career(),
             threshold in (0..=10_000_u16).prop_map(Score),
         ) {
-            let least = c.least_title(threshold, m);
-            let score = |title| Components { title, ..c }.score(m);
+            let least = c.least_fit(threshold, m);
+            let score = |fit| Components { fit, ..c }.score(m);
             prop_assert!(least > FULL || score(least) >= threshold);
             prop_assert!(least == 0 || score(least - 1) < threshold);
         }
@@ -229,8 +231,7 @@ mod tests {
     #[test]
     fn all_components_full_give_the_career_match_itself() {
         let full = Some(FULL);
-        let all =
-            Components { title: FULL, skills: full, experience: full, interests: full, freshness: full };
+        let all = Components { fit: FULL, skills: full, experience: full, interests: full, freshness: full };
         assert_eq!(all.score(MatchScore::from_fraction(0.95)), Score(9_500));
     }
 
@@ -253,9 +254,9 @@ mod tests {
 
     #[test]
     fn years_inside_the_asked_range_are_a_full_match() {
-        assert_eq!(experience_component(3, (3, 5)), FULL);
-        assert_eq!(experience_component(5, (3, 5)), FULL);
-        assert!(experience_component(2, (3, 5)) < experience_component(6, (3, 5)));
-        assert_eq!(experience_component(0, (9, 12)), 0);
+        assert_eq!(experience_component(3, 3..=5), FULL);
+        assert_eq!(experience_component(5, 3..=5), FULL);
+        assert!(experience_component(2, 3..=5) < experience_component(6, 3..=5));
+        assert_eq!(experience_component(0, 9..=12), 0);
     }
 }

@@ -1,4 +1,4 @@
-//! The difference between the rows that are stored and those that should be.
+//! The difference between the stored rows and the wanted rows.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::RowChanges;
 use crate::domain::{ListingId, Recommendation, Score};
 
-/// A stored row, as far as the difference depends on it.
+/// The parts of a stored row that the difference compares.
 #[derive(Debug)]
 pub(super) struct ExistingRow {
     pub listing_id: ListingId,
@@ -18,14 +18,14 @@ pub(super) struct ExistingRow {
     pub updated_at: DateTime<Utc>,
 }
 
-/// What has to be written, each list in key order: transactions that lock rows in one order cannot
-/// deadlock with each other.
+/// The rows to write, each list in key order: transactions that lock rows in one order cannot deadlock with
+/// each other.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Difference<'a> {
     pub delete: Vec<ListingId>,
     pub insert: Vec<&'a Recommendation>,
     pub update: Vec<&'a Recommendation>,
-    /// The newest `updated_at` of the rows that stay untouched.
+    /// The newest `updated_at` of the rows that are not written.
     pub untouched_newest: Option<DateTime<Utc>>,
 }
 

@@ -1,26 +1,72 @@
+//! Why a storage operation failed.
+
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
-use sqlx::Error;
+use sqlx::mysql::MySqlDatabaseError;
 
-/// Why a storage operation failed, by what the caller can do about it.
+/// Why a storage operation failed.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+#[error("{kind}: {source}")]
+pub struct StoreError {
+    kind: StoreErrorKind,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+/// The kinds of [`StoreError`], by what the caller can do about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreErrorKind {
     /// The database cannot be reached or does not answer: try again later.
-    #[error("the database is unavailable: {0}")]
-    Unavailable(#[source] Error),
-    /// Another transaction was in the way; nothing was written: try the whole run again.
-    #[error("a concurrent transaction was in the way: {0}")]
-    Conflict(#[source] Error),
+    Unavailable,
+    /// Another transaction was in the way, and nothing was written: try the whole run again.
+    Conflict,
     /// A schema or programming error: trying again will not help.
-    #[error("the database refused: {0}")]
-    Refused(#[source] Error),
+    Refused,
     /// The schema could not be brought up to date.
-    #[error("the migration failed: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    Migration,
+}
+
+impl fmt::Display for StoreErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unavailable => "the database is unavailable",
+            Self::Conflict => "a concurrent transaction was in the way",
+            Self::Refused => "the database refused",
+            Self::Migration => "the migration failed",
+        })
+    }
+}
+
+impl StoreError {
+    /// An error of the kind [`StoreErrorKind::Unavailable`].
+    pub fn unavailable(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::Unavailable, source: source.into() }
+    }
+
+    /// An error of the kind [`StoreErrorKind::Conflict`].
+    pub fn conflict(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::Conflict, source: source.into() }
+    }
+
+    /// An error of the kind [`StoreErrorKind::Refused`].
+    pub fn refused(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::Refused, source: source.into() }
+    }
+
+    /// The database accepted a statement, or a connection, and has not answered within this time.
+    pub(super) fn no_answer(within: Duration) -> Self {
+        Self::unavailable(format!("no answer within {within:?}"))
+    }
+
+    /// What the caller can do about the error.
+    pub fn kind(&self) -> StoreErrorKind {
+        self.kind
+    }
 }
 
 /// MySQL and MariaDB: 1213 deadlock, 1205 lock wait time-out, 1062 a duplicate key (another writer inserted
-/// the row after we had read that it is missing), 1020 the row changed since it was read (MariaDB).
+/// the row after this one had read that it is missing), 1020 the row changed since it was read (MariaDB).
 const MYSQL_CONFLICTS: [u16; 4] = [1213, 1205, 1062, 1020];
 
 /// 1040 too many connections, 1053 shutdown in progress, 1077/1079/1080 server exits, 1158..=1161 network,
@@ -34,48 +80,40 @@ const SQLITE_CONFLICTS: [u32; 2] = [5, 6];
 /// SQLite primary result codes: 10 IOERR, 13 FULL, 14 CANTOPEN, 8 READONLY.
 const SQLITE_UNAVAILABLE: [u32; 4] = [8, 10, 13, 14];
 
-impl StoreError {
-    /// The database takes connections and does not answer.
-    pub(super) fn no_answer(within: Duration) -> Self {
-        let cause = std::io::Error::new(std::io::ErrorKind::TimedOut, format!("no answer within {within:?}"));
-        Self::Unavailable(Error::Io(cause))
-    }
-
-    /// The listings changed each time they were read.
-    pub(crate) fn unstable_catalogue() -> Self {
-        Self::Conflict(Error::InvalidArgument("the listings changed each time they were read".to_owned()))
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        let kind = match &error {
+            E::Io(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::Tls(_) => {
+                StoreErrorKind::Unavailable
+            }
+            // The driver reports a connection that ends in the middle of an answer as a protocol error.
+            E::Protocol(_) => StoreErrorKind::Unavailable,
+            E::Database(error) => kind_of(error.as_ref()),
+            _ => StoreErrorKind::Refused,
+        };
+        Self { kind, source: error.into() }
     }
 }
 
-impl From<Error> for StoreError {
-    fn from(error: Error) -> Self {
-        match &error {
-            Error::Io(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed | Error::Tls(_) => {
-                Self::Unavailable(error)
-            }
-            // The driver reports a connection that ends in the middle of an answer as a protocol error.
-            Error::Protocol(_) => Self::Unavailable(error),
-            Error::Database(database) => {
-                if let Some(mysql) = database.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>() {
-                    let number = mysql.number();
-                    if MYSQL_CONFLICTS.contains(&number) {
-                        return Self::Conflict(error);
-                    }
-                    if MYSQL_UNAVAILABLE.contains(&number) {
-                        return Self::Unavailable(error);
-                    }
-                } else if let Some(code) = database.code().and_then(|code| code.parse::<u32>().ok()) {
-                    // Extended result codes carry the primary code in their low byte.
-                    if SQLITE_CONFLICTS.contains(&(code & 0xff)) {
-                        return Self::Conflict(error);
-                    }
-                    if SQLITE_UNAVAILABLE.contains(&(code & 0xff)) {
-                        return Self::Unavailable(error);
-                    }
-                }
-                Self::Refused(error)
-            }
-            _ => Self::Refused(error),
-        }
+fn kind_of(error: &dyn sqlx::error::DatabaseError) -> StoreErrorKind {
+    if let Some(mysql) = error.try_downcast_ref::<MySqlDatabaseError>() {
+        return match mysql.number() {
+            number if MYSQL_CONFLICTS.contains(&number) => StoreErrorKind::Conflict,
+            number if MYSQL_UNAVAILABLE.contains(&number) => StoreErrorKind::Unavailable,
+            _ => StoreErrorKind::Refused,
+        };
+    }
+    // Extended result codes carry the primary code in their low byte.
+    match error.code().and_then(|code| code.parse::<u32>().ok()).map(|code| code & 0xff) {
+        Some(code) if SQLITE_CONFLICTS.contains(&code) => StoreErrorKind::Conflict,
+        Some(code) if SQLITE_UNAVAILABLE.contains(&code) => StoreErrorKind::Unavailable,
+        _ => StoreErrorKind::Refused,
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self { kind: StoreErrorKind::Migration, source: error.into() }
     }
 }

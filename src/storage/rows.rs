@@ -1,21 +1,21 @@
-//! Rows as both backends select them. Column types differ between backends and deployments, so the SQL
-//! casts what may differ to text, and the forgiving reading happens here.
+//! Rows as both databases select them. Column types differ between databases and deployments, so the SQL
+//! casts them to text where they may, and the text is read here, forgivingly.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::{Map, Value};
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use super::diff::ExistingRow;
-use super::{DueUser, RecordedState, StateToken, StoredRecommendation, UserState};
-use crate::domain::{JobListing, ListingId, Score, UserId};
+use super::{BatchStatus, DueUser, RecordedState, StateToken, StoredRecommendation, UserState};
+use crate::domain::{BatchId, CatalogueVersion, JobListing, ListingId, Score, ScoringRevision, UserId};
 
-/// The columns of `recommendation_state` beside a fingerprint of the user's rows.
+/// The columns of `recommendation_state`, with a fingerprint of the user's rows.
 #[derive(FromRow)]
 pub(super) struct StateRow {
     row_count: i64,
     newest: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
-    /// This and all that follows is NULL for a user without a state row.
+    /// This column and all columns below are NULL for a user without a state row.
     version: Option<i64>,
     confirmations: Option<i64>,
     result_digest: Option<String>,
@@ -34,8 +34,8 @@ impl From<StateRow> for UserState {
         let recorded = row.version.map(|version| RecordedState {
             token: StateToken { version, confirmations: row.confirmations.unwrap_or_default() },
             result_digest: row.result_digest,
-            catalogue_version: row.catalogue_version.unwrap_or_default(),
-            scoring_revision: row.scoring_revision.unwrap_or_default(),
+            catalogue_version: CatalogueVersion(row.catalogue_version.unwrap_or_default()),
+            scoring_revision: ScoringRevision(row.scoring_revision.unwrap_or_default()),
             saved_count: row.saved_count.unwrap_or_default(),
             rows_updated_at: row.rows_updated_at,
             requested_seq: row.requested_seq.unwrap_or_default(),
@@ -56,7 +56,7 @@ pub(super) struct DueRow {
 }
 
 impl DueRow {
-    /// `None` for an id that is no user's; nobody but us writes the table.
+    /// `None` for an id that is no user's; only this service writes the table.
     pub(super) fn into_due_user(self) -> Option<DueUser> {
         let user = UserId::try_from(self.user_id).ok()?;
         Some(DueUser {
@@ -67,7 +67,67 @@ impl DueRow {
     }
 }
 
-/// A stored recommendation, as the difference sees it.
+/// One of the users that a statement selects as `user_id`.
+#[derive(FromRow)]
+pub(super) struct UserRow {
+    user_id: i64,
+}
+
+/// The users of the rows, without ids that no user has.
+pub(super) fn users(rows: Vec<UserRow>) -> Vec<UserId> {
+    rows.into_iter().filter_map(|row| UserId::try_from(row.user_id).ok()).collect()
+}
+
+/// A batch.
+#[derive(FromRow)]
+pub(super) struct BatchRow {
+    pub id: i64,
+    scope: String,
+    opened_at: DateTime<Utc>,
+    marked: i64,
+    marking_ended_at: Option<DateTime<Utc>>,
+    finished_at: Option<DateTime<Utc>>,
+    /// The result, stored when the batch is finished.
+    computed: Option<i64>,
+    unchanged: Option<i64>,
+    parked: Option<i64>,
+}
+
+/// The users of a batch, counted by their state.
+#[derive(FromRow)]
+pub(super) struct BatchCounts {
+    pub due: i64,
+    pub running: i64,
+    pub computed: i64,
+    pub unchanged: i64,
+    pub parked: i64,
+}
+
+impl BatchRow {
+    /// The counts of a finished batch.
+    pub(super) fn result(&self) -> Option<BatchCounts> {
+        let ((computed, unchanged), parked) = self.computed.zip(self.unchanged).zip(self.parked)?;
+        Some(BatchCounts { due: 0, running: 0, computed, unchanged, parked })
+    }
+
+    pub(super) fn with(self, counts: BatchCounts) -> BatchStatus {
+        BatchStatus {
+            id: BatchId(self.id),
+            scope: self.scope,
+            opened_at: self.opened_at,
+            marked: self.marked,
+            marking_ended_at: self.marking_ended_at,
+            finished_at: self.finished_at,
+            due: counts.due,
+            running: counts.running,
+            computed: counts.computed,
+            unchanged: counts.unchanged,
+            parked: counts.parked,
+        }
+    }
+}
+
+/// The columns of a stored recommendation that the difference compares.
 #[derive(FromRow)]
 pub(super) struct RecommendationRow {
     job_listing_id: i64,
@@ -82,7 +142,7 @@ impl From<RecommendationRow> for ExistingRow {
     fn from(row: RecommendationRow) -> Self {
         Self {
             listing_id: ListingId(row.job_listing_id),
-            // Out of range is no score of ours: a value that differs from any, so the row is rewritten.
+            // A score out of range becomes one that differs from every score, so that the row is rewritten.
             score: Score(u16::try_from(row.hundredths).unwrap_or(u16::MAX)),
             reason: row.match_reason.unwrap_or_default(),
             data: recommendation_data(row.recommendation_data.as_deref()),
@@ -91,7 +151,7 @@ impl From<RecommendationRow> for ExistingRow {
     }
 }
 
-/// A stored recommendation with its listing, as a reader sees it.
+/// A stored recommendation with its listing, for clients.
 #[derive(FromRow)]
 pub(super) struct ListRow {
     job_listing_id: i64,
@@ -129,7 +189,7 @@ impl From<ListRow> for StoredRecommendation {
     }
 }
 
-/// A listing, as ranking sees it.
+/// The columns of a listing that ranking reads.
 #[derive(FromRow)]
 pub(super) struct ListingRow {
     id: i64,
@@ -139,13 +199,13 @@ pub(super) struct ListingRow {
     experience: Option<String>,
     tech_stack: Option<String>,
     required_skills: Option<String>,
-    /// As text: crawlers leave `0000-00-00` and the like, which is no reason to fail.
+    /// As text: crawlers leave values such as `0000-00-00`, which must not fail the read.
     crawled_at: Option<String>,
     updated_at: Option<String>,
 }
 
 impl ListingRow {
-    /// The listing, and when it was changed last.
+    /// The listing, and when it was last changed.
     pub(super) fn into_listing(self) -> (JobListing, Option<DateTime<Utc>>) {
         let listing = JobListing {
             id: ListingId(self.id),
@@ -161,7 +221,7 @@ impl ListingRow {
     }
 }
 
-/// A UTC time as either database writes it; anything else is no time.
+/// A UTC time as either database writes it; `None` for any other text.
 fn time(text: &str) -> Option<DateTime<Utc>> {
     NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f")
         .map(|time| time.and_utc())
@@ -169,7 +229,7 @@ fn time(text: &str) -> Option<DateTime<Utc>> {
         .ok()
 }
 
-/// The stored JSON of a row; anything else than an object is treated as empty.
+/// The stored JSON of a row; anything but an object is read as empty.
 fn recommendation_data(text: Option<&str>) -> Map<String, Value> {
     match text.map(serde_json::from_str) {
         Some(Ok(Value::Object(data))) => data,
@@ -182,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_of_both_databases_are_read_and_rubbish_is_no_time() {
+    fn times_of_both_databases_are_read_and_any_other_text_is_no_time() {
         let expected = DateTime::parse_from_rfc3339("2026-10-01T02:03:04.5Z").unwrap().to_utc();
         assert_eq!(time("2026-10-01 02:03:04.500000"), Some(expected));
         assert_eq!(time("2026-10-01T02:03:04.500Z"), Some(expected));

@@ -1,243 +1,158 @@
-//! Histories one after the other on one cluster, each with users of its own.
+//! Histories one after the other on one cluster, and what they add up to.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::DateTime;
-use futures::future::join_all;
-use reqwest::Client;
-use serde_json::Value;
-use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio::sync::Mutex;
 
-use super::checker::{Bounds, Violation, check};
-use super::clients::{UserClient, change_listings, fast_url};
-use super::cluster::{Cluster, INSTANCES};
-use super::faults::{self, DURATION};
-use super::history::{AtRest, History, Run};
-use super::instance::{CONNECTIONS, LEASE, LOCK_WAIT, MAX_ATTEMPTS, RUN_TIMEOUT, WAIT_TIMEOUT};
+use super::checker::Invariant;
+use super::cluster::{Cluster, Settings};
+use super::faults;
+use super::mutants::Mutant;
+use super::play::{self, Played};
+use super::proxy::Step;
+use super::server::DatabaseServer;
 
-/// Users with ordinary clients, …
-const ORDINARY: i64 = 5;
-/// … users whose runs are interleaved, and one who kills.
-const INTERLEAVED: i64 = 3;
-const USERS_PER_HISTORY: i64 = 100;
-/// Above all other numbers on the wire, so that a user can be found in a statement's parameters.
-pub const USERS: std::ops::Range<i64> = 7_000_000_000..8_000_000_000;
-/// One history in so many has no faults.
-const FAULT_FREE: u64 = 10;
-/// Polls, back-offs and a machine that is busy with everything at once.
-const SLACK: Duration = Duration::from_secs(20);
+/// A campaign of this many histories must have had every fault.
+const LONG: u64 = 50;
+/// A campaign of this many histories must have recognised every statement of the protocol.
+const SHORT: u64 = 10;
 
-/// A sync answer comes after the wait for the lock and one run; the rest is for a busy machine.
-const BOUNDS: Bounds = Bounds {
-    answer_millis: (LOCK_WAIT.as_millis() + RUN_TIMEOUT.as_millis()) as u64 + 2_500,
-    max_attempts: MAX_ATTEMPTS,
-};
-
-/// What became of one history.
-pub struct Outcome {
-    pub history: History,
-    pub violations: Vec<Violation>,
-    pub took: Duration,
-    pub checked_in: Duration,
+pub struct Campaign {
+    pub server: Arc<Mutex<DatabaseServer>>,
+    pub settings: Settings,
+    /// The seed of the first history; the next ones count up from it.
+    pub seed: u64,
+    pub histories: u64,
 }
 
-/// Runs the history of this seed.
-pub async fn run(cluster: &Arc<Cluster>, number: u64, seed: u64) -> Outcome {
-    let started = Instant::now();
-    let mut rng = fastrand::Rng::with_seed(seed);
-    let fault_free = rng.u64(..FAULT_FREE) == 0;
-    cluster.finish_rollout().await;
-    let first = USERS.start + number as i64 * USERS_PER_HISTORY;
-    let http = Client::builder().timeout(Duration::from_secs(15)).build().unwrap();
-    let clients: Arc<[_]> = join_all(
-        (0..ORDINARY + INTERLEAVED + 1).map(|n| UserClient::new(cluster.clone(), http.clone(), first + n)),
-    )
-    .await
-    .into();
+/// The result of a campaign.
+struct Findings {
+    /// Faults that did not happen, and statements that were not recognised.
+    missing: Vec<String>,
+    /// How often each invariant was violated.
+    violated: BTreeMap<Invariant, u64>,
+    /// Histories that were played.
+    histories: u64,
+    took: Duration,
+}
 
-    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    for client in &clients[..ORDINARY as usize] {
-        for _ in 0..2 {
-            tasks.spawn(client.clone().send_triggers(rng.u64(..), stop.clone()));
-        }
-        tasks.spawn(client.clone().change_profiles(rng.u64(..), stop.clone()));
-        tasks.spawn(client.clone().read(rng.u64(..), stop.clone()));
+impl Findings {
+    fn catch(&self, mutant: &Mutant) -> bool {
+        mutant.caught_by.iter().any(|invariant| self.violated.contains_key(invariant))
     }
-    tasks.spawn(change_listings(cluster.clone(), rng.u64(..), stop.clone()));
-    let begun = tokio::time::Instant::now();
-    if !fault_free {
-        let (victims, killer) = clients.split_at((ORDINARY + INTERLEAVED) as usize);
-        let interleaved = &victims[ORDINARY as usize..];
-        let all: Arc<[_]> = victims.into();
-        for (at, fault) in faults::schedule(&mut rng) {
-            let (cluster, victims, seed) = (cluster.clone(), all.clone(), rng.u64(..));
-            tasks.spawn(async move {
-                tokio::time::sleep_until(begun + at).await;
-                faults::inject(cluster, victims, fault, seed).await;
-            });
-        }
-        for client in interleaved {
-            tasks.spawn(faults::interleave(cluster.clone(), client.clone(), rng.u64(..)));
-        }
-        if rng.u8(..5) == 0 {
-            tasks.spawn(faults::begin_late(cluster.clone(), interleaved[0].clone(), rng.u64(..)));
-        }
-        if rng.u8(..6) == 0 {
-            tasks.spawn(faults::kill_whoever_serves(cluster.clone(), killer[0].clone(), rng.u64(..)));
-        }
-    }
-    tokio::time::sleep_until(begun + DURATION + Duration::from_millis(500)).await;
-    stop.cancel();
-    tasks.close();
-    tasks.wait().await;
+}
 
-    // Without resets, transactions of connections that hang end by the server's time-out alone.
-    cluster.heal(rng.u8(..10) > 0);
-    let users = first..first + USERS_PER_HISTORY;
-    let mut at_rest = AtRest::default();
-    let healed = Instant::now();
-    let converged = converge(cluster, &users).await;
-    if converged {
-        cluster.finish_rollout().await;
-        join_all(clients.iter().map(|client| async {
-            for instance in [0, 1, 0] {
-                client.trigger(instance, false).await;
-                client.look().await;
+impl Campaign {
+    pub async fn expect_no_violation(&self) {
+        let found = self.run(self.settings.clone()).await;
+        assert!(found.violated.is_empty(), "violations: {:?}", found.violated);
+        assert!(found.missing.is_empty(), "a campaign without {:?}", found.missing);
+    }
+
+    pub async fn expect_all_caught(&self, mutants: Vec<Mutant>) {
+        let mut alive = Vec::new();
+        for mutant in mutants {
+            let settings = Settings { mutant: Some(mutant.clone()), ..self.settings.clone() };
+            let found = self.run(settings).await;
+            let (name, violated, seconds) = (&mutant.name, &found.violated, found.took.as_secs_f64());
+            say(&format!("MUTANT {name}: {violated:?} in history {}, {seconds:.1} s", found.histories));
+            if !found.catch(&mutant) {
+                alive.push(mutant.name);
             }
-        }))
-        .await;
-        converge(cluster, &users).await;
-        at_rest.failed_requests = whole_pools(cluster, &http, first).await;
+        }
+        assert!(alive.is_empty(), "mutants that were not caught: {alive:?}");
     }
-    at_rest.seconds_to_converge = healed.elapsed().as_secs_f64();
+
+    /// Plays all histories; with a mutant, only until it is caught.
+    async fn run(&self, settings: Settings) -> Findings {
+        say(&format!("up to {} histories from seed {} on: {settings}", self.histories, self.seed));
+        let cluster = Arc::new(Cluster::start(settings, self.server.clone()).await);
+        let started = Instant::now();
+        let mut found =
+            Findings { missing: Vec::new(), violated: BTreeMap::new(), histories: 0, took: Duration::ZERO };
+        while found.histories < self.histories {
+            let played = play::history(&cluster, found.histories, self.seed + found.histories).await;
+            found.histories += 1;
+            tell(&cluster, &played);
+            for violation in &played.violations {
+                *found.violated.entry(violation.invariant).or_default() += 1;
+            }
+            if cluster.settings.mutant.as_ref().is_some_and(|mutant| found.catch(mutant)) {
+                break;
+            }
+        }
+        found.took = started.elapsed();
+        count_statements(&cluster);
+        report(&cluster, found.took);
+        found.missing = self.missing(&cluster);
+        found
+    }
+
+    /// Faults that should have happened in a campaign of this length, and did not. A fault at a statement that
+    /// production words differently now would be among them, or hide behind another statement's: hence the
+    /// statements, too.
+    fn missing(&self, cluster: &Cluster) -> Vec<String> {
+        let mut expected = Vec::new();
+        if self.histories >= SHORT {
+            expected.extend(Step::all().map(statement));
+        }
+        if self.histories >= LONG {
+            expected.extend(faults::names(&cluster.settings).iter().map(|name| format!("fault: {name}")));
+        }
+        let counts = cluster.counts.all();
+        expected.retain(|name| !counts.contains_key(name));
+        expected
+    }
+}
+
+/// Printed at once, even if the output of tests is captured.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Prints a history's result, and keeps the history if it violates an invariant.
+fn tell(cluster: &Cluster, played: &Played) {
+    let history = &played.history;
+    let triggers: usize = history.users.values().map(|user| user.triggers.len()).sum();
+    say(&format!(
+        "seed {}: {triggers} triggers, {:.1} s, at rest after {:.1} s, checked in {:.1} s{}",
+        history.seed,
+        played.took.as_secs_f64(),
+        history.at_rest.seconds_to_converge,
+        played.checked_in.as_secs_f64(),
+        if history.fault_free { ", without faults" } else { "" },
+    ));
+    for violation in played.violations.iter().take(20) {
+        say(&format!("  VIOLATION {violation}"));
+    }
+    if !played.violations.is_empty() {
+        say(&format!("  kept in {}", play::keep(cluster, played).display()));
+    }
+}
+
+fn count_statements(cluster: &Cluster) {
     for instance in &cluster.instances {
-        at_rest.ended.extend(instance.ended_by_themselves().await);
-    }
-    at_rest.open_transactions = open_transactions(cluster).await;
-
-    let mut history = History {
-        seed,
-        database: cluster.settings.database.clone(),
-        with_redis: cluster.settings.with_redis,
-        fault_free,
-        users: cluster.database.audit(users).await,
-        catalogues: cluster.database.catalogues().await,
-        runs: if fault_free { logged_runs(cluster).await } else { Vec::new() },
-        at_rest,
-    };
-    for client in clients.iter() {
-        let log = std::mem::take(&mut *client.log.lock().unwrap());
-        let user = history.users.entry(client.user).or_default();
-        user.triggers = log.triggers;
-        user.snapshots = log.snapshots;
-        user.planted = log.planted;
-        user.killed = log.killed;
-    }
-    let checking = Instant::now();
-    let (history, violations) = {
-        let cluster = cluster.clone();
-        let checked = tokio::task::spawn_blocking(move || {
-            let violations = check(&history, &cluster.ranking, BOUNDS);
-            (history, violations)
-        });
-        checked.await.unwrap()
-    };
-    cluster.ranking.forget();
-    Outcome { history, violations, took: started.elapsed(), checked_in: checking.elapsed() }
-}
-
-/// Waits until nothing is pending but what is parked; `false` if that takes longer than it may.
-async fn converge(cluster: &Cluster, users: &std::ops::Range<i64>) -> bool {
-    let deadline = Instant::now() + LEASE + WAIT_TIMEOUT + RUN_TIMEOUT + SLACK;
-    let pending = format!(
-        "SELECT COUNT(*) FROM recommendation_state WHERE user_id >= {} AND user_id < {} \
-         AND (lease_token IS NOT NULL OR (parked_at IS NULL AND (due_at IS NOT NULL OR completed_seq < requested_seq)))",
-        users.start, users.end
-    );
-    while cluster.database.number(&pending).await > 0 {
-        if Instant::now() >= deadline {
-            return false;
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-    true
-}
-
-/// Transactions that do not end. Those of catalogue refreshes come and go.
-async fn open_transactions(cluster: &Cluster) -> Vec<String> {
-    let deadline = Instant::now() + WAIT_TIMEOUT + Duration::from_secs(5);
-    loop {
-        let open = cluster.database.open_transactions().await;
-        if open.is_empty() || Instant::now() >= deadline {
-            return open;
-        }
-        // InnoDB shows what it has shown before unless it was left alone for 100 ms.
-        sleep(Duration::from_millis(150)).await;
-    }
-}
-
-/// As many requests at once as an instance has connections, and one more.
-async fn whole_pools(cluster: &Cluster, http: &Client, user: i64) -> Vec<String> {
-    let requests = (0..INSTANCES).flat_map(|number| {
-        (0..=CONNECTIONS).map(move |_| async move {
-            let response = http.get(fast_url(&cluster.instances[number].http, user)).send().await;
-            match response.map(|response| response.status()) {
-                Ok(status) if status.is_success() => None,
-                answer => Some(format!("instance {number}: {answer:?}")),
-            }
-        })
-    });
-    join_all(requests).await.into_iter().flatten().collect()
-}
-
-/// The runs in the logs of the current processes. Those without the lock are left out where Redis was too slow
-/// to answer, as it is on a busy machine: nothing is promised then.
-async fn logged_runs(cluster: &Cluster) -> Vec<Run> {
-    let mut runs = Vec::new();
-    for (number, instance) in cluster.instances.iter().enumerate() {
-        let log = instance.log().await;
-        let message = |event: &Value| event["message"].as_str().unwrap_or_default().to_owned();
-        let mut excused = log.iter().any(|event| message(event).starts_with("Redis unavailable"));
-        excused |= !cluster.settings.with_redis;
-        let mut locked: BTreeSet<String> = BTreeSet::new();
-        let mut started: BTreeMap<String, i64> = BTreeMap::new();
-        for event in &log {
-            let Some(user) = event["user_id"].as_str() else { continue };
-            let at = DateTime::parse_from_rfc3339(event["timestamp"].as_str().unwrap()).unwrap();
-            let at = at.timestamp_micros() - instance.clock_offset * 1_000_000;
-            match message(event).as_str() {
-                "lock acquired" => drop(locked.insert(user.to_owned())),
-                "calculation started" if locked.remove(user) || !excused => {
-                    started.insert(user.to_owned(), at);
-                }
-                "recommendations saved" | "skipped: already current" => {
-                    if let Some(from) = started.remove(user) {
-                        runs.push(Run { user: user.parse().unwrap(), instance: number, from, to: at });
-                    }
-                }
-                _ => {}
-            }
+        for (step, number) in instance.database.seen() {
+            cluster.counts.add_many(statement(step), number);
         }
     }
-    runs
 }
 
-/// Keeps what is needed to look at a history later.
-pub fn keep(cluster: &Cluster, outcome: &Outcome) -> PathBuf {
-    let name = format!("chaos-{}-{}", cluster.settings.database, outcome.history.seed);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir_all(&folder).unwrap();
-    let kept = serde_json::json!({
-        "history": outcome.history,
-        "generations": cluster.ranking.generations(),
-        "violations": outcome.violations.iter().map(ToString::to_string).collect::<Vec<_>>(),
-    });
-    std::fs::write(folder.join("history.json"), kept.to_string()).unwrap();
-    cluster.keep_logs(&folder);
-    folder
+fn statement(step: Step) -> String {
+    format!("statement: {step:?}")
+}
+
+/// Prints the counts.
+fn report(cluster: &Cluster, took: Duration) {
+    let counts = cluster.counts.all();
+    let of =
+        |kind: &str| counts.iter().filter(|(name, _)| name.starts_with(kind)).map(|(_, n)| n).sum::<u64>();
+    let (operations, faults) = (of("operation"), of("fault"));
+    say(&format!("{operations} operations and {faults} faults in {:.0} s", took.as_secs_f64()));
+    for (name, number) in &counts {
+        say(&format!("{number:>8} {name}"));
+    }
 }

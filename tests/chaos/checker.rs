@@ -1,10 +1,10 @@
-//! Holds a history to the invariants. Pure: what the rows must be comes from an [`Oracle`].
+//! Holds a history to the invariants. Pure: an [`Oracle`] says which rows the inputs must give.
 
 use std::fmt;
 
 use super::history::{Answer, History, State, Trigger, UserHistory};
 
-/// f(inputs): what the stored rows must be.
+/// f(inputs): the rows that must be stored.
 pub trait Oracle {
     /// For a profile, a generation of the listings and a scoring revision.
     fn expected(&self, key: &str, generation: u32, scoring_revision: i64) -> Expected;
@@ -12,7 +12,7 @@ pub trait Oracle {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
-    /// What the service stores as the digest of its result.
+    /// The digest that the service stores with its result.
     pub digest: String,
     /// As [`super::history::Snapshot::rows`].
     pub rows: String,
@@ -71,7 +71,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// Bounds that depend on the settings of the instances.
+/// Limits that depend on the settings of the instances.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     pub answer_millis: u64,
@@ -84,6 +84,7 @@ pub fn check(history: &History, oracle: &dyn Oracle, bounds: Bounds) -> Vec<Viol
         let mut report = |invariant, what| violations.push(Violation { invariant, user, what });
         let commits = commits(history, events, oracle, &mut report);
         snapshots_show_one_commit(events, &commits, &mut report);
+        successes_are_honest(events, &commits, &mut report);
         commits_go_forward(events, &commits, &mut report);
         served_triggers_are_reflected(events, &commits, &mut report);
         acknowledged_triggers_are_recorded(events, &mut report);
@@ -105,11 +106,11 @@ pub fn check(history: &History, oracle: &dyn Oracle, bounds: Bounds) -> Vec<Viol
     violations
 }
 
-/// A committed replacement or confirmation, and what its digest gives away.
+/// A committed replacement or confirmation, with the inputs that its digest reveals.
 struct Commit<'a> {
     state: &'a State,
     expected: Expected,
-    /// Profiles it may have been calculated from, ascending: all that were there by then with the same key.
+    /// Profiles it may have been calculated from, ascending: all with the same key that were committed before it.
     profiles: Vec<i64>,
 }
 
@@ -119,8 +120,8 @@ impl Commit<'_> {
     }
 }
 
-/// Every state in which rows were replaced or confirmed. A digest that no profile and no listings of the time
-/// give is a violation of I1: what was written is not f of one set of inputs.
+/// Every state in which rows were replaced or confirmed. A digest that no profile gives with any listings of the
+/// time violates I1: the rows are not f of one set of inputs.
 fn commits<'a>(
     history: &History,
     events: &'a UserHistory,
@@ -136,7 +137,7 @@ fn commits<'a>(
         token = (state.version, state.confirmations);
         let Some(digest) = &state.digest else { continue };
         let Some(&(first, last)) = history.catalogues.get(&state.catalogue_version) else {
-            report(Invariant::Atomic, format!("state {} names a catalogue version that is none", state.id));
+            report(Invariant::Atomic, format!("state {} names an unknown catalogue version", state.id));
             continue;
         };
         let before = events.profiles.iter().filter(|profile| profile.id < state.id);
@@ -160,7 +161,7 @@ fn commits<'a>(
     commits
 }
 
-/// The commit whose rows are stored once the state change `id` is.
+/// The commit whose rows are stored once the state change `id` is committed.
 fn commit_at<'c, 'a>(commits: &'c [Commit<'a>], id: i64) -> Option<&'c Commit<'a>> {
     commits[..commits.partition_point(|commit| commit.state.id <= id)].last()
 }
@@ -180,7 +181,7 @@ fn snapshots_show_one_commit(
             report(
                 Invariant::Atomic,
                 format!(
-                    "a reader at state {} saw {} rows of no one commit",
+                    "a reader at state {} saw {} rows that are not those of one commit",
                     snapshot.state, snapshot.row_count
                 ),
             );
@@ -188,16 +189,13 @@ fn snapshots_show_one_commit(
     }
 }
 
-/// I2, and I4: whoever was told success has set a least profile for the rows that were stored then and for all
-/// later ones. Where a profile has returned to an earlier one, commits count for the earliest that they may
-/// stand for: a violation is certain, but one that only a change of profile could tell is not seen.
-fn commits_go_forward(
+/// I4.
+fn successes_are_honest(
     events: &UserHistory,
     commits: &[Commit<'_>],
     report: &mut dyn FnMut(Invariant, String),
 ) {
-    let told: Vec<&Trigger> = events.triggers.iter().filter(|t| t.answer == Answer::Success).collect();
-    for trigger in &told {
+    for trigger in successes(events) {
         let stored = commit_at(commits, trigger.after.state).map_or(0, Commit::newest_profile);
         if stored < trigger.before.profile {
             report(
@@ -209,11 +207,24 @@ fn commits_go_forward(
             );
         }
     }
+}
+
+fn successes(events: &UserHistory) -> impl Iterator<Item = &Trigger> {
+    events.triggers.iter().filter(|trigger| trigger.answer == Answer::Success)
+}
+
+/// I2: each commit, and each success that a client was told, sets a least profile for all later commits. Where a
+/// profile has returned to an earlier one, a commit counts for the earliest profile that it may stand for: every
+/// reported violation is one, but a violation among equal profiles is not seen.
+fn commits_go_forward(
+    events: &UserHistory,
+    commits: &[Commit<'_>],
+    report: &mut dyn FnMut(Invariant, String),
+) {
     let mut least = 0;
     let mut newest = (0, 0);
     for (index, commit) in commits.iter().enumerate() {
         let state = commit.state;
-        let until = commits.get(index + 1).map_or(i64::MAX, |next| next.state.id);
         if commit.newest_profile() < least {
             report(
                 Invariant::Forward,
@@ -221,10 +232,9 @@ fn commits_go_forward(
             );
         }
         let earliest = commit.profiles.iter().copied().find(|profile| *profile >= least);
-        least = earliest.unwrap_or(least);
-        // Told while these rows were stored: the later ones must not be older.
-        let told_now = told.iter().filter(|t| (state.id..until).contains(&t.after.state));
-        least = told_now.map(|trigger| trigger.before.profile).fold(least, i64::max);
+        let until = commits.get(index + 1).map_or(i64::MAX, |next| next.state.id);
+        let told_now = successes(events).filter(|success| (state.id..until).contains(&success.after.state));
+        least = told_now.map(|success| success.before.profile).fold(earliest.unwrap_or(least), i64::max);
 
         let inputs = (state.catalogue_version, state.scoring_revision);
         if inputs.0 < newest.0 || inputs.1 < newest.1 {
@@ -244,7 +254,7 @@ fn served_triggers_are_reflected(
     report: &mut dyn FnMut(Invariant, String),
 ) {
     for trigger in events.triggers.iter().filter(|trigger| is_recorded(trigger)) {
-        // Of several triggers at once, this may be the number of another; never a lower one than its own.
+        // Of several triggers at once, this may be the number of another, but never one below its own.
         let (number, least) = (trigger.after.requested_seq, trigger.before.profile);
         let served = commits.iter().find(|commit| commit.state.completed_seq >= number);
         if let Some(commit) = served
@@ -322,7 +332,7 @@ fn answers_come_in_time(events: &UserHistory, bounds: Bounds, report: &mut dyn F
 /// I8.
 fn locks_are_left_to_their_owners(events: &UserHistory, report: &mut dyn FnMut(Invariant, String)) {
     for planted in events.planted.iter().filter(|planted| planted.lost) {
-        report(Invariant::OwnerOnly, format!("somebody has deleted the lock of {}", planted.token));
+        report(Invariant::OwnerOnly, format!("the lock of {} was deleted", planted.token));
     }
 }
 
@@ -336,7 +346,10 @@ fn nothing_is_done_twice(
     for pair in commits.windows(2) {
         let (before, after) = (pair[0].state, pair[1].state);
         if after.version > before.version && after.digest == before.digest {
-            report(Invariant::Frugal, format!("state {} has written what was stored already", after.id));
+            report(
+                Invariant::Frugal,
+                format!("state {} has written rows that were stored already", after.id),
+            );
         }
     }
     if !(history.fault_free && history.with_redis) {
@@ -438,7 +451,7 @@ mod tests {
         invariants
     }
 
-    /// What is violated once `change` is made to the good history.
+    /// The invariants that the good history violates after `change`.
     fn after(change: impl FnOnce(&mut UserHistory)) -> Vec<Invariant> {
         let mut user = good();
         change(&mut user);
@@ -451,14 +464,14 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_no_one_commit_violate_i1() {
+    fn rows_that_are_not_those_of_one_commit_violate_i1() {
         assert_eq!(after(|user| user.snapshots[1] = snapshot(2, "b")), [Invariant::Atomic]);
         assert_eq!(after(|user| user.snapshots[3] = snapshot(6, "a")), [Invariant::Atomic]);
         assert_eq!(after(|user| user.snapshots[0].row_count = 1), [Invariant::Atomic]);
     }
 
     #[test]
-    fn a_digest_that_no_inputs_of_the_time_give_violates_i1() {
+    fn a_digest_that_no_inputs_of_its_time_give_violates_i1() {
         // b is committed after the state that has it.
         let early = after(|user| {
             user.profiles[1].id = 7;
@@ -500,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_older_than_a_success_that_was_told_before_violate_i2_even_if_the_profile_has_returned() {
+    fn rows_older_than_an_earlier_success_violate_i2_even_if_the_profile_has_returned() {
         // a, b, a: rows of a are confirmed for the third profile, then those of b are written over them.
         let returned = UserHistory {
             profiles: vec![profile(1, "a"), profile(3, "b"), profile(4, "a")],
@@ -546,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pending_in_the_end_and_not_parked_violates_i6() {
+    fn a_trigger_that_stays_pending_without_being_parked_violates_i6() {
         assert_eq!(after(|user| user.states[3].requested_seq = 2), [Invariant::Converges]);
         assert_eq!(after(|user| user.states[3].due = true), [Invariant::Converges]);
         let parked = after(|user| {
@@ -568,7 +581,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_that_another_has_deleted_violates_i8() {
+    fn a_lock_that_another_instance_deletes_violates_i8() {
         let planted = |lost| Planted { token: "t".to_owned(), lost };
         assert_eq!(after(|user| user.planted.push(planted(false))), []);
         assert_eq!(after(|user| user.planted.push(planted(true))), [Invariant::OwnerOnly]);
@@ -589,7 +602,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_written_without_need_and_overlapping_runs_violate_i10() {
+    fn rows_written_without_need_or_runs_that_overlap_violate_i10() {
         let again = State { requested_seq: 1, completed_seq: 1, ..replaced(7, 3, "b") };
         assert_eq!(after(|user| user.states.push(again)), [Invariant::Frugal]);
         let mut overlapping = history(good());

@@ -1,4 +1,4 @@
-//! Those who use the service while it is being hurt. Each logs what it has asked for and what it was told.
+//! Clients that use the service while it is being hurt. Each logs its requests and their answers.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ use super::history::{Answer, Planted, Seen, Snapshot, Trigger};
 use super::oracle::{CAREERS, MOVING};
 use super::proxy::Proxy;
 
-/// What is asked of the service for one user, and a log of it.
+/// The client of one user, with its log.
 pub struct UserClient {
     pub user: i64,
     cluster: Arc<Cluster>,
     http: Client,
     pub log: Mutex<Log>,
-    /// Categories so far: each makes a profile one of a kind.
+    /// The profiles so far: career, and a category that makes the profile unique.
     profiles: Mutex<Vec<(&'static str, String)>>,
     planting: tokio::sync::Mutex<()>,
 }
@@ -40,7 +40,7 @@ impl UserClient {
         Arc::new(Self { user, cluster, http, log: Mutex::default(), profiles, planting: Default::default() })
     }
 
-    /// A trigger, and what the database shows before and after it.
+    /// Sends a trigger, and looks into the database before it and after its answer.
     pub async fn trigger(&self, instance: usize, background: bool) -> Answer {
         let before = self.cluster.database.seen(self.user).await;
         let target = &self.cluster.instances[instance];
@@ -60,7 +60,7 @@ impl UserClient {
         let took = started.elapsed();
         let undisturbed = !target.was_disturbed(started, Instant::now());
         let after = match answer {
-            // Nothing was promised: nothing is to be looked at.
+            // Without a promise there is nothing to check.
             Answer::Failed(_) | Answer::Unknown => Seen::default(),
             _ => self.cluster.database.seen(self.user).await,
         };
@@ -73,12 +73,12 @@ impl UserClient {
         answer
     }
 
-    /// A new profile; one in four is an earlier one.
+    /// Changes the profile; every fourth time back to an earlier one.
     pub async fn change_profile(&self, rng: &mut fastrand::Rng) {
         if rng.u8(..4) == 0 { self.return_to_profile(rng).await } else { self.renew_profile(rng).await }
     }
 
-    /// A profile that has never been.
+    /// Changes to a profile that is new.
     pub async fn renew_profile(&self, rng: &mut fastrand::Rng) {
         let profile = {
             let mut profiles = self.profiles.lock().unwrap();
@@ -89,7 +89,7 @@ impl UserClient {
         self.set_profile(&profile).await;
     }
 
-    /// An earlier profile, mostly the one before the current.
+    /// Changes back to an earlier profile, mostly the one before the current.
     pub async fn return_to_profile(&self, rng: &mut fastrand::Rng) {
         let profile = {
             let mut profiles = self.profiles.lock().unwrap();
@@ -107,15 +107,15 @@ impl UserClient {
         self.cluster.counts.add(format!("operation: profile: {}", if changed { "ok" } else { "unknown" }));
     }
 
-    /// What the rows are now.
+    /// Logs the stored rows.
     pub async fn look(&self) {
         let snapshot = self.cluster.database.snapshot(self.user).await;
         self.cluster.counts.add("operation: snapshot: ok");
         self.log.lock().unwrap().snapshots.push(snapshot);
     }
 
-    /// Takes the user's lock from whoever has it, as if it had expired, and sees whether anybody deletes it
-    /// before it expires.
+    /// Takes the user's lock from its holder, as if it had expired, and watches whether an instance deletes it before
+    /// its time to live ends.
     pub async fn plant_lock(&self, ttl: Duration, number: u64) {
         let Ok(_one_at_a_time) = self.planting.try_lock() else { return };
         let key = format!("job_recommendation_lock:user:{}", self.user);
@@ -127,7 +127,7 @@ impl UserClient {
             return;
         }
         self.cluster.counts.add("fault: lock taken away");
-        // Well before the end, by a clock that has started first.
+        // Stop well before the end, by a clock that started before Redis's.
         let margin = Duration::from_millis(150);
         while started.elapsed() + margin < ttl {
             sleep(Duration::from_millis(25)).await;
@@ -144,7 +144,7 @@ impl UserClient {
         self.log.lock().unwrap().planted.push(Planted { token, lost: false });
     }
 
-    /// The lock is gone, as if it had expired.
+    /// Deletes the user's lock, as if it had expired.
     pub async fn expire_lock(&self) {
         let key = format!("job_recommendation_lock:user:{}", self.user);
         self.cluster.lose_redis_keys();
@@ -171,7 +171,7 @@ impl UserClient {
         }
     }
 
-    /// Looks at the rows, in the database and over the service.
+    /// Reads the rows, in the database and over the service.
     pub async fn read(self: Arc<Self>, seed: u64, stop: CancellationToken) {
         let mut rng = fastrand::Rng::with_seed(seed);
         while !stop.is_cancelled() {
@@ -199,7 +199,7 @@ pub async fn change_listings(cluster: Arc<Cluster>, seed: u64, stop: Cancellatio
         for _ in 0..rng.u8(1..3) {
             new[rng.usize(..MOVING)] = (rng.u8(..3) > 0).then(|| rng.u8(..20));
         }
-        // Known before it can be read.
+        // Registered before an instance can read it.
         cluster.ranking.push_generation(new);
         if cluster.database.change_listings(number + 1, &old, &new).await {
             cluster.counts.add("operation: listings: ok");

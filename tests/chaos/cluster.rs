@@ -1,13 +1,16 @@
 //! Three instances, a database and a Redis, with a proxy on every link.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use job_agent::domain::JobListing;
 use job_agent::listings::sample;
-use job_agent::storage::{CatalogueContents, MysqlStore, Store};
+use job_agent::storage::{ListingStore, MysqlAddress, MysqlStore, Store};
 use sqlx::Executor;
 use tempfile::TempDir;
 
@@ -21,14 +24,22 @@ use super::server::{DatabaseServer, RedisServer};
 pub const INSTANCES: usize = 3;
 const DATABASE: &str = "chaos";
 
-/// What a campaign runs with.
+/// The settings of a campaign.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// `mysql` or `mariadb`.
     pub database: String,
     pub with_redis: bool,
-    /// The build that is to be caught; `None`: the one that must not violate anything.
+    /// The build that must be caught; `None`: job-agent as it is, which must violate nothing.
     pub mutant: Option<Mutant>,
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let redis = if self.with_redis { "with" } else { "without" };
+        write!(f, "{}, {redis} Redis", self.database)?;
+        self.mutant.iter().try_for_each(|mutant| write!(f, ", mutant {}", mutant.name))
+    }
 }
 
 pub struct Cluster {
@@ -45,7 +56,7 @@ pub struct Cluster {
     folder: TempDir,
 }
 
-/// How often what has happened, by name.
+/// How often each operation, fault and statement has occurred, by name.
 #[derive(Default)]
 pub struct Counts(Mutex<BTreeMap<String, u64>>);
 
@@ -73,43 +84,24 @@ pub async fn database_server(settings: &Settings) -> Arc<tokio::sync::Mutex<Data
 }
 
 impl Cluster {
-    /// With a database of its own.
+    /// Starts a cluster with a database of its own.
     pub async fn start(settings: Settings, server: Arc<tokio::sync::Mutex<DatabaseServer>>) -> Self {
-        let (mut admin, options, address) = {
+        let (address, (database, listings)) = {
             let server = server.lock().await;
-            (server.connect().await, server.options.clone().database(DATABASE), server.address)
+            (server.address, create_database(&server).await)
         };
-        admin.execute("DROP DATABASE IF EXISTS chaos").await.unwrap();
-        admin.execute("CREATE DATABASE chaos CHARACTER SET utf8mb4").await.unwrap();
-        let store = MysqlStore::new(options.clone(), 4);
-        store.migrate().await.unwrap();
-        store.import_listings(&sample::listings().unwrap()).await.unwrap();
-        let mut listings = Vec::new();
-        let mut contents = CatalogueContents::default();
-        store.read_catalogue(&mut contents, &mut |listing| listings.push(listing)).await.unwrap();
-        store.close().await;
-        let database = Database::new(options);
-        database.add_audit().await;
-
         let redis = match settings.with_redis {
             true => Some(RedisServer::start().await),
             false => None,
         };
         let folder = tempfile::tempdir().unwrap();
-        // A copy: the campaign goes on with this build when there is a newer one.
+        // A copy: a build in the middle of a campaign must not replace the binary.
         let built = Path::new(env!("CARGO_BIN_EXE_job-agent"));
         let binary = settings.mutant.as_ref().map_or(built, |mutant| &mutant.binary);
         std::fs::copy(binary, folder.path().join("job-agent")).unwrap();
         let mut instances = Vec::new();
         for (number, clock_offset) in CLOCK_OFFSETS.into_iter().enumerate() {
-            let nowhere = ([127, 0, 0, 1], 9).into();
-            let http = Proxy::start(Protocol::Bytes, nowhere).await;
-            let database = Proxy::start(Protocol::Mysql, address).await;
-            let redis = match &redis {
-                Some(redis) => Some(Proxy::start(Protocol::Bytes, redis.address).await),
-                None => None,
-            };
-            let (name, links) = (format!("instance-{number}"), (http, database, redis));
+            let (name, links) = (format!("instance-{number}"), links(address, redis.as_ref()).await);
             instances.push(Instance::new(name, links, DATABASE, clock_offset, folder.path()));
         }
         let cluster = Self {
@@ -134,14 +126,14 @@ impl Cluster {
         self.folder.path()
     }
 
-    /// There is a new revision of the scoring; instances have it from their next start on.
+    /// Releases a new revision of the scoring, which instances use from their next start on.
     pub fn release(&self) {
         let revision = self.revision.load(Ordering::SeqCst) + 1;
         std::fs::write(vocabulary_file(self.folder(), revision), vocabulary(revision)).unwrap();
         self.revision.store(revision, Ordering::SeqCst);
     }
 
-    /// SIGKILL and a new start, with the newest revision.
+    /// SIGKILL, and a new start with the newest revision.
     pub async fn restart(&self, instance: usize) {
         if self.instances[instance].restart(self.revision.load(Ordering::SeqCst)).await {
             self.counts.add("fault: SIGKILL");
@@ -194,7 +186,7 @@ impl Cluster {
         self.lose_redis_keys();
     }
 
-    /// To be called before and after keys are deleted.
+    /// Must be called before and after keys are deleted.
     pub fn lose_redis_keys(&self) {
         self.redis_losses.fetch_add(1, Ordering::SeqCst);
     }
@@ -204,7 +196,7 @@ impl Cluster {
         self.redis_losses.load(Ordering::SeqCst)
     }
 
-    /// The answer as text; `None` if there is no Redis, or none that answers.
+    /// The answer as text; `None`: there is no Redis, or it does not answer.
     pub async fn redis_command(&self, words: &[&str]) -> Option<String> {
         let client = self.redis_client.as_ref()?;
         let config = redis::AsyncConnectionConfig::new()
@@ -224,4 +216,35 @@ impl Cluster {
             let _ = std::fs::copy(self.folder().join(&name), folder.join(&name));
         }
     }
+}
+
+/// A new database with the service's schema, the sample's listings and the audit.
+async fn create_database(server: &DatabaseServer) -> (Database, Vec<JobListing>) {
+    let options = server.options.clone().database(DATABASE);
+    let mut admin = server.connect().await;
+    admin.execute("DROP DATABASE IF EXISTS chaos").await.unwrap();
+    admin.execute("CREATE DATABASE chaos CHARACTER SET utf8mb4").await.unwrap();
+    let address = server.address;
+    let host = address.ip().to_string();
+    let store = MysqlStore::new(&MysqlAddress::new(&host, address.port(), "root", None, DATABASE), 4);
+    store.migrate().await.unwrap();
+    store.import_listings(&sample::listings().unwrap()).await.unwrap();
+    let database = Database::new(options);
+    database.add_audit().await;
+    // Numbers the listings, too: the audit must not miss the first version.
+    let mut listings = Vec::new();
+    store.read_catalogue(&mut |listing| listings.push(listing)).await.unwrap();
+    store.close().await;
+    (database, listings)
+}
+
+/// The proxies of one instance: from the clients, to the database and to Redis.
+async fn links(database: SocketAddr, redis: Option<&RedisServer>) -> (Proxy, Proxy, Option<Proxy>) {
+    // Nothing listens there: the instance is not started yet.
+    let nowhere = ([127, 0, 0, 1], 9).into();
+    let redis = match redis {
+        Some(redis) => Some(Proxy::start(Protocol::Bytes, redis.address).await),
+        None => None,
+    };
+    (Proxy::start(Protocol::Bytes, nowhere).await, Proxy::start(Protocol::Mysql, database).await, redis)
 }

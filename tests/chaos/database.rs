@@ -1,4 +1,4 @@
-//! The harness's own look into the database, past the proxies. A server that is being restarted is waited for.
+//! The harness's own access to the database, past the proxies. It waits while the server restarts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub struct Database {
     pool: MySqlPool,
 }
 
-/// Tries until it works. What is tried must not mind being done twice.
+/// Repeats an idempotent attempt until it succeeds.
 async fn until_ok<T, F: Future<Output = sqlx::Result<T>>>(mut attempt: impl FnMut() -> F) -> T {
     for _ in 0..1_200 {
         match attempt().await {
@@ -27,7 +27,7 @@ async fn until_ok<T, F: Future<Output = sqlx::Result<T>>>(mut attempt: impl FnMu
             Err(_) => sleep(Duration::from_millis(50)).await,
         }
     }
-    attempt().await.unwrap_or_else(|error| panic!("the database is away for a minute: {error}"))
+    attempt().await.unwrap_or_else(|error| panic!("the database has been unreachable for a minute: {error}"))
 }
 
 impl Database {
@@ -39,7 +39,7 @@ impl Database {
         Self { pool }
     }
 
-    /// The audit, on a database that has the service's schema.
+    /// Adds the audit to a database that has the service's schema.
     pub async fn add_audit(&self) {
         let script = include_str!("schema.sql");
         for statement in
@@ -49,7 +49,7 @@ impl Database {
         }
     }
 
-    /// A new user with a first profile.
+    /// Adds a user with a first profile.
     pub async fn add_user(&self, user: i64, career: &str, category: &str) {
         until_ok(|| {
             query(
@@ -115,6 +115,17 @@ impl Database {
         row.get(0)
     }
 
+    /// How many of these users have a lease, or pending triggers without being parked.
+    pub async fn pending(&self, users: &std::ops::Range<i64>) -> i64 {
+        let (first, end) = (users.start, users.end);
+        let sql = format!(
+            "SELECT COUNT(*) FROM recommendation_state WHERE user_id >= {first} AND user_id < {end} \
+             AND (lease_token IS NOT NULL \
+                  OR (parked_at IS NULL AND (due_at IS NOT NULL OR completed_seq < requested_seq)))"
+        );
+        self.number(&sql).await
+    }
+
     pub async fn open_transactions(&self) -> Vec<String> {
         let sql = "SELECT CONCAT_WS(', ', t.trx_started, t.trx_state, t.trx_isolation_level, p.host, p.command, \
                                     p.time, t.trx_query, p.info) \
@@ -126,7 +137,7 @@ impl Database {
             .collect()
     }
 
-    /// What a client knows of its user now.
+    /// The part of the user's state that a client logs before and after a trigger.
     pub async fn seen(&self, user: i64) -> Seen {
         let row = until_ok(|| {
             query(
@@ -143,7 +154,7 @@ impl Database {
         Seen { state: row.get(0), profile: row.get(1), requested_seq: row.get(2) }
     }
 
-    /// The user's rows and the newest state change, in one statement.
+    /// The user's rows and the newest state change, read by one statement.
     pub async fn snapshot(&self, user: i64) -> Snapshot {
         let rows = until_ok(|| {
             query(
@@ -196,8 +207,8 @@ impl Database {
         histories
     }
 
-    /// Which generations of the listings each catalogue version may stand for: the instance read them after
-    /// the version before was registered, and before this one was.
+    /// The generations of the listings that each catalogue version may stand for: the instance read them after the
+    /// previous version was registered, and before this one was.
     pub async fn catalogues(&self) -> BTreeMap<i64, (u32, u32)> {
         let sql = "SELECT version, generation FROM chaos_catalogue ORDER BY version";
         let rows = until_ok(|| self.pool.fetch_all(sql)).await;
@@ -211,11 +222,11 @@ impl Database {
         catalogues
     }
 
-    /// Locks the user's rows, as an operator might, or the state, for a while.
+    /// Locks the user's rows of a table for a while, as an operator's transaction might.
     pub async fn hold_rows(&self, user: i64, table: &str, duration: Duration) {
         let hold = async {
             let mut connection = self.pool.acquire().await?;
-            // Rows alone, not what is between them.
+            // Locks rows, but not the gaps between them.
             connection.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
             let mut holder = connection.begin().await?;
             let sql = format!("SELECT user_id FROM {table} WHERE user_id = {user} FOR UPDATE");
@@ -223,11 +234,11 @@ impl Database {
             sleep(duration).await;
             holder.rollback().await
         };
-        // A server that is restarted has no locks.
+        // A restart of the server ends the lock early.
         let _ = hold.await;
     }
 
-    /// The lease of a process that is dead ends now, not only seconds later.
+    /// Ends the lease of a dead process now, not only seconds later.
     pub async fn end_lease(&self, user: i64) {
         let sql = "UPDATE recommendation_state SET lease_until = UTC_TIMESTAMP(6) \
                    WHERE user_id = ? AND lease_until IS NOT NULL";

@@ -1,10 +1,9 @@
-//! What happened to the users of one history: what the database has recorded in its own transactions, and what
-//! clients have seen.
+//! The record of one history: its users' commits, from an audit that the database keeps within the service's own
+//! transactions, and the observations of clients.
 //!
-//! The database's part is the table `chaos_audit`, which triggers fill: a row per change of a user's state and
-//! of a user's profile. A user's changes of either kind are ordered by a row lock, and a run that reads a
-//! profile changes the state later; so for one user the ids of the audit are the order of commits, and a state
-//! can only come from profiles with lower ids.
+//! The audit is the table `chaos_audit`, which triggers fill: a row per change of a user's state or profile. A row
+//! lock orders a user's changes of either kind, and a run that reads a profile changes the state later. So the ids
+//! of a user's audit rows are the order of commits, and a state can only come from profiles with lower ids.
 
 use std::collections::BTreeMap;
 
@@ -38,16 +37,16 @@ pub struct UserHistory {
 /// A committed change of a user's profile.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Profile {
-    /// Of the audit.
+    /// The id of its audit row.
     pub id: i64,
-    /// All that ranking depends on; equal keys are equal inputs.
+    /// Everything that ranking depends on; equal keys are equal inputs.
     pub key: String,
 }
 
-/// A committed change of a user's state row, as the row then was.
+/// A user's state row after a committed change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    /// Of the audit.
+    /// The id of its audit row.
     pub id: i64,
     pub version: i64,
     pub confirmations: i64,
@@ -61,17 +60,17 @@ pub struct State {
     pub parked: bool,
 }
 
-/// What one statement of a reader has seen.
+/// The result of one statement of a reader.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The newest state change; 0 for none.
     pub state: i64,
-    /// Of the rows, in the order of their listings.
+    /// The digest of the rows, in the order of their listings.
     pub rows: String,
     pub row_count: usize,
 }
 
-/// What a client knows before it sends a trigger, or after it has got the answer.
+/// The user's state as the client finds it before it sends a trigger, or after it has the answer.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Seen {
     /// The newest state change; 0 for none.
@@ -89,13 +88,13 @@ pub struct Trigger {
     pub answer: Answer,
     pub after: Seen,
     pub millis: u64,
-    /// Whether nothing that was done to the instance excuses a late answer.
+    /// Whether no fault of the instance excuses a late answer.
     pub undisturbed: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// 200 with success: the rows are right.
+    /// 200 with `success`: the rows are at least as new as the trigger.
     Success,
     /// 202.
     Accepted,
@@ -111,11 +110,11 @@ pub enum Answer {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Planted {
     pub token: String,
-    /// Whether it was gone, or another's, before its time to live had ended.
+    /// Whether it was deleted or replaced before its time to live had ended.
     pub lost: bool,
 }
 
-/// From "calculation started" to its outcome, in microseconds.
+/// A run, from "calculation started" to its outcome, in microseconds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Run {
     pub user: i64,
@@ -124,11 +123,11 @@ pub struct Run {
     pub to: i64,
 }
 
-/// How the system was found after the faults.
+/// The system after the faults.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AtRest {
     pub open_transactions: Vec<String>,
-    /// Requests at the same time, as many as an instance has connections, that did not end well.
+    /// Requests that failed when more were sent at once than an instance has connections.
     pub failed_requests: Vec<String>,
     /// Processes that have ended without being killed.
     pub ended: Vec<String>,

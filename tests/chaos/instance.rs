@@ -1,4 +1,4 @@
-//! A service process behind proxies on all of its links.
+//! A process of the service, with a proxy on each of its links.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,16 @@ use tokio::time::sleep;
 use super::cluster::INSTANCES;
 use super::proxy::Proxy;
 
-/// Short, so that locks and leases end within a history; long enough that a row lock times out within a run
-/// (after 3 s, of which InnoDB makes up to 4).
+/// The limits are short, so that locks and leases end within a history, but long enough for a row lock to time out
+/// within a run (after 3 s, which InnoDB extends to up to 4 s).
 pub const LOCK_TTL: Duration = Duration::from_secs(7);
 pub const LOCK_WAIT: Duration = Duration::from_secs(1);
 pub const RUN_TIMEOUT: Duration = Duration::from_secs(6);
 pub const LEASE: Duration = Duration::from_secs(8);
 pub const MAX_ATTEMPTS: u32 = 3;
-/// What the service sets on its sessions.
+/// The service sets this on its sessions.
 pub const WAIT_TIMEOUT: Duration = Duration::from_secs(20);
-/// By how many seconds the instances' clocks are wrong, where the machine has libfaketime.
+/// The errors of the instances' clocks, in seconds, if the machine has libfaketime.
 pub const CLOCK_OFFSETS: [i64; INSTANCES] = [0, 7_200, -86_400];
 /// Connections of one instance to the database.
 pub const CONNECTIONS: usize = 6;
@@ -30,14 +30,14 @@ const START_TIMEOUT: Duration = Duration::from_secs(90);
 
 pub struct Instance {
     pub name: String,
-    /// By how many seconds its clock is wrong.
+    /// The error of its clock, in seconds.
     pub clock_offset: i64,
     pub http: Proxy,
     pub database: Proxy,
     pub redis: Option<Proxy>,
-    /// The lock is held while the process is not to be touched by another fault.
+    /// Locked while no other fault may hit the process.
     process: tokio::sync::Mutex<Option<Process>>,
-    /// When answers could not be expected in time; an end that is missing is still to come.
+    /// Times in which answers may be late; `None`: the time has not ended.
     disturbed: Mutex<Vec<(Instant, Option<Instant>)>>,
     ended: Mutex<Vec<String>>,
     settings: Vec<(String, String)>,
@@ -59,35 +59,21 @@ impl Instance {
         clock_offset: i64,
         folder: &Path,
     ) -> Self {
-        let mut offset = 0;
         let (http, database_link, redis) = links;
         let url = format!("mysql://root@{}/{database}?ssl-mode=DISABLED", database_link.address);
-        let mut settings = vec![
-            ("DATABASE_URL".to_owned(), url),
-            ("DB_MAX_CONNECTIONS".to_owned(), CONNECTIONS.to_string()),
-            ("INSTANCE_NAME".to_owned(), name.clone()),
-            ("LOCK_TTL_SECS".to_owned(), LOCK_TTL.as_secs().to_string()),
-            ("LOCK_WAIT_SECS".to_owned(), LOCK_WAIT.as_secs().to_string()),
-            ("RUN_TIMEOUT_SECS".to_owned(), RUN_TIMEOUT.as_secs().to_string()),
-            ("QUEUE_LEASE_SECS".to_owned(), LEASE.as_secs().to_string()),
-            ("QUEUE_MAX_ATTEMPTS".to_owned(), MAX_ATTEMPTS.to_string()),
-            ("CATALOGUE_REFRESH_SECS".to_owned(), "1".to_owned()),
-            ("SCHEDULER_ENABLED".to_owned(), "false".to_owned()),
-            ("PORT".to_owned(), "0".to_owned()),
-            ("LOG_FORMAT".to_owned(), "json".to_owned()),
-            ("TOKIO_WORKER_THREADS".to_owned(), "2".to_owned()),
-        ];
+        let mut settings = settings(&name, &url);
         if let Some(redis) = &redis {
             settings.push(("REDIS_URL".to_owned(), format!("redis://{}", redis.address)));
         }
-        if let (Some(library), true) = (std::env::var("CHAOS_FAKETIME").ok(), clock_offset != 0) {
+        let faketime = std::env::var("CHAOS_FAKETIME").ok().filter(|_| clock_offset != 0);
+        let clock_offset = if faketime.is_some() { clock_offset } else { 0 };
+        if let Some(library) = faketime {
             settings.push(("LD_PRELOAD".to_owned(), library));
             settings.push(("FAKETIME".to_owned(), format!("{clock_offset:+}")));
             settings.push(("FAKETIME_DONT_FAKE_MONOTONIC".to_owned(), "1".to_owned()));
-            offset = clock_offset;
         }
         Self {
-            clock_offset: offset,
+            clock_offset,
             name,
             http,
             database: database_link,
@@ -101,7 +87,7 @@ impl Instance {
         }
     }
 
-    /// SIGKILL, if it runs, and a new start with this revision of the vocabulary. Returns whether it ran.
+    /// SIGKILL, if the process runs, and a new start with this revision of the vocabulary. Returns whether it ran.
     pub async fn restart(&self, revision: u32) -> bool {
         let mut process = self.process.lock().await;
         let started = self.disturb();
@@ -115,7 +101,7 @@ impl Instance {
         ran.is_some()
     }
 
-    /// Processes that have ended without being killed, and their last words.
+    /// Processes that have ended without being killed, and the last lines of their logs.
     pub async fn ended_by_themselves(&self) -> Vec<String> {
         if let Some(process) = self.process.lock().await.as_mut() {
             self.note_end(process);
@@ -146,14 +132,14 @@ impl Instance {
         self.process.lock().await.as_ref().map_or(0, |process| process.revision)
     }
 
-    /// Begins a time in which answers may take longer.
+    /// Begins a time in which answers may be late.
     pub fn disturb(&self) -> Instant {
         let started = Instant::now();
         self.disturbed.lock().unwrap().push((started, None));
         started
     }
 
-    /// Ends it.
+    /// Ends the time that began at `started`.
     pub fn calm(&self, started: Instant) {
         let mut disturbed = self.disturbed.lock().unwrap();
         if let Some(entry) = disturbed.iter_mut().find(|entry| entry.0 == started) {
@@ -161,13 +147,13 @@ impl Instance {
         }
     }
 
-    /// Whether there was such a time between these two.
+    /// Whether answers could be late at some time between these two.
     pub fn was_disturbed(&self, from: Instant, to: Instant) -> bool {
         let disturbed = self.disturbed.lock().unwrap();
         disturbed.iter().any(|(start, end)| *start <= to && end.is_none_or(|end| end >= from))
     }
 
-    /// Whether answers can be expected now.
+    /// Whether answers must be in time now.
     pub fn is_calm(&self) -> bool {
         self.disturbed.lock().unwrap().iter().all(|(_, end)| end.is_some())
     }
@@ -186,7 +172,7 @@ impl Instance {
     }
 
     async fn start(&self, revision: u32) -> Process {
-        // A process ends when the database is away for too long as it starts.
+        // A process ends if it cannot reach the database for too long while it starts.
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
             let log = self.folder.join(format!("{}.log", self.name));
@@ -234,7 +220,28 @@ impl Drop for Instance {
     }
 }
 
-/// Where the vocabulary of this revision is.
+/// The settings that need no optional server.
+fn settings(name: &str, database_url: &str) -> Vec<(String, String)> {
+    [
+        ("DATABASE_URL", database_url),
+        ("DB_MAX_CONNECTIONS", &CONNECTIONS.to_string()),
+        ("INSTANCE_NAME", name),
+        ("LOCK_TTL_SECS", &LOCK_TTL.as_secs().to_string()),
+        ("LOCK_WAIT_SECS", &LOCK_WAIT.as_secs().to_string()),
+        ("RUN_TIMEOUT_SECS", &RUN_TIMEOUT.as_secs().to_string()),
+        ("QUEUE_LEASE_SECS", &LEASE.as_secs().to_string()),
+        ("QUEUE_MAX_ATTEMPTS", &MAX_ATTEMPTS.to_string()),
+        ("CATALOGUE_REFRESH_SECS", "1"),
+        ("SCHEDULER_ENABLED", "false"),
+        ("PORT", "0"),
+        ("LOG_FORMAT", "json"),
+        ("TOKIO_WORKER_THREADS", "2"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+/// The file with the vocabulary of this revision.
 pub fn vocabulary_file(folder: &Path, revision: u32) -> PathBuf {
     folder.join(format!("vocabulary-{revision}.toml"))
 }

@@ -1,4 +1,4 @@
-//! What rows must be, by the library's own ranking: scoring is a pure function.
+//! The rows that inputs must give, by the library's own ranking: scoring is a pure function.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -10,7 +10,7 @@ use job_agent::storage::{StoredAnalysis, StoredCareer};
 
 use super::checker::{Expected, Oracle};
 
-/// Careers that users change between; the sample listings have some for each.
+/// Careers that users change between, with synonyms; the sample has listings for each.
 pub const CAREERS: [(&str, [&str; 4]); 5] = [
     ("백엔드 개발자", ["서버 개발자", "Backend Developer", "백엔드 엔지니어", "API 개발자"]),
     ("프론트엔드 개발자", ["Frontend Developer", "React 개발자", "UI 개발자", "프론트 개발자"]),
@@ -19,13 +19,13 @@ pub const CAREERS: [(&str, [&str; 4]); 5] = [
     ("데이터 분석가", ["Data Analyst", "빅데이터 분석가", "Product Analyst", "데이터 애널리스트"]),
 ];
 
-/// Listings that come, change and go.
+/// The number of listings that are inserted, changed and deleted.
 pub const MOVING: usize = 10;
 const MOVING_IDS: i64 = 5_000_000;
-/// As service and oracle are configured.
+/// The service's default, which the instances keep.
 const MAX_RECOMMENDATIONS: usize = 50;
 
-/// Which of the moving listings exist, and in which variant.
+/// The variant of each moving listing; `None`: it does not exist.
 pub type Generation = [Option<u8>; MOVING];
 
 pub fn moving_listing(slot: usize, variant: u8) -> JobListing {
@@ -43,7 +43,7 @@ pub fn moving_listing(slot: usize, variant: u8) -> JobListing {
     }
 }
 
-/// A vocabulary of the careers. Revisions differ in what they rank: the odd ones know more synonyms.
+/// A vocabulary of the careers. Odd revisions know more synonyms, so that revisions rank differently.
 pub fn vocabulary(revision: u32) -> String {
     let known = if revision % 2 == 1 { 4 } else { 1 };
     let careers =
@@ -60,7 +60,7 @@ pub fn rows_digest(mut rows: Vec<Recommendation>) -> String {
 type Inputs = (String, Generation, u32);
 
 pub struct Ranking {
-    /// Those that stay.
+    /// The listings that do not move.
     listings: Vec<JobListing>,
     generations: Mutex<Vec<Generation>>,
     catalogues: Mutex<HashMap<(Generation, u32), Arc<Catalogue>>>,
@@ -68,7 +68,7 @@ pub struct Ranking {
 }
 
 impl Ranking {
-    /// Generation 0 is without moving listings.
+    /// Generation 0 has no moving listings.
     pub fn new(listings: Vec<JobListing>) -> Self {
         let generations = Mutex::new(vec![Generation::default()]);
         Self { listings, generations, catalogues: Mutex::default(), known: Mutex::default() }
@@ -78,7 +78,7 @@ impl Ranking {
         self.generations.lock().unwrap().push(generation);
     }
 
-    /// The newest was not committed.
+    /// Forgets the newest generation, which was not committed.
     pub fn pop_generation(&self) {
         self.generations.lock().unwrap().pop();
     }
@@ -88,12 +88,12 @@ impl Ranking {
         (generations.len() as u32 - 1, *generations.last().unwrap())
     }
 
-    /// All of them, for a history that is kept.
+    /// All generations, for a history that is kept.
     pub fn generations(&self) -> Vec<Generation> {
         self.generations.lock().unwrap().clone()
     }
 
-    /// Forgets what later histories will not ask for.
+    /// Forgets results that later histories do not need.
     pub fn forget(&self) {
         self.catalogues.lock().unwrap().clear();
         self.known.lock().unwrap().clear();
@@ -118,7 +118,7 @@ impl Ranking {
 
 impl Oracle for Ranking {
     fn expected(&self, key: &str, generation: u32, scoring_revision: i64) -> Expected {
-        // The code's revision is the same for all.
+        // The high half is the revision of the code, the same for all.
         let revision = (scoring_revision & i64::from(u32::MAX)) as u32;
         let generation = self.generations.lock().unwrap()[generation as usize];
         let inputs = (key.to_owned(), generation, revision);

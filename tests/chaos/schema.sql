@@ -1,11 +1,11 @@
--- What the harness adds to the service's database. One statement per paragraph.
+-- The harness's additions to the service's database. One statement per paragraph.
 
 CREATE TABLE chaos_audit (
     id                BIGINT       NOT NULL AUTO_INCREMENT PRIMARY KEY,
     user_id           BIGINT       NOT NULL,
-    -- Of a change of the profile: all that ranking depends on.
+    -- For a change of the profile: everything that ranking depends on.
     profile           VARCHAR(500) NULL,
-    -- Of a change of the state: the row as it was then.
+    -- For a change of the state: the changed row.
     version           BIGINT       NULL,
     confirmations     BIGINT       NULL,
     result_digest     CHAR(64)     NULL,
@@ -45,7 +45,7 @@ CREATE TRIGGER chaos_state_updated AFTER UPDATE ON recommendation_state FOR EACH
         NEW.scoring_revision, NEW.requested_seq, NEW.completed_seq, NEW.due_at IS NOT NULL,
         NEW.lease_token IS NOT NULL, NEW.parked_at IS NOT NULL)
 
--- Read committed: at least as new as what the instance has read, and no newer than now.
+-- Under READ COMMITTED: at least as new as the listings that the instance has read, and no newer than now.
 CREATE TRIGGER chaos_catalogue_inserted AFTER INSERT ON catalogue_state FOR EACH ROW
     INSERT INTO chaos_catalogue SELECT NEW.version, generation FROM chaos_generation
 

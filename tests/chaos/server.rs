@@ -13,12 +13,12 @@ use tokio::time::sleep;
 
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The database server that `scripts/with-servers` has started, taken over so that it can be killed: found by
-/// its port, and started again with the command line it had.
+/// The database server that `scripts/with-servers` has started, taken over so that it can be killed: found by its
+/// port, and started again with its own command line.
 pub struct DatabaseServer {
     pub options: MySqlConnectOptions,
     pub address: SocketAddr,
-    /// Of the file system it runs in.
+    /// The root of its file system.
     root: PathBuf,
     user: String,
     arguments: Vec<OsString>,
@@ -26,8 +26,8 @@ pub struct DatabaseServer {
 }
 
 impl DatabaseServer {
-    /// `with-servers` starts servers that are fast and may lose data when they are killed. Here they are made
-    /// to keep what they have acknowledged.
+    /// `with-servers` starts servers that are fast and may lose data when they are killed. These options make them
+    /// keep every acknowledged commit.
     const DURABLE: [&str; 4] = [
         "--innodb-flush-log-at-trx-commit=1",
         "--innodb-doublewrite=ON",
@@ -119,7 +119,7 @@ fn spawn(root: &std::path::Path, user: &str, arguments: &[OsString]) -> Child {
         command.arg(root).arg("setpriv");
         command
     };
-    // Gone with this process, even if that is killed.
+    // It ends with this process, even if this process is killed.
     command.args(["--pdeathsig", "KILL"]);
     if user != "0" && is_root() {
         command.args(["--reuid", user, "--regid", user, "--clear-groups"]);

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use futures::future::join_all;
-use job_agent::storage::{BatchScope, Lane, Marking, Store};
+use job_agent::domain::{BatchId, Lane, ScoringRevision};
+use job_agent::storage::{BatchScope, Marking, Store, StoreErrorKind};
 use serde_json::Value;
 
 use crate::support::{
@@ -48,7 +49,7 @@ async fn marked(app: &TestApp) {
     eventually("all users are marked", || async { batch(app).await["marking"] == false }).await;
 }
 
-async fn mark_all(store: &dyn Store, batch: i64) {
+async fn mark_all(store: &dyn Store, batch: BatchId) {
     while store.mark_batch(batch).await.unwrap() == Marking::Going {}
 }
 
@@ -121,7 +122,8 @@ async fn several_instances_mark_everybody_exactly_once(database: TestDatabase) {
             loop {
                 match store.mark_batch(opened.id).await {
                     Ok(Marking::Ended) => return,
-                    Ok(Marking::Going) | Err(job_agent::storage::StoreError::Conflict(_)) => {}
+                    Ok(Marking::Going) => {}
+                    Err(error) if error.kind() == StoreErrorKind::Conflict => {}
                     Err(error) => panic!("{error}"),
                 }
             }
@@ -215,7 +217,7 @@ async fn a_user_who_is_due_in_real_time_keeps_the_lane(database: TestDatabase) {
     let opened = store.open_batch(&BatchScope::Active).await.unwrap();
     mark_all(store.as_ref(), opened.id).await;
     let waiting = async |lane| {
-        let due = store.due_users(lane, i64::MAX, 10).await.unwrap();
+        let due = store.due_users(lane, ScoringRevision(i64::MAX), 10).await.unwrap();
         due.iter().map(|due| due.user.get()).collect::<Vec<_>>()
     };
     assert_eq!(waiting(Lane::RealTime).await, [USER]);

@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Output;
 
+use job_agent::domain::BatchId;
+
 use crate::support::{
     Kind, RedisServer, TestApp, TestDatabase, TestProcess, USER, command, eventually, on_every_database,
 };
@@ -121,7 +123,7 @@ async fn a_batch_is_for_whom_the_command_line_says(database: TestDatabase) {
     assert_eq!(batch(&[]).1, "batch 1 is running already: joined\n2 users are due\n");
 
     database.execute("UPDATE recommendation_state SET due_at = NULL, requested_seq = completed_seq").await;
-    database.store().finish_batch(1).await.unwrap();
+    database.store().finish_batch(BatchId(1)).await.unwrap();
     assert_eq!(batch(&["--all"]).1, "batch 2 opened\n2 users are due\n");
     assert_eq!(marked().await, [1, 2], "the inactive one, too");
 }
@@ -224,7 +226,7 @@ fn settings_are_read_from_a_dot_env_file_and_the_environment_comes_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn healthcheck_tells_a_healthy_service_from_none() {
-    let database = TestDatabase::create(Kind::Sqlite).await.unwrap();
+    let database = TestDatabase::create(Kind::Sqlite).await;
     let process = TestProcess::start(&database, &[]).await;
     let port = process.address.rsplit(':').next().unwrap().to_owned();
     let folder = tempfile::tempdir().unwrap();

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod architecture;
 mod back_pressure;
 mod background;
 mod bad_input;
@@ -15,16 +16,20 @@ mod cleanup;
 mod command_line;
 mod concurrency;
 mod contract;
-mod defects;
-mod documents;
-mod inputs;
+mod cors;
+mod documentation;
+mod hostile_input;
+mod messy_analyses;
+mod old_service_defects;
 mod process;
-mod properties;
 mod queue;
 mod redis_lock;
+mod redis_trouble;
 mod sample_data;
 mod schedule;
 mod session;
+mod slow_clients;
 mod state_machine;
 mod status;
+mod stopping;
 mod store;

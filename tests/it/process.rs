@@ -1,20 +1,21 @@
 //! The process: its start, its stop, and a database that goes away.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use crate::support::{
-    Kind, TestApp, TestDatabase, TestProcess, USER, command, config, eventually, on_servers,
+    Kind, TestApp, TestDatabase, TestProcess, USER, can_run_on, command, config, eventually, on_servers,
 };
 
 on_servers!(a_database_that_goes_away_is_a_503_and_recovers);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_process_finishes_and_exits_with_success() {
-    let database = TestDatabase::create(Kind::Sqlite).await.unwrap();
+    let database = TestDatabase::create(Kind::Sqlite).await;
     let mut process = TestProcess::start(&database, &[]).await;
     process.signal("TERM");
     assert_eq!(process.exit_code().await, Some(0), "{}", process.log());
@@ -40,7 +41,7 @@ async fn an_unreachable_database_stops_the_start_after_a_bounded_time_with_one_c
 /// A TCP proxy that can cut all connections and refuse new ones.
 struct Proxy {
     port: u16,
-    open: Arc<AtomicBool>,
+    open: watch::Sender<bool>,
     connections: Arc<AtomicUsize>,
 }
 
@@ -48,22 +49,17 @@ impl Proxy {
     async fn start(target: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let open = Arc::new(AtomicBool::new(true));
         let connections = Arc::new(AtomicUsize::new(0));
-        let (is_open, count) = (open.clone(), connections.clone());
+        let (open, is_open) = watch::channel(true);
+        let count = connections.clone();
         tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
-                let (target, is_open, count) = (target.clone(), is_open.clone(), count.clone());
+                let (target, mut is_open, count) = (target.clone(), is_open.clone(), count.clone());
                 count.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
-                    let closed = async {
-                        while is_open.load(Ordering::Relaxed) {
-                            tokio::time::sleep(Duration::from_millis(5)).await;
-                        }
-                    };
                     let mut server = TcpStream::connect(&target).await.unwrap();
                     tokio::select! {
-                        () = closed => {}
+                        _ = is_open.wait_for(|open| !open) => {}
                         _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
                     }
                     drop((client, server));
@@ -76,7 +72,7 @@ impl Proxy {
 
     /// Ends all connections and every new one.
     async fn cut(&self) {
-        self.open.store(false, Ordering::Relaxed);
+        self.open.send_replace(false);
         eventually("all connections are cut", || async { self.connections.load(Ordering::SeqCst) == 0 })
             .await;
     }
@@ -102,14 +98,17 @@ async fn a_database_that_goes_away_is_a_503_and_recovers(database: TestDatabase)
     }
     assert_eq!(app.get("/health").await.status, 200);
 
-    proxy.open.store(true, Ordering::Relaxed);
+    proxy.open.send_replace(true);
     assert_eq!(app.calculate(USER).await.outcome(), "up_to_date");
     assert_eq!(app.fast(USER, "").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_account_of_mysql_is_accepted_with_and_without_tls() {
-    let Some(database) = TestDatabase::create(Kind::Mysql).await else { return };
+    if !can_run_on(Kind::Mysql, "process::a_password_account_of_mysql_is_accepted_with_and_without_tls") {
+        return;
+    }
+    let database = TestDatabase::create(Kind::Mysql).await;
     database.set_career(USER, "간호사").await;
     let server = std::env::var("TEST_MYSQL_PASSWORD_URL").expect("set by scripts/test");
     let name = database.url.rsplit('/').next().unwrap();

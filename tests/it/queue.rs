@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use job_agent::storage::{BatchScope, Lane, Lease};
+use job_agent::domain::{Lane, ScoringRevision};
+use job_agent::storage::{BatchScope, Lease};
 
 use crate::support::{
     Kind, OTHER_USER, RedisServer, SHORT_LEASES, TestApp, TestDatabase, TestProcess, USER,
@@ -74,9 +75,9 @@ fn lock_key(user: i64) -> String {
 async fn a_user_is_left_to_its_worker_until_the_lease_ends(database: TestDatabase) {
     request(&database, USER).await;
     let store = database.store();
-    let due = store.due_users(Lane::RealTime, i64::MAX, 10).await.unwrap();
+    let due = store.due_users(Lane::RealTime, ScoringRevision(i64::MAX), 10).await.unwrap();
     let lease = Lease { token: "a worker that has died".to_owned(), duration: Duration::from_secs(2) };
-    assert!(store.claim(&due[0], &lease, i64::MAX).await.unwrap());
+    assert!(store.claim(&due[0], &lease, ScoringRevision(i64::MAX)).await.unwrap());
     let lease_until = time(&database, USER, "lease_until").await;
     let _app = TestApp::start(&database, &[]).await;
     done(&database, USER).await;

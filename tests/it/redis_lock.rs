@@ -52,15 +52,15 @@ async fn a_waiter_is_woken_by_the_release_and_not_by_its_poll() {
     let mut quick = 0;
     for _ in 0..10 {
         let guard = one.acquire(user()).await.unwrap();
-        let other = other.clone();
+        let (other, read) = (other.clone(), redis.calls("get").await);
         let waiter = tokio::spawn(async move {
             let guard = other.acquire(user()).await.unwrap();
             let acquired = Instant::now();
             guard.release().await;
             acquired
         });
-        // Until the waiter has subscribed and polls, whatever it does first.
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        // It subscribes before it tries. Right after the first try it reads the holder's name, for its log.
+        eventually("the waiter has tried", || async { redis.calls("get").await > read }).await;
         let released = Instant::now();
         guard.release().await;
         quick += usize::from(waiter.await.unwrap() - released < Duration::from_millis(50));
@@ -196,7 +196,7 @@ async fn requests_go_on_without_redis_and_use_it_again_when_it_is_back(database:
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_redis_that_is_not_there_at_the_start_is_used_when_it_comes() {
-    let database = TestDatabase::create(Kind::Sqlite).await.unwrap();
+    let database = TestDatabase::create(Kind::Sqlite).await;
     let mut redis = RedisServer::start().await;
     redis.stop();
     let url = redis.url();

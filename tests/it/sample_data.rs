@@ -4,7 +4,7 @@ use job_agent::app::open_store;
 use job_agent::config::Config;
 use job_agent::listings::sample;
 
-use crate::support::{Kind, TestApp, TestDatabase, USER, config, on_every_database};
+use crate::support::{TestApp, TestDatabase, USER, config, on_every_database};
 
 on_every_database!(
     on_request_an_empty_database_is_filled_with_the_sample_once,
@@ -22,10 +22,6 @@ const SOURCE_TABLES: [&str; 6] = [
     "job_listings",
 ];
 
-async fn empty(kind: Kind) -> TestDatabase {
-    TestDatabase::create_empty(kind).await.expect("as the filled one")
-}
-
 fn with_sample(database: &TestDatabase) -> Config {
     config(database, &[("SAMPLE_DATA", "true")])
 }
@@ -35,7 +31,7 @@ async fn count(database: &TestDatabase, table: &str) -> i64 {
 }
 
 async fn on_request_an_empty_database_is_filled_with_the_sample_once(filled: TestDatabase) {
-    let database = empty(filled.kind).await;
+    let database = TestDatabase::create_empty(filled.kind).await;
     let app = TestApp::start_with(with_sample(&database)).await;
     for user in sample::users().unwrap() {
         let answer = app.calculate(user.user_id).await;
@@ -57,7 +53,7 @@ async fn on_request_an_empty_database_is_filled_with_the_sample_once(filled: Tes
 }
 
 async fn instances_that_start_together_load_the_sample_once(filled: TestDatabase) {
-    let database = empty(filled.kind).await;
+    let database = TestDatabase::create_empty(filled.kind).await;
     let config = with_sample(&database);
     let started = tokio::join!(open_store(&config), open_store(&config), open_store(&config));
     assert!(started.0.is_ok() && started.1.is_ok() && started.2.is_ok());
@@ -66,7 +62,7 @@ async fn instances_that_start_together_load_the_sample_once(filled: TestDatabase
 }
 
 async fn a_table_that_has_rows_keeps_the_sample_out_of_all(filled: TestDatabase) {
-    let database = empty(filled.kind).await;
+    let database = TestDatabase::create_empty(filled.kind).await;
     database.execute(&format!("INSERT INTO users (user_id, is_active) VALUES ({USER}, TRUE)")).await;
     open_store(&with_sample(&database)).await.unwrap();
     assert_eq!(count(&database, "users").await, 1);
@@ -76,7 +72,7 @@ async fn a_table_that_has_rows_keeps_the_sample_out_of_all(filled: TestDatabase)
 }
 
 async fn a_server_is_not_filled_unless_it_is_asked_for(filled: TestDatabase) {
-    let database = empty(filled.kind).await;
+    let database = TestDatabase::create_empty(filled.kind).await;
     open_store(&config(&database, &[])).await.unwrap();
     for table in SOURCE_TABLES {
         assert_eq!(count(&database, table).await, 0, "{table}");

@@ -11,9 +11,11 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use job_agent::calculator::decision;
 use job_agent::coordination::{UserGuard, UserLocks};
-use job_agent::domain::{ListingId, Recommendation, Score, UserId};
+use job_agent::domain::{
+    BatchId, CatalogueVersion, Lane, ListingId, Recommendation, Score, ScoringRevision, UserId,
+};
 use job_agent::storage::{
-    Basis, BatchScope, DueUser, GiveBack, Lane, Lease, Marking, Store, UserState, WorkError, Written,
+    Basis, BatchScope, DueUser, GiveBack, Lease, Marking, Store, UserState, WorkError, Written,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -157,7 +159,7 @@ async fn run(database: &TestDatabase, user: UserId, operations: &[Operation]) {
         states: Vec::new(),
         dues: Vec::new(),
         claims: Vec::new(),
-        batch: 0,
+        batch: BatchId(0),
     };
     for (step, operation) in operations.iter().enumerate() {
         both.apply(operation).await;
@@ -188,7 +190,7 @@ struct Both<'a> {
     states: Vec<UserState>,
     dues: Vec<DueUser>,
     claims: Vec<(DueUser, u8)>,
-    batch: i64,
+    batch: BatchId,
 }
 
 /// The `nth` newest.
@@ -205,14 +207,14 @@ impl Both<'_> {
             Operation::ReadState => self.states.push(self.store.user_state(self.user).await.unwrap()),
             Operation::Replace { state, list, catalogue, scoring } => {
                 let Some(state) = newest(&self.states, state) else { return };
-                let basis = self.basis(&state, catalogue, scoring);
-                let written = self.store.replace(&self.guard, &basis, &rows(list), &spec::digest(list)).await;
+                let basis = basis(&state, catalogue, scoring).under(&self.guard);
+                let written = self.store.replace(&basis, &rows(list), &spec::digest(list)).await;
                 same_fate(written.unwrap(), self.spec.replace(&basis, list));
             }
             Operation::Confirm { state, catalogue, scoring } => {
                 let Some(state) = newest(&self.states, state) else { return };
-                let basis = self.basis(&state, catalogue, scoring);
-                same_fate(self.store.confirm(&self.guard, &basis).await.unwrap(), self.spec.confirm(&basis));
+                let basis = basis(&state, catalogue, scoring).under(&self.guard);
+                same_fate(self.store.confirm(&basis).await.unwrap(), self.spec.confirm(&basis));
             }
             Operation::Look { scoring } => self.look(scoring).await,
             Operation::Claim { due, scoring } => self.claim(due, scoring).await,
@@ -250,7 +252,7 @@ impl Both<'_> {
                 let state = self.store.user_state(self.user).await.unwrap();
                 let verified = state.recorded.and_then(|recorded| recorded.verified_at).unwrap_or(state.now);
                 let since = verified + TimeDelta::seconds(i64::from(old));
-                let cleaned = self.store.clean_up(self.user.get() - 1, Some(since)).await.unwrap();
+                let cleaned = self.store.clean_up(self.before(), Some(since)).await.unwrap();
                 assert_eq!(
                     cleaned.map_or(0, |cleaned| cleaned.lists),
                     u64::from(self.spec.remove_list(since))
@@ -263,7 +265,7 @@ impl Both<'_> {
                 }
                 // Other lists need the listing: the row is given one that never was.
                 self.change_a_row("job_listing_id = 999999").await;
-                let cleaned = self.store.clean_up(self.user.get() - 1, None).await.unwrap().unwrap();
+                let cleaned = self.store.clean_up(self.before(), None).await.unwrap().unwrap();
                 assert_eq!(cleaned.rows, 1);
                 self.spec.remove_dangling_rows();
             }
@@ -279,10 +281,10 @@ impl Both<'_> {
     async fn look(&mut self, scoring: u8) {
         let mut due = Vec::new();
         for lane in [Lane::RealTime, Lane::Batch] {
-            due.extend(self.store.due_users(lane, scoring.into(), u32::MAX).await.unwrap());
+            due.extend(self.store.due_users(lane, ScoringRevision(scoring.into()), u32::MAX).await.unwrap());
         }
         due.retain(|due| due.user == self.user);
-        assert_eq!(due.first().copied(), self.spec.due(self.user, scoring.into()));
+        assert_eq!(due.first().copied(), self.spec.due(self.user, ScoringRevision(scoring.into())));
         self.dues.extend(due);
     }
 
@@ -290,21 +292,16 @@ impl Both<'_> {
         let Some(due) = newest(&self.dues, nth) else { return };
         let token = u8::try_from(self.claims.len()).unwrap();
         let lease = Lease { token: token.to_string(), duration: Duration::from_secs(600) };
-        let claimed = self.store.claim(&due, &lease, scoring.into()).await.unwrap();
-        assert_eq!(claimed, self.spec.claim(&due, token, scoring.into()));
+        let scoring = ScoringRevision(scoring.into());
+        let claimed = self.store.claim(&due, &lease, scoring).await.unwrap();
+        assert_eq!(claimed, self.spec.claim(&due, token, scoring));
         // A lease that was not had is given back all the same now and then: nothing must come of it.
         self.claims.push((due, token));
     }
 
-    fn basis(&self, state: &UserState, catalogue: u8, scoring: u8) -> Basis {
-        Basis {
-            user: self.user,
-            expected: state.token(),
-            serves_seq: state.requested_seq(),
-            catalogue_version: catalogue.into(),
-            scoring_revision: scoring.into(),
-            now: state.now,
-        }
+    /// The clean-up that starts after this one reaches the user first.
+    fn before(&self) -> Option<UserId> {
+        UserId::try_from(self.user.get() - 1).ok()
     }
 
     async fn mark_in_a_batch(&mut self) {
@@ -314,7 +311,7 @@ impl Both<'_> {
         assert_eq!(opened.joined, opened.id == self.batch);
         if !opened.joined {
             self.batch = opened.id;
-            self.spec.mark_due(u16::try_from(opened.id).unwrap());
+            self.spec.mark_due(u16::try_from(opened.id.0).unwrap());
         }
     }
 
@@ -384,8 +381,8 @@ impl Both<'_> {
             version: u16::try_from(recorded.token.version).unwrap(),
             confirmations: u16::try_from(recorded.token.confirmations).unwrap(),
             digest: recorded.result_digest.map(|digest| digest.trim_end().parse().unwrap()),
-            catalogue_version: u8::try_from(recorded.catalogue_version).unwrap(),
-            scoring_revision: u8::try_from(recorded.scoring_revision).unwrap(),
+            catalogue_version: u8::try_from(recorded.catalogue_version.0).unwrap(),
+            scoring_revision: u8::try_from(recorded.scoring_revision.0).unwrap(),
             requested_seq: u16::try_from(recorded.requested_seq).unwrap(),
             completed_seq: u16::try_from(recorded.completed_seq).unwrap(),
             calculated_at: recorded.calculated_at,
@@ -405,6 +402,10 @@ impl Both<'_> {
         };
         User { recorded: Some(row), list }
     }
+}
+
+fn basis(state: &UserState, catalogue: u8, scoring: u8) -> Basis {
+    state.basis(CatalogueVersion(catalogue.into()), ScoringRevision(scoring.into()))
 }
 
 fn same_fate(stored: Written, specified: Written) {

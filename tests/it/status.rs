@@ -97,7 +97,7 @@ async fn the_status_of_the_scheduler_counts_the_work(database: TestDatabase) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_ids_and_methods_are_refused_as_everywhere() {
-    let database = TestDatabase::create(Kind::Sqlite).await.unwrap();
+    let database = TestDatabase::create(Kind::Sqlite).await;
     let app = TestApp::start(&database, &[("SCHEDULER_ENABLED", "false")]).await;
     for id in ["0", "-1", "1.5", "abc", "01", "%201", "9223372036854775808", "99999999999999999999"] {
         let answer = app.get(&format!("/api/job-agent/recommendations/status/{id}")).await;

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job_agent::coordination::{UserGuard, UserLocks};
-use job_agent::domain::{JobListing, ListingId, Recommendation, Score, UserId};
+use job_agent::domain::{
+    CatalogueVersion, JobListing, Lane, ListingId, Recommendation, Score, ScoringRevision, UserId,
+};
 use job_agent::storage::{
-    Basis, CatalogueContents, Lane, ListingRecord, RowChanges, Store, StoreError, UserState, Written,
+    Basis, CatalogueChanges, KnownListings, ListingRecord, RowChanges, Store, StoreError, StoreErrorKind,
+    UserState, Written,
 };
 use serde_json::{Map, json};
 
@@ -60,26 +63,21 @@ async fn replace(
     state: &UserState,
     rows: &[Recommendation],
 ) -> Result<Written, StoreError> {
-    store.replace(&guard(id).await, &basis(id, state, 7), rows, "digest").await
+    let guard = guard(id).await;
+    store.replace(&basis(state, 7).under(&guard), rows, "digest").await
 }
 
 async fn confirm(store: &Arc<dyn Store>, id: i64, state: &UserState) -> Written {
-    store.confirm(&guard(id).await, &basis(id, state, 8)).await.unwrap()
+    let guard = guard(id).await;
+    store.confirm(&basis(state, 8).under(&guard)).await.unwrap()
 }
 
-fn basis(id: i64, state: &UserState, catalogue_version: i64) -> Basis {
-    Basis {
-        user: user(id),
-        expected: state.token(),
-        serves_seq: state.requested_seq(),
-        catalogue_version,
-        scoring_revision: 3,
-        now: state.now,
-    }
+fn basis(state: &UserState, catalogue_version: i64) -> Basis {
+    state.basis(CatalogueVersion(catalogue_version), ScoringRevision(3))
 }
 
 async fn migrating_twice_and_at_the_same_time_is_harmless(database: TestDatabase) {
-    let bare = TestDatabase::create_bare(database.kind).await.unwrap();
+    let bare = TestDatabase::create_bare(database.kind).await;
     let (one, other) = (bare.store(), bare.store());
     if bare.kind == Kind::Sqlite {
         // An embedded file belongs to one process.
@@ -107,15 +105,19 @@ async fn a_replacement_writes_only_the_difference(database: TestDatabase) {
     let state = store.user_state(user(USER)).await.unwrap();
     let recorded = state.recorded.clone().unwrap();
     assert_eq!((recorded.token.version, recorded.saved_count, state.row_count), (1, 3, 3));
-    assert_eq!((recorded.catalogue_version, recorded.scoring_revision), (7, 3));
+    assert_eq!(
+        (recorded.catalogue_version, recorded.scoring_revision),
+        (CatalogueVersion(7), ScoringRevision(3))
+    );
     assert_eq!(recorded.result_digest.as_deref(), Some("digest"));
     assert_eq!(recorded.rows_updated_at, state.rows_updated_at, "the rows are those that were written");
     assert!(recorded.calculated_at.is_some() && recorded.verified_at.is_some());
 
     let written = replace(&store, USER, &state, &rows(&[(2, 60), (3, 71), (4, 80)])).await.unwrap();
     assert_eq!(written, Written::Committed(RowChanges { inserted: 1, updated: 1, deleted: 1 }));
-    let stored = "SELECT job_listing_id FROM user_job_recommendations WHERE user_id = 1001 ORDER BY 1";
-    assert_eq!(database.numbers(stored).await, [2, 3, 4]);
+    let stored =
+        format!("SELECT job_listing_id FROM user_job_recommendations WHERE user_id = {USER} ORDER BY 1");
+    assert_eq!(database.numbers(&stored).await, [2, 3, 4]);
 
     // Deleting alone leaves the newest change to a row that stays.
     let state = store.user_state(user(USER)).await.unwrap();
@@ -199,7 +201,8 @@ async fn of_many_replacements_at_once_exactly_one_wins(database: TestDatabase) {
                 assert_eq!(changes.inserted, 2);
                 won += 1;
             }
-            Ok(Written::Lost) | Err(StoreError::Conflict(_)) => {}
+            Ok(Written::Lost) => {}
+            Err(error) if error.kind() == StoreErrorKind::Conflict => {}
             Err(error) => panic!("{error}"),
         }
     }
@@ -219,7 +222,7 @@ async fn a_hand_made_change_of_a_row_shows_in_the_state(database: TestDatabase) 
 
 /// Users of the real-time lane whom a worker with this scoring may take.
 async fn due(store: &Arc<dyn Store>, scoring_revision: i64) -> Vec<UserId> {
-    let due = store.due_users(Lane::RealTime, scoring_revision, 10).await.unwrap();
+    let due = store.due_users(Lane::RealTime, ScoringRevision(scoring_revision), 10).await.unwrap();
     due.into_iter().map(|due| due.user).collect()
 }
 
@@ -229,8 +232,8 @@ async fn triggers_are_due_until_they_are_served(database: TestDatabase) {
         store.request_run(user(id)).await.unwrap();
     }
     assert_eq!(due(&store, 99).await, [user(USER), user(USER + 1)], "longest due first");
-    assert_eq!(store.due_users(Lane::RealTime, 99, 1).await.unwrap().len(), 1);
-    assert!(store.due_users(Lane::Batch, 99, 10).await.unwrap().is_empty());
+    assert_eq!(store.due_users(Lane::RealTime, ScoringRevision(99), 1).await.unwrap().len(), 1);
+    assert!(store.due_users(Lane::Batch, ScoringRevision(99), 10).await.unwrap().is_empty());
 }
 
 async fn users_of_a_newer_scoring_are_not_due_here(database: TestDatabase) {
@@ -243,30 +246,36 @@ async fn users_of_a_newer_scoring_are_not_due_here(database: TestDatabase) {
 }
 
 /// The listings that a process holds, kept fresh as the service does it.
-#[derive(Default)]
 struct Held {
-    contents: CatalogueContents,
+    known: KnownListings,
     titles: BTreeMap<ListingId, String>,
 }
 
 impl Held {
-    async fn read(store: &Arc<dyn Store>) -> (Self, i64) {
-        let mut held = Self::default();
-        let Self { contents, titles } = &mut held;
+    async fn read(store: &Arc<dyn Store>) -> (Self, CatalogueVersion) {
+        let mut titles = BTreeMap::new();
         let sink = &mut |listing: JobListing| drop(titles.insert(listing.id, listing.title));
-        store.read_catalogue(contents, sink).await.unwrap();
-        let version = held.refresh(store).await.expect("what was just read is known");
+        let read = store.read_catalogue(sink).await.unwrap();
+        let (known, changes) = read.expect("nothing is written meanwhile");
+        let version = changes.version;
+        let mut held = Self { known, titles };
+        held.apply(changes);
         (held, version)
     }
 
     /// The version with what has changed; `None` if all must be read again.
-    async fn refresh(&mut self, store: &Arc<dyn Store>) -> Option<i64> {
-        let changes = store.read_catalogue_changes(&mut self.contents).await.unwrap()?;
+    async fn refresh(&mut self, store: &Arc<dyn Store>) -> Option<CatalogueVersion> {
+        let changes = store.read_catalogue_changes(&mut self.known).await.unwrap()?;
+        let version = changes.version;
+        self.apply(changes);
+        Some(version)
+    }
+
+    fn apply(&mut self, changes: CatalogueChanges) {
         for id in changes.deleted {
             assert!(self.titles.remove(&id).is_some());
         }
         self.titles.extend(changes.changed.into_iter().map(|listing| (listing.id, listing.title)));
-        Some(changes.version)
     }
 }
 
@@ -320,7 +329,7 @@ async fn a_lost_catalogue_number_starts_above_all_that_users_have_seen(database:
     assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
     database.execute("UPDATE recommendation_state SET catalogue_version = 900").await;
     database.execute("DELETE FROM catalogue_state").await;
-    assert_eq!(Held::read(&store).await.1, 901);
+    assert_eq!(Held::read(&store).await.1, CatalogueVersion(901));
 }
 
 async fn importing_again_updates(database: TestDatabase) {
@@ -346,7 +355,7 @@ async fn importing_again_updates(database: TestDatabase) {
             crawled_at = listing.crawled_at;
         }
     };
-    store.read_catalogue(&mut CatalogueContents::default(), sink).await.unwrap();
+    store.read_catalogue(sink).await.unwrap();
     assert_eq!(crawled_at.unwrap().timestamp(), 1_790_000_000);
 }
 
@@ -388,8 +397,8 @@ async fn a_statement_that_waits_too_long_for_a_row_is_a_conflict(database: TestD
     let state = store.user_state(user(USER)).await.unwrap();
     let holder = database.hold_states().await;
     let started = std::time::Instant::now();
-    let lost = replace(&store, USER, &state, &rows(&[(2, 50)])).await;
-    assert!(matches!(lost, Err(StoreError::Conflict(_))), "{lost:?}");
+    let lost = replace(&store, USER, &state, &rows(&[(2, 50)])).await.unwrap_err();
+    assert_eq!(lost.kind(), StoreErrorKind::Conflict, "{lost}");
     assert!(started.elapsed() < Duration::from_secs(10));
     holder.rollback().await.unwrap();
     assert_eq!(database.numbers("SELECT job_listing_id FROM user_job_recommendations").await, [1]);
@@ -416,7 +425,7 @@ async fn neighbouring_users_do_not_deadlock(database: TestDatabase) {
 }
 
 async fn tables_of_the_old_service_are_used_as_they_are(database: TestDatabase) {
-    let old = TestDatabase::create_bare(database.kind).await.unwrap();
+    let old = TestDatabase::create_bare(database.kind).await;
     // As the old service's ORM created it: a surrogate key, seconds, no defaults.
     old.execute(
         "CREATE TABLE user_job_recommendations (id BIGINT AUTO_INCREMENT PRIMARY KEY, user_id BIGINT NOT NULL, \

@@ -1,11 +1,21 @@
-//! Explores the protocol exhaustively: what `world` describes, under every order of events.
+//! Explores the protocol exhaustively, under every order of events (docs/model.md).
 //!
-//! `cargo test --test model` explores small scenarios and the mutants, in seconds. The large scenarios, in
+//! ```text
+//! world/      one user, the processes that work on it, and every event that is possible
+//! properties  conditions that hold in every state, and situations that occur in some
+//! scenarios   how often each event may happen, and the resulting number of states
+//! mutants     changes to the protocol that must break a property
+//! ../spec/    the effect of every statement on the user, shared with the tests on real databases
+//! ```
+//!
+//! `cargo test --test model` explores small scenarios and the mutants, in seconds. The large scenarios take
 //! minutes: `cargo test --test model -- --ignored --nocapture`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod mutants;
 mod properties;
+mod scenarios;
 #[path = "../spec/state.rs"]
 mod spec;
 mod world;
@@ -15,170 +25,23 @@ use std::time::Instant;
 
 use stateright::{Checker, HasDiscoveries, Model};
 
-use self::properties::{
-    CONFIRMED, CONVERGES, DURABLE, ENDS, FORWARD, HONEST, NO_LEASE, NOT_SWALLOWED, PARKS_WHAT_FAILED,
-    POSSIBLE,
-};
-use self::world::{Budget, Event, Protocol, World};
-
-/// A change to the protocol that must not go unnoticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutant {
-    /// A write does not compare the version.
-    NoVersionCompare,
-    /// A run reads its inputs before the state.
-    InputsBeforeState,
-    /// A run that loses the compare answers success.
-    LoserAnswersSuccess,
-    /// A run that finds the version moved since its request answers that the rows are current.
-    VersionMovedSoSkip,
-    /// A write whose answer is lost counts as committed.
-    LostAnswerIsSuccess,
-    /// A commit completes what is requested by then, not what was requested when the run began.
-    CompletesAllRequested,
-    /// 202 is sent before the trigger is recorded.
-    AcceptBeforeCommit,
-    /// A lease does not end with its time.
-    LeaseNeverFreed,
-    /// An attempt is counted when it fails, not when it begins.
-    AttemptsCountedOnFailure,
-    /// Rows of a newer scoring are replaced by an older one's.
-    ScoringUnordered,
-    /// Rows of newer listings are replaced by those of older ones.
-    CatalogueUnordered,
-    /// A replacement compares the version only, not the confirmations.
-    ConfirmationsDoNotCount,
-    /// A run that ends well un-parks a user, and forgets the trigger that was parked.
-    UnparksWithoutDue,
-    /// A worker that fails parks a trigger that came in after its claim.
-    ParksWhatIsNew,
-    /// The clean-up removes a list without moving the version.
-    CleanUpDoesNotCount,
-}
-
-/// One user who is never asked for.
-const CALM: Protocol = Protocol {
-    profiles: &[1],
-    catalogues: &[0],
-    scorings: [0, 0],
-    max_attempts: 1,
-    budget: Budget {
-        requests: 0,
-        background: 0,
-        batches: 0,
-        dangling: 0,
-        retentions: 0,
-        crashes: 0,
-        lost: 0,
-        timeouts: 0,
-        pauses: 0,
-    },
-    mutant: None,
-};
-const NONE: Budget = CALM.budget;
-
-/// Two requests while the inputs change and change back.
-const REQUESTS: Protocol = Protocol { profiles: &[1, 2, 1], budget: Budget { requests: 2, ..NONE }, ..CALM };
-/// Two requests while the listings change and a newer scoring is rolled out.
-const ROLLOUT: Protocol =
-    Protocol { catalogues: &[0, 1], scorings: [0, 1], budget: Budget { requests: 2, ..NONE }, ..CALM };
-/// A request whose career is gone and comes back, and an answer that is lost.
-const LOST_ANSWER: Protocol =
-    Protocol { profiles: &[1, 0, 1], budget: Budget { requests: 1, lost: 1, ..NONE }, ..CALM };
-/// A trigger in the background, and a process that dies.
-const CRASH: Protocol =
-    Protocol { profiles: &[1, 2], budget: Budget { background: 1, crashes: 1, ..NONE }, ..CALM };
-/// A request, a trigger in the background, and a run that takes too long.
-const FAILURE: Protocol = Protocol {
-    profiles: &[1, 2],
-    budget: Budget { requests: 1, background: 1, timeouts: 1, ..NONE },
-    ..CALM
-};
-/// Two triggers in the background, a run that takes too long, and a lease that ends before its worker.
-const TAKE_OVER: Protocol =
-    Protocol { budget: Budget { background: 2, timeouts: 1, pauses: 1, ..NONE }, ..CALM };
-/// A batch, a listing that is gone, and a list that is removed because it is old.
-const NIGHT: Protocol =
-    Protocol { budget: Budget { requests: 1, batches: 1, retentions: 1, ..NONE }, ..CALM };
-
-const SMALL: [(&str, Protocol, usize); 8] = [
-    ("requests", REQUESTS, 6_038),
-    ("rollout", ROLLOUT, 3_762),
-    ("lost answer", LOST_ANSWER, 872),
-    ("crash", CRASH, 774),
-    ("failure", FAILURE, 74_880),
-    ("take-over", TAKE_OVER, 8_658),
-    ("night", NIGHT, 5_933),
-    ("rollout at work", ROLLOUT_AT_WORK, 37_971),
-];
-
-/// A request and a trigger in the background, while the inputs change and change back, and an answer of the
-/// database is lost.
-const LOST_ANSWERS: Protocol = Protocol {
-    profiles: &[1, 2, 1],
-    max_attempts: 2,
-    budget: Budget { requests: 1, background: 1, lost: 1, ..NONE },
-    ..CALM
-};
-/// The same with a process that dies.
-const CRASHES: Protocol =
-    Protocol { budget: Budget { requests: 1, background: 1, crashes: 1, ..NONE }, ..LOST_ANSWERS };
-/// The same with a process that dies and one that is paused.
-const PAUSES: Protocol = Protocol {
-    profiles: &[1, 2],
-    budget: Budget { requests: 1, background: 1, crashes: 1, pauses: 1, ..NONE },
-    ..LOST_ANSWERS
-};
-/// Three triggers, and a run that takes too long.
-const FAILURES: Protocol =
-    Protocol { budget: Budget { requests: 1, background: 2, timeouts: 1, ..NONE }, ..CALM };
-/// A night with everything that a night has.
-const LONG_NIGHT: Protocol = Protocol {
-    budget: Budget { requests: 1, batches: 1, dangling: 1, retentions: 1, timeouts: 1, ..NONE },
-    ..CALM
-};
-/// A request and a trigger in the background during a rollout.
-const ROLLOUT_AT_WORK: Protocol =
-    Protocol { budget: Budget { requests: 1, background: 1, ..NONE }, ..ROLLOUT };
-
-const LARGE: [(&str, Protocol, usize); 5] = [
-    ("lost answers", LOST_ANSWERS, 2_820_098),
-    ("crashes", CRASHES, 873_014),
-    ("pauses", PAUSES, 914_481),
-    ("failures", FAILURES, 306_311),
-    ("long night", LONG_NIGHT, 341_351),
-];
-
-/// Each with the property that fails, and the fewest steps to it.
-const MUTANTS: [(Mutant, Protocol, &str, usize); 15] = [
-    (Mutant::NoVersionCompare, REQUESTS, FORWARD, 9),
-    (Mutant::InputsBeforeState, REQUESTS, FORWARD, 9),
-    (Mutant::LoserAnswersSuccess, REQUESTS, HONEST, 10),
-    (Mutant::VersionMovedSoSkip, REQUESTS, HONEST, 7),
-    (Mutant::LostAnswerIsSuccess, LOST_ANSWER, HONEST, 4),
-    (Mutant::CompletesAllRequested, FAILURE, NOT_SWALLOWED, 7),
-    (Mutant::AcceptBeforeCommit, CRASH, DURABLE, 4),
-    (Mutant::LeaseNeverFreed, CRASH, NO_LEASE, 5),
-    (Mutant::AttemptsCountedOnFailure, CRASH, ENDS, 8),
-    (Mutant::ScoringUnordered, ROLLOUT, FORWARD, 8),
-    (Mutant::CatalogueUnordered, ROLLOUT, FORWARD, 10),
-    (Mutant::ConfirmationsDoNotCount, REQUESTS, FORWARD, 10),
-    (Mutant::UnparksWithoutDue, FAILURE, CONVERGES, 11),
-    (Mutant::ParksWhatIsNew, TAKE_OVER, PARKS_WHAT_FAILED, 8),
-    (Mutant::CleanUpDoesNotCount, NIGHT, CONFIRMED, 6),
-];
+use self::mutants::MUTANTS;
+use self::properties::POSSIBLE;
+use self::scenarios::{LARGE, SMALL};
+use self::world::{Event, Scenario, World};
 
 struct Explored {
     states: usize,
+    /// The situations that occurred.
     possible: BTreeSet<&'static str>,
 }
 
-/// Explores a protocol completely; panics with the counterexample if a property does not hold.
-fn explore(name: &str, protocol: Protocol) -> Explored {
+/// Explores a scenario completely; panics with the counterexample if a property does not hold.
+fn explore(name: &str, scenario: Scenario) -> Explored {
     let started = Instant::now();
     let threads = std::thread::available_parallelism().map_or(1, Into::into);
     let all = HasDiscoveries::AnyFailures;
-    let checker = protocol.checker().threads(threads).finish_when(all).spawn_bfs().join();
+    let checker = scenario.checker().threads(threads).finish_when(all).spawn_bfs().join();
     let discoveries = checker.discoveries();
     for (property, path) in &discoveries {
         if !is_possible(property) {
@@ -201,12 +64,13 @@ fn is_possible(property: &str) -> bool {
 }
 
 /// A shortest way to break the property.
-fn counterexample(protocol: &Protocol, property: &'static str) -> Option<Vec<Event>> {
+fn counterexample(scenario: &Scenario, property: &'static str) -> Option<Vec<Event>> {
     let mut shortest: Option<Vec<Event>> = None;
-    // The checker reports the last one it has found when it stops: once more, for one with fewer steps.
+    // When the checker stops it reports the counterexample that it found last, not the shortest: search again
+    // for one with fewer steps, until there is none.
     loop {
-        let fewer_steps = shortest.as_ref().map_or(usize::MAX, |actions| actions.len() + 1);
-        let search = protocol.clone().checker().target_max_depth(fewer_steps);
+        let fewer_steps = shortest.as_ref().map_or(usize::MAX, |events| events.len() + 1);
+        let search = scenario.clone().checker().target_max_depth(fewer_steps);
         let found = HasDiscoveries::AnyOf(BTreeSet::from([property]));
         match search.finish_when(found).spawn_bfs().join().discovery(property) {
             Some(path) => shortest = Some(path.into_actions()),
@@ -215,21 +79,21 @@ fn counterexample(protocol: &Protocol, property: &'static str) -> Option<Vec<Eve
     }
 }
 
-/// Visits every world once more, depth first, and panics if one can come back: whatever happens, it comes
-/// to rest.
-fn count_worlds_without_return(protocol: &Protocol) -> usize {
+/// Visits every world once, depth first, and panics if a world can return: without a way back, every sequence of
+/// events comes to rest.
+fn count_worlds_without_return(scenario: &Scenario) -> usize {
     let mut path: Vec<(World, Vec<World>)> = Vec::new();
     let mut on_path = HashSet::new();
     let mut done = HashSet::new();
-    for start in protocol.init_states() {
+    for start in scenario.init_states() {
         on_path.insert(start.clone());
-        path.push((start.clone(), protocol.next_states(&start)));
+        path.push((start.clone(), scenario.next_states(&start)));
         while let Some((world, next)) = path.last_mut() {
             match next.pop() {
                 Some(next) if done.contains(&next) => {}
                 Some(next) => {
-                    assert!(on_path.insert(next.clone()), "comes back: {next:#?}");
-                    let following = protocol.next_states(&next);
+                    assert!(on_path.insert(next.clone()), "returns: {next:#?}");
+                    let following = scenario.next_states(&next);
                     path.push((next, following));
                 }
                 None => {
@@ -254,11 +118,11 @@ fn every_promise_is_kept_in_large_scenarios() {
     keep_every_promise(&LARGE);
 }
 
-/// Explores scenarios completely; among them, everything possible must have been seen.
-fn keep_every_promise(scenarios: &[(&str, Protocol, usize)]) {
+/// Explores scenarios completely. Together they must reach every situation that is possible.
+fn keep_every_promise(scenarios: &[(&str, Scenario, usize)]) {
     let (mut seen, mut counted) = (BTreeSet::new(), Vec::new());
-    for (name, protocol, _) in scenarios {
-        let explored = explore(name, protocol.clone());
+    for (name, scenario, _) in scenarios {
+        let explored = explore(name, scenario.clone());
         counted.push((*name, explored.states));
         seen.extend(explored.possible);
     }
@@ -267,18 +131,18 @@ fn keep_every_promise(scenarios: &[(&str, Protocol, usize)]) {
 }
 
 #[test]
-fn whatever_happens_comes_to_rest() {
-    for (name, protocol, states) in SMALL {
-        assert_eq!(count_worlds_without_return(&protocol), states, "{name}");
+fn every_sequence_of_events_comes_to_rest() {
+    for (name, scenario, states) in SMALL {
+        assert_eq!(count_worlds_without_return(&scenario), states, "{name}");
     }
 }
 
 #[test]
 fn every_mutant_is_caught() {
-    for (mutant, protocol, property, steps) in MUTANTS {
-        let mutated = Protocol { mutant: Some(mutant), ..protocol };
-        let Some(actions) = counterexample(&mutated, property) else { panic!("{mutant:?} is not caught") };
-        println!("{mutant:?}: after {} steps, {property} does not hold: {actions:?}", actions.len());
-        assert_eq!(actions.len(), steps, "{mutant:?}: {actions:?}");
+    for (mutant, scenario, property, steps) in MUTANTS {
+        let mutated = Scenario { mutant: Some(mutant), ..scenario };
+        let Some(events) = counterexample(&mutated, property) else { panic!("{mutant:?} is not caught") };
+        println!("{mutant:?}: after {} steps, {property} does not hold: {events:?}", events.len());
+        assert_eq!(events.len(), steps, "{mutant:?}: {events:?}");
     }
 }

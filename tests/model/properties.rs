@@ -1,21 +1,21 @@
-//! What must hold in every world, and what must be possible in some.
+//! Conditions that hold in every world, and situations that occur in some.
 
 use stateright::Property;
 
 use crate::spec::Due;
-use crate::world::{Actor, Phase, Protocol, Violation, World};
+use crate::world::{Actor, Phase, Scenario, Violation, World};
 
 pub const FORWARD: &str = "I2 forward: no commit has older inputs, listings or scoring than one before";
-pub const CONFIRMED: &str = "I2 forward: what a run confirms is what is stored";
+pub const CONFIRMED: &str = "I2 forward: a run confirms only rows that are stored";
 pub const NOT_SWALLOWED: &str = "I3 not swallowed: a completed trigger's inputs are in the stored rows";
 pub const HONEST: &str = "I4 honest: success is answered when the stored rows are at least as new";
 pub const DURABLE: &str = "I5 durable: at rest, every promise is kept, or the user is parked";
-pub const CONVERGES: &str = "I6 converges: at rest, nothing is pending but what is parked";
-pub const NO_LEASE: &str = "I9 clean: at rest nobody holds a lease";
-pub const ENDS: &str = "a user who kills its process is parked after so many attempts";
-pub const PARKS_WHAT_FAILED: &str = "only triggers that a failed worker knew of are parked";
+pub const CONVERGES: &str = "I6 converges: at rest, only a parked user has pending triggers";
+pub const NO_LEASE: &str = "I9 clean: at rest no lease is held";
+pub const ENDS: &str = "a user whose runs end their process is parked after max_attempts";
+pub const PARKS_WHAT_FAILED: &str = "a worker parks only triggers that it knew of";
 
-pub fn all() -> Vec<Property<Protocol>> {
+pub fn all() -> Vec<Property<Scenario>> {
     let mut properties = vec![
         Property::always(FORWARD, |_, world| !violated(world, Violation::WentBack)),
         Property::always(CONFIRMED, |_, world| !violated(world, Violation::OtherRowsConfirmed)),
@@ -27,25 +27,25 @@ pub fn all() -> Vec<Property<Protocol>> {
                 !recorded.parked || recorded.requested_seq <= world.history.parked_with
             })
         }),
-        Property::always(DURABLE, |protocol: &Protocol, world: &World| {
+        Property::always(DURABLE, |scenario: &Scenario, world: &World| {
             let shown = world.history.shown.map_or(0, |shown| shown.profile);
-            shown >= world.history.promised || is_parked(world) || !protocol.is_at_rest(world)
+            shown >= world.history.promised || is_parked(world) || !scenario.is_at_rest(world)
         }),
-        Property::always(CONVERGES, |protocol: &Protocol, world: &World| {
-            is_settled(world) || is_parked(world) || !protocol.is_at_rest(world)
+        Property::always(CONVERGES, |scenario: &Scenario, world: &World| {
+            is_settled(world) || is_parked(world) || !scenario.is_at_rest(world)
         }),
-        Property::always(NO_LEASE, |protocol: &Protocol, world: &World| {
+        Property::always(NO_LEASE, |scenario: &Scenario, world: &World| {
             world.user.recorded.as_ref().is_none_or(|recorded| recorded.lease.is_none())
-                || !protocol.is_at_rest(world)
+                || !scenario.is_at_rest(world)
         }),
     ];
     properties.extend(POSSIBLE.map(|(name, condition)| Property::sometimes(name, condition)));
     properties
 }
 
-type Condition = fn(&Protocol, &World) -> bool;
+type Condition = fn(&Scenario, &World) -> bool;
 
-/// A model in which these never happen shows nothing about them.
+/// Situations that must occur: a model in which they never do shows nothing about them.
 pub const POSSIBLE: [(&str, Condition); 8] = [
     ("a write loses the compare", |_, world| {
         any_phase(world, |phase| matches!(phase, Phase::Written { won: false, .. }))
@@ -62,7 +62,7 @@ pub const POSSIBLE: [(&str, Condition); 8] = [
         });
         runs.count() == 2
     }),
-    ("only a confirmation stands between older inputs and the rows", |_, world| {
+    ("only a confirmation keeps older inputs from replacing the rows", |_, world| {
         let token = world.user.recorded.as_ref().map(|recorded| (recorded.version, recorded.confirmations));
         any_phase(world, |phase| match phase {
             Phase::Writing { write, .. } if !write.confirm => {
@@ -83,8 +83,8 @@ pub const POSSIBLE: [(&str, Condition); 8] = [
             matches!((&activity.phase, activity.actor), (Phase::Recording, Actor::Worker { .. }))
         })
     }),
-    ("all is well at rest", |protocol, world| {
-        world.history.shown.is_some() && is_settled(world) && protocol.is_at_rest(world)
+    ("all is well at rest", |scenario, world| {
+        world.history.shown.is_some() && is_settled(world) && scenario.is_at_rest(world)
     }),
 ];
 

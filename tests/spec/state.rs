@@ -1,18 +1,18 @@
-//! What each operation of `job_agent::storage::Store` does to one user, as pure functions: the meaning of
-//! the SQL. The model explores these; `tests/it/state_machine.rs` holds every backend to them.
+//! The effect of every storage operation on one user, as pure functions: the meaning of the SQL. The model explores
+//! them; `tests/it/state_machine.rs` holds every database to them.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use job_agent::domain::UserId;
+use job_agent::domain::{CatalogueVersion, Lane, ScoringRevision, UserId};
 use job_agent::storage::{
-    Basis, DueUser, GiveBack, Lane, RecordedState, RowChanges, StateToken, UserState, Written,
+    Basis, DueUser, GiveBack, RecordedState, RowChanges, StateToken, UserState, Written,
 };
 
-/// What the database holds of one user.
+/// The rows that the database has for one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct User {
-    /// The row of `recommendation_state`.
+    /// The row of `recommendation_state`; `None`: there is none.
     pub recorded: Option<Recorded>,
     /// The rows of `user_job_recommendations`.
     pub list: List,
@@ -22,7 +22,7 @@ pub struct User {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct List {
     pub number: u8,
-    /// Rows have been changed or removed since a run wrote them.
+    /// Another writer has changed or removed rows since a run wrote them.
     pub altered: bool,
 }
 
@@ -83,7 +83,7 @@ pub enum Due {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lease {
     pub token: u8,
-    /// Its time is over: others may take the user.
+    /// Its time is over: another worker may claim the user.
     pub over: bool,
 }
 
@@ -94,8 +94,8 @@ impl User {
         let recorded = self.recorded.as_ref().map(|recorded| RecordedState {
             token: recorded.token(),
             result_digest: recorded.digest.map(digest),
-            catalogue_version: recorded.catalogue_version.into(),
-            scoring_revision: recorded.scoring_revision.into(),
+            catalogue_version: CatalogueVersion(recorded.catalogue_version.into()),
+            scoring_revision: ScoringRevision(recorded.scoring_revision.into()),
             saved_count: self.list.number.into(),
             rows_updated_at: None,
             requested_seq: recorded.requested_seq.into(),
@@ -117,8 +117,8 @@ impl User {
         };
         recorded.version += 1;
         recorded.digest = Some(number);
-        recorded.catalogue_version = small(basis.catalogue_version);
-        recorded.scoring_revision = small(basis.scoring_revision);
+        recorded.catalogue_version = small(basis.catalogue_version.0);
+        recorded.scoring_revision = small(basis.scoring_revision.0);
         recorded.serve(basis.serves_seq);
         recorded.calculated_at = Some(basis.now);
         recorded.verified_at = Some(basis.now);
@@ -134,8 +134,8 @@ impl User {
             return Written::Lost;
         };
         recorded.confirmations += 1;
-        recorded.catalogue_version = recorded.catalogue_version.max(small(basis.catalogue_version));
-        recorded.scoring_revision = recorded.scoring_revision.max(small(basis.scoring_revision));
+        recorded.catalogue_version = recorded.catalogue_version.max(small(basis.catalogue_version.0));
+        recorded.scoring_revision = recorded.scoring_revision.max(small(basis.scoring_revision.0));
         recorded.serve(basis.serves_seq);
         recorded.verified_at = Some(basis.now);
         Written::Committed(RowChanges::default())
@@ -155,11 +155,11 @@ impl User {
         recorded.requested_seq.into()
     }
 
-    /// What `Store::due_users` says of the user, in either lane.
-    pub fn due(&self, user: UserId, scoring_revision: i64) -> Option<DueUser> {
+    /// The user in the answer of `Store::due_users`, in either lane.
+    pub fn due(&self, user: UserId, scoring_revision: ScoringRevision) -> Option<DueUser> {
         let recorded = self.recorded.as_ref()?;
         let due = recorded.due == Due::Now && recorded.lease.is_none_or(|lease| lease.over);
-        (due && i64::from(recorded.scoring_revision) <= scoring_revision).then(|| DueUser {
+        (due && i64::from(recorded.scoring_revision) <= scoring_revision.0).then(|| DueUser {
             user,
             attempts: recorded.attempts.into(),
             requested_seq: recorded.requested_seq.into(),
@@ -167,7 +167,7 @@ impl User {
     }
 
     /// `Store::claim`.
-    pub fn claim(&mut self, due: &DueUser, token: u8, scoring_revision: i64) -> bool {
+    pub fn claim(&mut self, due: &DueUser, token: u8, scoring_revision: ScoringRevision) -> bool {
         let claimed = self.due(due.user, scoring_revision).as_ref() == Some(due);
         if let Some(recorded) = self.recorded.as_mut().filter(|_| claimed) {
             recorded.lease = Some(Lease { token, over: false });
@@ -184,7 +184,8 @@ impl User {
         }
         let newer = i64::from(recorded.requested_seq) > due.requested_seq;
         recorded.lease = None;
-        // A trigger that has come in since hurries a user who failed, not one who could not be tried.
+        // A trigger that came in since the claim shortens the delay after a failure, but not after a run that never
+        // started.
         let later = |after: &Duration| if after.is_zero() { Due::Now } else { Due::Later };
         let error = match how {
             GiveBack::Untried { after } => {
@@ -229,7 +230,7 @@ impl User {
         recorded.parked = false;
     }
 
-    /// `Store::clean_up` of a list that nobody has found current since `since`. Whether it removed it.
+    /// `Store::clean_up` of a list that no run has found current since `since`. Whether it was removed.
     pub fn remove_list(&mut self, since: DateTime<Utc>) -> bool {
         let Some(recorded) = self.recorded.as_mut() else { return false };
         let old = recorded.verified_at.is_some_and(|verified| verified < since);
@@ -278,7 +279,7 @@ impl Recorded {
         StateToken { version: self.version.into(), confirmations: self.confirmations.into() }
     }
 
-    /// What every committed run does to the background work.
+    /// The effect of every committed run on the background work.
     fn serve(&mut self, serves_seq: i64) {
         if i64::from(self.requested_seq) <= serves_seq {
             (self.due, self.waiting) = (Due::No, false);

@@ -32,7 +32,7 @@ pub struct UserLocks {
 pub struct UserGuard {
     // Declared first, dropped first: the next task of this process must find the key being deleted.
     redis: Option<redis::RedisGuard>,
-    _turn: <Turns as Lockable<UserId, ()>>::OwnedGuard,
+    turn: <Turns as Lockable<UserId, ()>>::OwnedGuard,
 }
 
 /// The lock was not free in time.
@@ -62,7 +62,7 @@ impl UserLocks {
             Some(redis) => redis.acquire(user, deadline).await?,
             None => None,
         };
-        Ok(UserGuard { redis, _turn: turn })
+        Ok(UserGuard { redis, turn })
     }
 
     /// Waits for the releases that dropped guards have left to tasks.
@@ -74,6 +74,11 @@ impl UserLocks {
 }
 
 impl UserGuard {
+    /// The user whose lock this is.
+    pub fn user(&self) -> UserId {
+        *self.turn.key()
+    }
+
     /// Releases the lock and waits until that is done.
     pub async fn release(mut self) {
         if let Some(redis) = self.redis.take() {

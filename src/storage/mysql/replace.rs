@@ -5,25 +5,25 @@ use serde::Serialize;
 use serde_json::Value;
 use sqlx::mysql::{MySqlConnection, MySqlPool};
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, query, query_as};
+use sqlx::{query, query_as};
 
-use super::super::diff::{Difference, ExistingRow};
-use super::super::rows::RecommendationRow;
-use super::super::{Basis, StateToken, StoreError, Written};
-use super::state::SERVED;
 use crate::domain::{ListingId, Recommendation, UserId};
+use crate::storage::diff::{Difference, ExistingRow};
+use crate::storage::rows::RecommendationRow;
+use crate::storage::{LockedBasis, StateToken, StoreError, Written};
 
-/// Compare and bump the version first (this locks the user until the end), then write the difference.
-/// After any error the transaction is dropped and with it rolled back: a lock wait time-out (1205) undoes
-/// only its own statement, and committing after it would keep half.
+/// Compares and bumps the version first, which locks the user's row until the end, and then writes the
+/// difference. After any error the transaction is dropped, and thereby rolled back: a lock wait timeout
+/// (1205) undoes only its own statement, and a commit after it would keep half of the list.
 pub(super) async fn replace(
     pool: &MySqlPool,
-    basis: &Basis,
+    basis: &LockedBasis<'_>,
     rows: &[Recommendation],
     digest: &str,
 ) -> Result<Written, StoreError> {
+    let user = basis.user();
     if basis.expected == StateToken::default() {
-        ensure_state_row(pool, basis.user).await?;
+        ensure_state_row(pool, user).await?;
     }
     // Tables of the old service keep whole seconds, and MySQL would round a fraction up.
     let stamp = basis.now.trunc_subsecs(0);
@@ -32,75 +32,87 @@ pub(super) async fn replace(
         transaction.rollback().await?;
         return Ok(Written::Lost);
     }
-    let existing = existing_rows(&mut transaction, basis.user).await?;
+    let existing = existing_rows(&mut transaction, user).await?;
     let difference = Difference::between(existing, rows);
-    delete(&mut transaction, basis.user, &difference.delete).await?;
-    insert(&mut transaction, basis.user, &difference.insert, stamp).await?;
-    update(&mut transaction, basis.user, &difference.update, stamp).await?;
+    delete(&mut transaction, user, &difference.delete).await?;
+    insert(&mut transaction, user, &difference.insert, stamp).await?;
+    update(&mut transaction, user, &difference.update, stamp).await?;
     if difference.newest(stamp) != Some(stamp) {
-        remember_newest(&mut transaction, basis.user, difference.newest(stamp)).await?;
+        remember_newest(&mut transaction, user, difference.newest(stamp)).await?;
     }
     transaction.commit().await?;
     Ok(Written::Committed(difference.changes()))
 }
 
+const ENSURE_STATE_ROW: &str = r"
+INSERT INTO recommendation_state (user_id) VALUES (?)
+ON DUPLICATE KEY UPDATE user_id = user_id
+";
+
 /// Outside the transaction, because two transactions that insert the same key and then update it deadlock.
-async fn ensure_state_row(pool: &MySqlPool, user: UserId) -> Result<(), StoreError> {
-    query("INSERT INTO recommendation_state (user_id) VALUES (?) ON DUPLICATE KEY UPDATE user_id = user_id")
-        .bind(user.get())
-        .execute(pool)
-        .await?;
+pub(super) async fn ensure_state_row(pool: &MySqlPool, user: UserId) -> Result<(), StoreError> {
+    query(ENSURE_STATE_ROW).bind(user.get()).execute(pool).await?;
     Ok(())
 }
 
+/// The lines from due_at to last_error are the same as in `run::CONFIRM`, where they are explained.
+const COMPARE_AND_BUMP: &str = r"
+UPDATE recommendation_state
+SET version = version + 1, result_digest = ?, catalogue_version = ?, scoring_revision = ?, saved_count = ?,
+    rows_updated_at = ?,
+    due_at = CASE WHEN requested_seq <= ? THEN NULL
+                  WHEN parked_at IS NULL THEN due_at
+                  ELSE UTC_TIMESTAMP(6) END,
+    requested_at = CASE WHEN requested_seq <= ? THEN NULL ELSE requested_at END,
+    completed_seq = GREATEST(completed_seq, ?), lease_token = NULL, lease_until = NULL, attempts = 0,
+    parked_at = NULL, last_error_code = NULL, last_error = NULL,
+    calculated_at = ?, verified_at = ?
+WHERE user_id = ? AND version = ? AND confirmations = ?
+";
+
 async fn compare_and_bump(
     connection: &mut MySqlConnection,
-    basis: &Basis,
+    basis: &LockedBasis<'_>,
     saved_count: usize,
     digest: &str,
     stamp: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    let updated = query(AssertSqlSafe(format!(
-        "UPDATE recommendation_state SET version = version + 1, result_digest = ?, \
-                catalogue_version = ?, scoring_revision = ?, saved_count = ?, rows_updated_at = ?, {SERVED}, \
-                calculated_at = ?, verified_at = ? \
-         WHERE user_id = ? AND version = ? AND confirmations = ?"
-    )))
-    .bind(digest)
-    .bind(basis.catalogue_version)
-    .bind(basis.scoring_revision)
-    .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
-    .bind(stamp)
-    .bind(basis.serves_seq)
-    .bind(basis.serves_seq)
-    .bind(basis.serves_seq)
-    .bind(basis.now)
-    .bind(basis.now)
-    .bind(basis.user.get())
-    .bind(basis.expected.version)
-    .bind(basis.expected.confirmations)
-    .execute(connection)
-    .await?;
+    let updated = query(COMPARE_AND_BUMP)
+        .bind(digest)
+        .bind(basis.catalogue_version.0)
+        .bind(basis.scoring_revision.0)
+        .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
+        .bind(stamp)
+        .bind(basis.serves_seq)
+        .bind(basis.serves_seq)
+        .bind(basis.serves_seq)
+        .bind(basis.now)
+        .bind(basis.now)
+        .bind(basis.user().get())
+        .bind(basis.expected.version)
+        .bind(basis.expected.confirmations)
+        .execute(connection)
+        .await?;
     Ok(updated.rows_affected() == 1)
 }
+
+const EXISTING_ROWS: &str = r"
+SELECT job_listing_id, CAST(ROUND(match_score * 100) AS SIGNED) AS hundredths, match_reason,
+       CAST(recommendation_data AS CHAR) AS recommendation_data, updated_at
+FROM user_job_recommendations
+WHERE user_id = ?
+";
 
 async fn existing_rows(
     connection: &mut MySqlConnection,
     user: UserId,
 ) -> Result<Vec<ExistingRow>, StoreError> {
-    let rows: Vec<RecommendationRow> = query_as(
-        "SELECT job_listing_id, CAST(ROUND(match_score * 100) AS SIGNED) AS hundredths, match_reason, \
-                CAST(recommendation_data AS CHAR) AS recommendation_data, updated_at \
-         FROM user_job_recommendations WHERE user_id = ?",
-    )
-    .bind(user.get())
-    .fetch_all(connection)
-    .await?;
+    let rows: Vec<RecommendationRow> = query_as(EXISTING_ROWS).bind(user.get()).fetch_all(connection).await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// A row as it travels to the server: all rows of a statement are one JSON parameter, so that each
-/// statement has one text and is prepared once. MySQL 8 and MariaDB 10.6 read it.
+/// A row on its way to the server. All rows of a statement are one JSON parameter, so that each statement has
+/// one text and is prepared once. MySQL 8 and MariaDB 10.6 read it.
 #[derive(Serialize)]
 struct SentRow<'a> {
     id: ListingId,
@@ -110,8 +122,8 @@ struct SentRow<'a> {
     data: String,
 }
 
-/// Bytes of rows per statement. A statement of more than one TLS record (16 KiB) costs 40 ms: the driver
-/// does not set TCP_NODELAY, so the end of the second record waits for a delayed acknowledgement.
+/// Bytes of rows per statement. A statement of more than one TLS record (16 KiB) costs 40 ms: the driver does
+/// not set TCP_NODELAY, so the end of the second record waits for a delayed acknowledgement.
 const MAX_STATEMENT_BYTES: usize = 10_000;
 
 fn sent<'a>(rows: &[&'a Recommendation]) -> Vec<Json<Vec<SentRow<'a>>>> {
@@ -133,21 +145,32 @@ fn sent<'a>(rows: &[&'a Recommendation]) -> Vec<Json<Vec<SentRow<'a>>>> {
     statements
 }
 
+const DELETE: &str = r"
+DELETE r FROM user_job_recommendations AS r
+JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS gone ON r.job_listing_id = gone.id
+WHERE r.user_id = ?
+";
+
 async fn delete(connection: &mut MySqlConnection, user: UserId, ids: &[ListingId]) -> Result<(), StoreError> {
-    if ids.is_empty() {
-        return Ok(());
+    if !ids.is_empty() {
+        query(DELETE).bind(Json(ids)).bind(user.get()).execute(connection).await?;
     }
-    query(
-        "DELETE r FROM user_job_recommendations AS r \
-         JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS gone ON r.job_listing_id = gone.id \
-         WHERE r.user_id = ?",
-    )
-    .bind(Json(ids))
-    .bind(user.get())
-    .execute(connection)
-    .await?;
     Ok(())
 }
+
+const INSERT: &str = r"
+INSERT INTO user_job_recommendations
+    (user_id, job_listing_id, match_score, match_reason, recommendation_data, calculated_at, created_at,
+     updated_at)
+SELECT ?, n.id, n.hundredths / 100, n.reason, n.data, ?, ?, ?
+FROM JSON_TABLE(?, '$[*]' COLUMNS (
+    id BIGINT PATH '$.id',
+    hundredths INT PATH '$.hundredths',
+    reason TEXT PATH '$.reason',
+    data LONGTEXT PATH '$.data'
+)) AS n
+ORDER BY n.id
+";
 
 async fn insert(
     connection: &mut MySqlConnection,
@@ -156,24 +179,30 @@ async fn insert(
     stamp: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     for rows in sent(rows) {
-        query(
-            "INSERT INTO user_job_recommendations (user_id, job_listing_id, match_score, match_reason, \
-                recommendation_data, calculated_at, created_at, updated_at) \
-         SELECT ?, n.id, n.hundredths / 100, n.reason, n.data, ?, ?, ? \
-         FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$.id', hundredths INT PATH '$.hundredths', \
-                reason TEXT PATH '$.reason', data LONGTEXT PATH '$.data')) AS n \
-         ORDER BY n.id",
-        )
-        .bind(user.get())
-        .bind(stamp)
-        .bind(stamp)
-        .bind(stamp)
-        .bind(rows)
-        .execute(&mut *connection)
-        .await?;
+        query(INSERT)
+            .bind(user.get())
+            .bind(stamp)
+            .bind(stamp)
+            .bind(stamp)
+            .bind(rows)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
+
+const UPDATE: &str = r"
+UPDATE user_job_recommendations AS r
+JOIN JSON_TABLE(?, '$[*]' COLUMNS (
+    id BIGINT PATH '$.id',
+    hundredths INT PATH '$.hundredths',
+    reason TEXT PATH '$.reason',
+    data LONGTEXT PATH '$.data'
+)) AS n ON r.job_listing_id = n.id
+SET r.match_score = n.hundredths / 100, r.match_reason = n.reason, r.recommendation_data = n.data,
+    r.calculated_at = ?, r.updated_at = ?
+WHERE r.user_id = ?
+";
 
 async fn update(
     connection: &mut MySqlConnection,
@@ -182,34 +211,21 @@ async fn update(
     stamp: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     for rows in sent(rows) {
-        query(
-            "UPDATE user_job_recommendations AS r \
-         JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$.id', hundredths INT PATH '$.hundredths', \
-                reason TEXT PATH '$.reason', data LONGTEXT PATH '$.data')) AS n ON r.job_listing_id = n.id \
-         SET r.match_score = n.hundredths / 100, r.match_reason = n.reason, \
-             r.recommendation_data = n.data, r.calculated_at = ?, r.updated_at = ? \
-         WHERE r.user_id = ?",
-        )
-        .bind(rows)
-        .bind(stamp)
-        .bind(stamp)
-        .bind(user.get())
-        .execute(&mut *connection)
-        .await?;
+        query(UPDATE).bind(rows).bind(stamp).bind(stamp).bind(user.get()).execute(&mut *connection).await?;
     }
     Ok(())
 }
 
-/// The row is locked by [`compare_and_bump`], which could not know yet that no row would get its stamp.
+const REMEMBER_NEWEST: &str = r"
+UPDATE recommendation_state SET rows_updated_at = ? WHERE user_id = ?
+";
+
+/// Corrects the stamp of [`compare_and_bump`], which holds the row's lock: no row has been written with it.
 async fn remember_newest(
     connection: &mut MySqlConnection,
     user: UserId,
     newest: Option<DateTime<Utc>>,
 ) -> Result<(), StoreError> {
-    query("UPDATE recommendation_state SET rows_updated_at = ? WHERE user_id = ?")
-        .bind(newest)
-        .bind(user.get())
-        .execute(connection)
-        .await?;
+    query(REMEMBER_NEWEST).bind(newest).bind(user.get()).execute(connection).await?;
     Ok(())
 }

@@ -1,15 +1,17 @@
-//! The embedded default: one SQLite file, one process.
+//! The embedded default: one SQLite file, one process. Each role of [`Store`] is implemented in the file of
+//! its SQL; statements are constants that can be pasted into a client.
 
-mod analysis;
-mod batch;
-mod catalogue;
+mod batches;
 mod cleanup;
-mod import;
-mod list;
+mod listings;
+mod marking;
 mod queue;
+mod reads;
 mod replace;
+mod rollback;
+mod run;
 mod sample;
-mod state;
+mod schedule;
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,13 +22,8 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
-use super::{
-    Basis, BatchScope, BatchStatus, CatalogueChanges, CatalogueContents, CleanedUp, DueUser, GiveBack, Lane,
-    Lease, ListingRecord, Marking, Occurrence, OpenedBatch, QueueCounts, SampleUser, ScheduledJob, Store,
-    StoreError, StoredAnalysis, StoredList, UserState, UserStatus, Written,
-};
-use crate::coordination::UserGuard;
-use crate::domain::{JobListing, Recommendation, UserId};
+use crate::domain::{ScoringRevision, UserId};
+use crate::storage::{ListingRecord, SampleUser, Store, StoreError};
 
 /// The store on an embedded SQLite file.
 #[derive(Clone, Debug)]
@@ -51,7 +48,7 @@ impl SqliteStore {
         Self { pool }
     }
 
-    /// Loads sample users and listings if none of their tables has a row; returns whether it did.
+    /// Loads sample users and listings if none of their tables has a row. Returns whether it did.
     pub async fn load_sample(
         &self,
         users: &[SampleUser],
@@ -69,7 +66,7 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn migrate(&self) -> Result<(), StoreError> {
-        Ok(sqlx::migrate!("migrations/sqlite").run(&self.pool).await?)
+        Ok(sqlx_macros::migrate!("migrations/sqlite").run(&self.pool).await?)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -77,122 +74,12 @@ impl Store for SqliteStore {
         Ok(())
     }
 
-    async fn user_state(&self, user: UserId) -> Result<UserState, StoreError> {
-        state::read(&self.pool, user).await
-    }
-
-    async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError> {
-        analysis::read(&self.pool, user).await
-    }
-
-    async fn replace(
+    async fn lower_scoring(
         &self,
-        _: &UserGuard,
-        basis: &Basis,
-        rows: &[Recommendation],
-        digest: &str,
-    ) -> Result<Written, StoreError> {
-        replace::replace(&self.pool, basis, rows, digest).await
-    }
-
-    async fn confirm(&self, _: &UserGuard, basis: &Basis) -> Result<Written, StoreError> {
-        state::confirm(&self.pool, basis).await
-    }
-
-    async fn request_run(&self, user: UserId) -> Result<i64, StoreError> {
-        queue::request_run(&self.pool, user).await
-    }
-
-    async fn due_users(
-        &self,
-        lane: Lane,
-        scoring_revision: i64,
-        limit: u32,
-    ) -> Result<Vec<DueUser>, StoreError> {
-        queue::due_users(&self.pool, lane, scoring_revision, limit).await
-    }
-
-    async fn claim(&self, due: &DueUser, lease: &Lease, scoring_revision: i64) -> Result<bool, StoreError> {
-        queue::claim(&self.pool, due, lease, scoring_revision).await
-    }
-
-    async fn give_back(&self, due: &DueUser, token: &str, how: &GiveBack) -> Result<(), StoreError> {
-        queue::give_back(&self.pool, due, token, how).await
-    }
-
-    async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
-        queue::user_status(&self.pool, user).await
-    }
-
-    async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {
-        queue::counts(&self.pool).await
-    }
-
-    async fn open_batch(&self, scope: &BatchScope) -> Result<OpenedBatch, StoreError> {
-        batch::open(&self.pool, scope).await
-    }
-
-    async fn mark_batch(&self, batch: i64) -> Result<Marking, StoreError> {
-        batch::mark(&self.pool, batch).await
-    }
-
-    async fn finish_batch(&self, batch: i64) -> Result<bool, StoreError> {
-        batch::finish(&self.pool, batch).await
-    }
-
-    async fn running_batch(&self) -> Result<Option<i64>, StoreError> {
-        batch::running(&self.pool).await
-    }
-
-    async fn latest_batch(&self) -> Result<Option<BatchStatus>, StoreError> {
-        batch::latest(&self.pool).await
-    }
-
-    async fn begin_occurrence(
-        &self,
-        job: ScheduledJob,
-        occurrence: DateTime<Utc>,
-    ) -> Result<Occurrence, StoreError> {
-        batch::begin_occurrence(&self.pool, job, occurrence).await
-    }
-
-    async fn clean_up(
-        &self,
-        after: i64,
-        unverified_since: Option<DateTime<Utc>>,
-    ) -> Result<Option<CleanedUp>, StoreError> {
-        cleanup::next_users(&self.pool, after, unverified_since).await
-    }
-
-    async fn lower_scoring(&self, scoring_revision: i64, after: i64) -> Result<Option<i64>, StoreError> {
-        state::lower_scoring(&self.pool, scoring_revision, after).await
-    }
-
-    async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
-        queue::now(&self.pool).await
-    }
-
-    async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
-        list::read(&self.pool, user, limit, min_score).await
-    }
-
-    async fn read_catalogue(
-        &self,
-        contents: &mut CatalogueContents,
-        sink: &mut (dyn FnMut(JobListing) + Send),
-    ) -> Result<(), StoreError> {
-        catalogue::read_all(&self.pool, contents, sink).await
-    }
-
-    async fn read_catalogue_changes(
-        &self,
-        contents: &mut CatalogueContents,
-    ) -> Result<Option<CatalogueChanges>, StoreError> {
-        catalogue::read_changes(&self.pool, contents).await
-    }
-
-    async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError> {
-        import::listings(&self.pool, listings).await
+        scoring_revision: ScoringRevision,
+        after: Option<UserId>,
+    ) -> Result<Option<UserId>, StoreError> {
+        rollback::lower_scoring(&self.pool, scoring_revision, after).await
     }
 
     async fn close(&self) {
@@ -200,10 +87,12 @@ impl Store for SqliteStore {
     }
 }
 
-/// The database's clock in SQL.
-const NOW: &str = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
-
 /// A time as this database stores it: fixed width, so that texts compare as times do.
 fn time_text(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// A modifier of SQLite's clock that adds a duration.
+fn later_by(duration: Duration) -> String {
+    format!("+{:.3} seconds", duration.as_secs_f64())
 }

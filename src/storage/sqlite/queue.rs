@@ -1,155 +1,137 @@
 //! Durable triggers and the leases of workers. Each operation is one statement on one row.
 
-use std::time::Duration;
+use async_trait::async_trait;
+use sqlx::{query, query_as};
 
-use chrono::{DateTime, Utc};
-use sqlx::sqlite::SqlitePool;
-use sqlx::{AssertSqlSafe, query, query_as};
+use super::{SqliteStore, later_by};
+use crate::domain::{Lane, ScoringRevision, UserId};
+use crate::storage::queue::lane_number;
+use crate::storage::rows::DueRow;
+use crate::storage::{DueUser, GiveBack, Lease, QueueStore, StoreError};
 
-use super::super::rows::DueRow;
-use super::super::work::{ABSURD_DELAY, ABSURD_LEASE};
-use super::super::{DueUser, GiveBack, Lane, Lease, QueueCounts, StoreError, UserStatus};
-use super::NOW;
-use crate::domain::UserId;
+/// Commits by itself: when it returns, the trigger is durable.
+const REQUEST_RUN: &str = r"
+INSERT INTO recommendation_state (user_id, requested_seq, requested_at, due_at, lane)
+VALUES (?1, 1, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?2)
+ON CONFLICT (user_id) DO UPDATE SET requested_seq = requested_seq + 1,
+    requested_at = CASE WHEN due_at IS NULL AND parked_at IS NULL THEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+                        ELSE requested_at END,
+    attempts = CASE WHEN parked_at IS NULL THEN attempts ELSE 0 END,
+    lane = ?2, due_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), parked_at = NULL
+RETURNING requested_seq
+";
 
-/// Commits by itself: when this returns, the trigger is durable.
-pub(super) async fn request_run(pool: &SqlitePool, user: UserId) -> Result<i64, StoreError> {
-    let (sequence,): (i64,) = query_as(AssertSqlSafe(format!(
-        "INSERT INTO recommendation_state (user_id, requested_seq, requested_at, due_at) \
-         VALUES (?, 1, {NOW}, {NOW}) \
-         ON CONFLICT (user_id) DO UPDATE SET requested_seq = requested_seq + 1, \
-            requested_at = CASE WHEN due_at IS NULL AND parked_at IS NULL THEN {NOW} ELSE requested_at END, \
-            attempts = CASE WHEN parked_at IS NULL THEN attempts ELSE 0 END, \
-            lane = 0, due_at = {NOW}, parked_at = NULL \
-         RETURNING requested_seq"
-    )))
-    .bind(user.get())
-    .fetch_one(pool)
-    .await?;
-    Ok(sequence)
-}
+const DUE_USERS: &str = r"
+SELECT user_id, attempts, requested_seq
+FROM recommendation_state
+WHERE lane = ?
+  AND scoring_revision <= ?
+  -- A time this far ahead was written by a clock that was wrong: the user is due, the lease is over.
+  AND (due_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+       OR due_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 day'))
+  AND (lease_until IS NULL
+       OR lease_until <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+       OR lease_until > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 hour'))
+ORDER BY due_at, user_id
+LIMIT ?
+";
 
-/// The database's time, this much later.
-fn later(by: Duration) -> String {
-    format!("strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+{:.3} seconds')", by.as_secs_f64())
-}
+/// The conditions on times are the same as in [`DUE_USERS`].
+const CLAIM: &str = r"
+UPDATE recommendation_state
+SET lease_token = ?, lease_until = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?), attempts = attempts + 1
+WHERE user_id = ? AND attempts = ? AND requested_seq = ?
+  AND scoring_revision <= ?
+  AND (due_at <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+       OR due_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 day'))
+  AND (lease_until IS NULL
+       OR lease_until <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+       OR lease_until > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 hour'))
+";
 
-/// A due user whom nobody holds; the scoring revision is bound.
-fn free_and_due() -> String {
-    format!(
-        "(due_at <= {NOW} OR due_at > {}) \
-         AND (lease_until IS NULL OR lease_until <= {NOW} OR lease_until > {}) AND scoring_revision <= ?",
-        later(ABSURD_DELAY),
-        later(ABSURD_LEASE)
-    )
-}
+const GIVE_BACK_UNTRIED: &str = r"
+UPDATE recommendation_state
+SET attempts = MAX(attempts, 1) - 1, due_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?),
+    lease_token = NULL, lease_until = NULL
+WHERE user_id = ? AND lease_token = ?
+";
 
-pub(super) async fn due_users(
-    pool: &SqlitePool,
-    lane: Lane,
-    scoring_revision: i64,
-    limit: u32,
-) -> Result<Vec<DueUser>, StoreError> {
-    let free_and_due = free_and_due();
-    let rows: Vec<DueRow> = query_as(AssertSqlSafe(format!(
-        "SELECT user_id, attempts, requested_seq FROM recommendation_state \
-         WHERE lane = ? AND {free_and_due} ORDER BY due_at, user_id LIMIT ?"
-    )))
-    .bind(lane as i8)
-    .bind(scoring_revision)
-    .bind(limit)
-    .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().filter_map(DueRow::into_due_user).collect())
-}
+const GIVE_BACK_FAILED: &str = r"
+UPDATE recommendation_state
+SET due_at = CASE WHEN requested_seq > ? THEN due_at ELSE strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?) END,
+    last_error_code = ?, last_error = ?,
+    lease_token = NULL, lease_until = NULL
+WHERE user_id = ? AND lease_token = ?
+";
 
-pub(super) async fn claim(
-    pool: &SqlitePool,
-    due: &DueUser,
-    lease: &Lease,
-    scoring_revision: i64,
-) -> Result<bool, StoreError> {
-    let (free_and_due, lease_until) = (free_and_due(), later(lease.duration));
-    let claimed = query(AssertSqlSafe(format!(
-        "UPDATE recommendation_state SET lease_token = ?, lease_until = {lease_until}, attempts = attempts + 1 \
-         WHERE user_id = ? AND attempts = ? AND requested_seq = ? AND {free_and_due}"
-    )))
-    .bind(&lease.token)
-    .bind(due.user.get())
-    .bind(due.attempts)
-    .bind(due.requested_seq)
-    .bind(scoring_revision)
-    .execute(pool)
-    .await?;
-    Ok(claimed.rows_affected() == 1)
-}
+const GIVE_BACK_PARKED: &str = r"
+UPDATE recommendation_state
+SET attempts = CASE WHEN requested_seq > ?1 THEN 0 ELSE attempts END,
+    parked_at = CASE WHEN requested_seq > ?1 THEN NULL ELSE strftime('%Y-%m-%dT%H:%M:%fZ', 'now') END,
+    due_at = CASE WHEN requested_seq > ?1 THEN due_at ELSE NULL END,
+    last_error_code = ?2, last_error = ?3,
+    lease_token = NULL, lease_until = NULL
+WHERE user_id = ?4 AND lease_token = ?5
+";
 
-pub(super) async fn give_back(
-    pool: &SqlitePool,
-    due: &DueUser,
-    token: &str,
-    how: &GiveBack,
-) -> Result<(), StoreError> {
-    // A trigger that has come in since the claim is no reason to hurry where the user's lock was taken or the
-    // database away; it is one after a failure, which it may have put right.
-    let (changes, error) = match how {
-        GiveBack::Untried { after } => {
-            (format!("attempts = MAX(attempts, 1) - 1, due_at = {}", later(*after)), None)
-        }
-        GiveBack::Failed { after, error } => (
-            format!("due_at = CASE WHEN requested_seq > ?1 THEN due_at ELSE {} END", later(*after)),
-            Some(error),
-        ),
-        GiveBack::Parked { error } => (
-            format!(
-                "attempts = CASE WHEN requested_seq > ?1 THEN 0 ELSE attempts END, \
-                 parked_at = CASE WHEN requested_seq > ?1 THEN NULL ELSE {NOW} END, \
-                 due_at = CASE WHEN requested_seq > ?1 THEN due_at ELSE NULL END"
-            ),
-            Some(error),
-        ),
-    };
-    query(AssertSqlSafe(format!(
-        "UPDATE recommendation_state SET {changes}, last_error_code = COALESCE(?2, last_error_code), \
-                last_error = COALESCE(?3, last_error), lease_token = NULL, lease_until = NULL \
-         WHERE user_id = ?4 AND lease_token = ?5"
-    )))
-    .bind(due.requested_seq)
-    .bind(error.map(|error| error.code))
-    .bind(error.map(|error| error.cause.chars().take(500).collect::<String>()))
-    .bind(due.user.get())
-    .bind(token)
-    .execute(pool)
-    .await?;
-    Ok(())
-}
+#[async_trait]
+impl QueueStore for SqliteStore {
+    async fn request_run(&self, user: UserId) -> Result<i64, StoreError> {
+        let (sequence,) = query_as(REQUEST_RUN)
+            .bind(user.get())
+            .bind(lane_number(Lane::RealTime))
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(sequence)
+    }
 
-pub(super) async fn user_status(pool: &SqlitePool, user: UserId) -> Result<Option<UserStatus>, StoreError> {
-    Ok(query_as(AssertSqlSafe(format!(
-        "SELECT due_at IS NOT NULL AS pending, \
-                due_at IS NOT NULL AND COALESCE(lease_until > {NOW}, FALSE) AS running, requested_at, due_at, \
-                parked_at, attempts, last_error_code, last_error, calculated_at, verified_at, saved_count \
-         FROM recommendation_state WHERE user_id = ?"
-    )))
-    .bind(user.get())
-    .fetch_optional(pool)
-    .await?)
-}
+    async fn due_users(
+        &self,
+        lane: Lane,
+        scoring_revision: ScoringRevision,
+        limit: u32,
+    ) -> Result<Vec<DueUser>, StoreError> {
+        let rows: Vec<DueRow> = query_as(DUE_USERS)
+            .bind(lane_number(lane))
+            .bind(scoring_revision.0)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(rows.into_iter().filter_map(DueRow::into_due_user).collect())
+    }
 
-pub(super) async fn counts(pool: &SqlitePool) -> Result<QueueCounts, StoreError> {
-    Ok(query_as(AssertSqlSafe(format!(
-        "SELECT COALESCE(SUM(lane = 0 AND NOT leased), 0) AS due_in_real_time, \
-                COALESCE(SUM(lane = 1 AND NOT leased), 0) AS due_in_batch, \
-                COALESCE(SUM(leased), 0) AS running, \
-                (SELECT COUNT(*) FROM recommendation_state WHERE parked_at IS NOT NULL) AS parked \
-         FROM (SELECT lane, COALESCE(lease_until > {NOW}, FALSE) AS leased \
-               FROM recommendation_state WHERE due_at IS NOT NULL) AS pending"
-    )))
-    .fetch_one(pool)
-    .await?)
-}
+    async fn claim(
+        &self,
+        due: &DueUser,
+        lease: &Lease,
+        scoring_revision: ScoringRevision,
+    ) -> Result<bool, StoreError> {
+        let claimed = query(CLAIM)
+            .bind(&lease.token)
+            .bind(later_by(lease.duration))
+            .bind(due.user.get())
+            .bind(due.attempts)
+            .bind(due.requested_seq)
+            .bind(scoring_revision.0)
+            .execute(&self.pool)
+            .await?;
+        Ok(claimed.rows_affected() == 1)
+    }
 
-pub(super) async fn now(pool: &SqlitePool) -> Result<DateTime<Utc>, StoreError> {
-    let (now,) = query_as(AssertSqlSafe(format!("SELECT {NOW}"))).fetch_one(pool).await?;
-    Ok(now)
+    async fn give_back(&self, due: &DueUser, token: &str, how: &GiveBack) -> Result<(), StoreError> {
+        let seq = due.requested_seq;
+        let update = match how {
+            GiveBack::Untried { after } => query(GIVE_BACK_UNTRIED).bind(later_by(*after)),
+            GiveBack::Failed { after, error } => query(GIVE_BACK_FAILED)
+                .bind(seq)
+                .bind(later_by(*after))
+                .bind(error.code)
+                .bind(error.stored_cause()),
+            GiveBack::Parked { error } => {
+                query(GIVE_BACK_PARKED).bind(seq).bind(error.code).bind(error.stored_cause())
+            }
+        };
+        update.bind(due.user.get()).bind(token).execute(&self.pool).await?;
+        Ok(())
+    }
 }

@@ -3,99 +3,119 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use sqlx::{AssertSqlSafe, query, query_as};
+use sqlx::{query, query_as};
 
-use super::super::diff::{Difference, ExistingRow};
-use super::super::rows::RecommendationRow;
-use super::super::{Basis, StoreError, Written};
-use super::state::served;
 use super::time_text;
 use crate::domain::{ListingId, Recommendation, UserId};
+use crate::storage::diff::{Difference, ExistingRow};
+use crate::storage::rows::RecommendationRow;
+use crate::storage::{LockedBasis, StoreError, Written};
 
-/// Compare and bump the version first, then write the difference. The transaction takes the write lock at
-/// once: one that starts by reading could not be upgraded while another writer is active.
+/// Compares and bumps the version first, and then writes the difference. The transaction takes the write lock
+/// at once: one that starts by reading could not be upgraded while another writer is active.
 pub(super) async fn replace(
     pool: &SqlitePool,
-    basis: &Basis,
+    basis: &LockedBasis<'_>,
     rows: &[Recommendation],
     digest: &str,
 ) -> Result<Written, StoreError> {
-    let stamp = basis.now;
+    let (user, stamp) = (basis.user(), basis.now);
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     if !compare_and_bump(&mut transaction, basis, rows.len(), digest, stamp).await? {
         transaction.rollback().await?;
         return Ok(Written::Lost);
     }
-    let existing = existing_rows(&mut transaction, basis.user).await?;
+    let existing = existing_rows(&mut transaction, user).await?;
     let difference = Difference::between(existing, rows);
     for id in &difference.delete {
-        delete(&mut transaction, basis.user, *id).await?;
+        delete(&mut transaction, user, *id).await?;
     }
     for row in difference.insert.iter().chain(&difference.update) {
-        upsert(&mut transaction, basis.user, row, stamp).await?;
+        upsert(&mut transaction, user, row, stamp).await?;
     }
     if difference.newest(stamp) != Some(stamp) {
-        remember_newest(&mut transaction, basis.user, difference.newest(stamp)).await?;
+        remember_newest(&mut transaction, user, difference.newest(stamp)).await?;
     }
     transaction.commit().await?;
     Ok(Written::Committed(difference.changes()))
 }
 
+const ENSURE_STATE_ROW: &str = r"
+INSERT INTO recommendation_state (user_id) VALUES (?) ON CONFLICT (user_id) DO NOTHING
+";
+
+/// The lines from due_at to last_error are the same as in `run::CONFIRM`, where they are explained.
+const COMPARE_AND_BUMP: &str = r"
+UPDATE recommendation_state
+SET version = version + 1, result_digest = ?2, catalogue_version = ?3, scoring_revision = ?4,
+    saved_count = ?5, rows_updated_at = ?6,
+    due_at = CASE WHEN requested_seq <= ?1 THEN NULL
+                  WHEN parked_at IS NULL THEN due_at
+                  ELSE strftime('%Y-%m-%dT%H:%M:%fZ', 'now') END,
+    requested_at = CASE WHEN requested_seq <= ?1 THEN NULL ELSE requested_at END,
+    completed_seq = MAX(completed_seq, ?1), lease_token = NULL, lease_until = NULL, attempts = 0,
+    parked_at = NULL, last_error_code = NULL, last_error = NULL,
+    calculated_at = ?7, verified_at = ?7
+WHERE user_id = ?8 AND version = ?9 AND confirmations = ?10
+";
+
 async fn compare_and_bump(
     connection: &mut SqliteConnection,
-    basis: &Basis,
+    basis: &LockedBasis<'_>,
     saved_count: usize,
     digest: &str,
     stamp: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
-    query("INSERT INTO recommendation_state (user_id) VALUES (?) ON CONFLICT (user_id) DO NOTHING")
-        .bind(basis.user.get())
-        .execute(&mut *connection)
+    let user = basis.user().get();
+    query(ENSURE_STATE_ROW).bind(user).execute(&mut *connection).await?;
+    let updated = query(COMPARE_AND_BUMP)
+        .bind(basis.serves_seq)
+        .bind(digest)
+        .bind(basis.catalogue_version.0)
+        .bind(basis.scoring_revision.0)
+        .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
+        .bind(time_text(stamp))
+        .bind(time_text(basis.now))
+        .bind(user)
+        .bind(basis.expected.version)
+        .bind(basis.expected.confirmations)
+        .execute(connection)
         .await?;
-    let served = served();
-    let updated = query(AssertSqlSafe(format!(
-        "UPDATE recommendation_state SET version = version + 1, result_digest = ?2, \
-                catalogue_version = ?3, scoring_revision = ?4, saved_count = ?5, rows_updated_at = ?6, \
-                {served}, calculated_at = ?7, verified_at = ?7 \
-         WHERE user_id = ?8 AND version = ?9 AND confirmations = ?10"
-    )))
-    .bind(basis.serves_seq)
-    .bind(digest)
-    .bind(basis.catalogue_version)
-    .bind(basis.scoring_revision)
-    .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
-    .bind(time_text(stamp))
-    .bind(time_text(basis.now))
-    .bind(basis.user.get())
-    .bind(basis.expected.version)
-    .bind(basis.expected.confirmations)
-    .execute(connection)
-    .await?;
     Ok(updated.rows_affected() == 1)
 }
+
+const EXISTING_ROWS: &str = r"
+SELECT job_listing_id, match_score AS hundredths, match_reason, recommendation_data, updated_at
+FROM user_job_recommendations
+WHERE user_id = ?
+";
 
 async fn existing_rows(
     connection: &mut SqliteConnection,
     user: UserId,
 ) -> Result<Vec<ExistingRow>, StoreError> {
-    let rows: Vec<RecommendationRow> = query_as(
-        "SELECT job_listing_id, match_score AS hundredths, match_reason, recommendation_data, updated_at \
-         FROM user_job_recommendations WHERE user_id = ?",
-    )
-    .bind(user.get())
-    .fetch_all(connection)
-    .await?;
+    let rows: Vec<RecommendationRow> = query_as(EXISTING_ROWS).bind(user.get()).fetch_all(connection).await?;
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
+const DELETE: &str = r"
+DELETE FROM user_job_recommendations WHERE user_id = ? AND job_listing_id = ?
+";
+
 async fn delete(connection: &mut SqliteConnection, user: UserId, id: ListingId) -> Result<(), StoreError> {
-    query("DELETE FROM user_job_recommendations WHERE user_id = ? AND job_listing_id = ?")
-        .bind(user.get())
-        .bind(id.0)
-        .execute(connection)
-        .await?;
+    query(DELETE).bind(user.get()).bind(id.0).execute(connection).await?;
     Ok(())
 }
+
+const UPSERT: &str = r"
+INSERT INTO user_job_recommendations
+    (user_id, job_listing_id, match_score, match_reason, recommendation_data, calculated_at, created_at,
+     updated_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6)
+ON CONFLICT (user_id, job_listing_id) DO UPDATE SET match_score = excluded.match_score,
+    match_reason = excluded.match_reason, recommendation_data = excluded.recommendation_data,
+    calculated_at = excluded.calculated_at, updated_at = excluded.updated_at
+";
 
 async fn upsert(
     connection: &mut SqliteConnection,
@@ -103,35 +123,28 @@ async fn upsert(
     row: &Recommendation,
     stamp: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    query(
-        "INSERT INTO user_job_recommendations (user_id, job_listing_id, match_score, match_reason, \
-                recommendation_data, calculated_at, created_at, updated_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?6) \
-         ON CONFLICT (user_id, job_listing_id) DO UPDATE SET match_score = excluded.match_score, \
-                match_reason = excluded.match_reason, recommendation_data = excluded.recommendation_data, \
-                calculated_at = excluded.calculated_at, updated_at = excluded.updated_at",
-    )
-    .bind(user.get())
-    .bind(row.listing_id.0)
-    .bind(i64::from(row.score.0))
-    .bind(&row.reason)
-    .bind(Value::Object(row.data.clone()).to_string())
-    .bind(time_text(stamp))
-    .execute(connection)
-    .await?;
+    query(UPSERT)
+        .bind(user.get())
+        .bind(row.listing_id.0)
+        .bind(i64::from(row.score.0))
+        .bind(&row.reason)
+        .bind(Value::Object(row.data.clone()).to_string())
+        .bind(time_text(stamp))
+        .execute(connection)
+        .await?;
     Ok(())
 }
 
-/// The row is locked by [`compare_and_bump`], which could not know yet that no row would get its stamp.
+const REMEMBER_NEWEST: &str = r"
+UPDATE recommendation_state SET rows_updated_at = ? WHERE user_id = ?
+";
+
+/// Corrects the stamp of [`compare_and_bump`]: no row has been written with it.
 async fn remember_newest(
     connection: &mut SqliteConnection,
     user: UserId,
     newest: Option<DateTime<Utc>>,
 ) -> Result<(), StoreError> {
-    query("UPDATE recommendation_state SET rows_updated_at = ? WHERE user_id = ?")
-        .bind(newest.map(time_text))
-        .bind(user.get())
-        .execute(connection)
-        .await?;
+    query(REMEMBER_NEWEST).bind(newest.map(time_text)).bind(user.get()).execute(connection).await?;
     Ok(())
 }

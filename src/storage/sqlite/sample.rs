@@ -4,11 +4,36 @@ use chrono::SecondsFormat;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{query, query_scalar};
 
-use super::super::sample::{ANY_ROW, SampleAnalysis, SampleUser};
-use super::super::{ListingRecord, StoreError};
-use super::import;
+use super::listings;
+use crate::storage::sample::{ANY_ROW, SampleAnalysis, SampleUser};
+use crate::storage::{ListingRecord, StoreError};
 
-/// In one transaction: all or nothing. Returns whether the tables were empty, and so filled.
+const USER: &str = r"
+INSERT INTO users (user_id, is_active) VALUES (?, ?)
+";
+
+const PROFILE: &str = r#"
+INSERT INTO profile_analysis
+    (user_id, personality, "values", interests, strengths, goals, values_list, mbti, summary)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"#;
+
+const CAREER: &str = r"
+INSERT INTO job_recommendations (user_id, job_name, job_code, match_score, category, description)
+VALUES (?, ?, ?, ?, ?, ?)
+";
+
+const SESSION: &str = r"
+INSERT INTO career_sessions (session_id, user_id) VALUES (?, ?)
+";
+
+const ANALYSIS: &str = r"
+INSERT INTO career_analyses
+    (session_id, recommended_careers, interest_areas, personality_type, emotion_score, analyzed_at)
+VALUES (?, ?, ?, ?, ?, ?)
+";
+
+/// In one transaction. Returns whether the tables were empty, and are filled now.
 pub(super) async fn load(
     pool: &SqlitePool,
     users: &[SampleUser],
@@ -24,47 +49,39 @@ pub(super) async fn load(
             insert_analysis(&mut transaction, user, analysis).await?;
         }
     }
-    import::upsert(&mut transaction, listings).await?;
+    for listing in listings {
+        listings::import(&mut transaction, listing).await?;
+    }
     transaction.commit().await?;
     Ok(true)
 }
 
 async fn insert_user(connection: &mut SqliteConnection, user: &SampleUser) -> Result<(), StoreError> {
-    query("INSERT INTO users (user_id, is_active) VALUES (?, ?)")
-        .bind(user.user_id)
-        .bind(user.is_active)
-        .execute(&mut *connection)
-        .await?;
+    query(USER).bind(user.user_id).bind(user.is_active).execute(&mut *connection).await?;
     if let Some(profile) = &user.profile_analysis {
-        query(
-            "INSERT INTO profile_analysis (user_id, personality, \"values\", interests, strengths, goals, \
-                    values_list, mbti, summary) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )
-        .bind(user.user_id)
-        .bind(&profile.personality)
-        .bind(&profile.values)
-        .bind(&profile.interests)
-        .bind(&profile.strengths)
-        .bind(&profile.goals)
-        .bind(&profile.values_list)
-        .bind(&profile.mbti)
-        .bind(&profile.summary)
-        .execute(&mut *connection)
-        .await?;
+        query(PROFILE)
+            .bind(user.user_id)
+            .bind(&profile.personality)
+            .bind(&profile.values)
+            .bind(&profile.interests)
+            .bind(&profile.strengths)
+            .bind(&profile.goals)
+            .bind(&profile.values_list)
+            .bind(&profile.mbti)
+            .bind(&profile.summary)
+            .execute(&mut *connection)
+            .await?;
     }
     for career in &user.job_recommendations {
-        query(
-            "INSERT INTO job_recommendations (user_id, job_name, job_code, match_score, category, description) \
-             VALUES (?, ?, ?, ?, ?, ?)",
-        )
-        .bind(user.user_id)
-        .bind(&career.job_name)
-        .bind(&career.job_code)
-        .bind(career.match_score)
-        .bind(&career.category)
-        .bind(&career.description)
-        .execute(&mut *connection)
-        .await?;
+        query(CAREER)
+            .bind(user.user_id)
+            .bind(&career.job_name)
+            .bind(&career.job_code)
+            .bind(career.match_score)
+            .bind(&career.category)
+            .bind(&career.description)
+            .execute(&mut *connection)
+            .await?;
     }
     Ok(())
 }
@@ -74,23 +91,20 @@ async fn insert_analysis(
     user: &SampleUser,
     analysis: &SampleAnalysis,
 ) -> Result<(), StoreError> {
-    let session = query("INSERT INTO career_sessions (session_id, user_id) VALUES (?, ?)")
+    let session = query(SESSION)
         .bind(&analysis.session_id)
         .bind(user.user_id.to_string())
         .execute(&mut *connection)
         .await?
         .last_insert_rowid();
-    query(
-        "INSERT INTO career_analyses (session_id, recommended_careers, interest_areas, personality_type, \
-                emotion_score, analyzed_at) VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(session)
-    .bind(&analysis.recommended_careers)
-    .bind(&analysis.interest_areas)
-    .bind(&analysis.personality_type)
-    .bind(analysis.emotion_score)
-    .bind(analysis.analyzed_at.to_rfc3339_opts(SecondsFormat::Secs, true))
-    .execute(connection)
-    .await?;
+    query(ANALYSIS)
+        .bind(session)
+        .bind(&analysis.recommended_careers)
+        .bind(&analysis.interest_areas)
+        .bind(&analysis.personality_type)
+        .bind(analysis.emotion_score)
+        .bind(analysis.analyzed_at.to_rfc3339_opts(SecondsFormat::Secs, true))
+        .execute(connection)
+        .await?;
     Ok(())
 }

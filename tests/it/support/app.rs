@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::TestDatabase;
+use super::evidence::watch_events;
 
 /// The service, built as `main` builds it, on a free port.
 pub struct TestApp {
@@ -35,6 +36,7 @@ impl TestApp {
     }
 
     pub async fn start_with(config: Config) -> Self {
+        watch_events();
         let app = App::build(&config).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());

@@ -1,13 +1,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use job_agent::listings::sample;
-use job_agent::storage::{MysqlStore, SqliteStore, Store};
+use job_agent::storage::{MysqlAddress, MysqlStore, SqliteStore, Store};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::sqlite::SqlitePool;
 use sqlx::{AssertSqlSafe, Executor, MySql, Row, Transaction};
 use tempfile::TempDir;
 
+use super::evidence::watch_database;
 use super::server_variable;
 
 /// Which database.
@@ -35,33 +37,32 @@ enum Pool {
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 impl TestDatabase {
-    /// `None` on a day when no MySQL can be had, which `scripts/with-servers` has said loudly.
-    pub async fn create(kind: Kind) -> Option<Self> {
-        let database = Self::create_empty(kind).await?;
+    /// With the schema and the sample listings.
+    pub async fn create(kind: Kind) -> Self {
+        let database = Self::create_empty(kind).await;
         database.store().import_listings(&sample::listings().unwrap()).await.unwrap();
-        Some(database)
+        database
     }
 
     /// With the schema only.
-    pub async fn create_empty(kind: Kind) -> Option<Self> {
-        let database = Self::create_bare(kind).await?;
+    pub async fn create_empty(kind: Kind) -> Self {
+        let database = Self::create_bare(kind).await;
         database.store().migrate().await.unwrap();
-        Some(database)
+        database
     }
 
     /// Without any table.
-    pub async fn create_bare(kind: Kind) -> Option<Self> {
+    pub async fn create_bare(kind: Kind) -> Self {
         let folder = tempfile::tempdir().unwrap();
         if kind == Kind::Sqlite {
             let path = folder.path().join("test.db");
             let store = SqliteStore::new(&path);
             let pool = Pool::Sqlite(store.pool().clone());
-            return Some(Self { kind, url: format!("sqlite://{}", path.display()), pool, folder });
+            let url = format!("sqlite://{}", path.display());
+            watch_database(kind, &url);
+            return Self { kind, url, pool, folder };
         }
         let variable = if kind == Kind::Mysql { "TEST_MYSQL_URL" } else { "TEST_MARIADB_URL" };
-        if kind == Kind::Mysql && std::env::var_os("TEST_MYSQL_UNAVAILABLE").is_some() {
-            return None;
-        }
         let server: MySqlConnectOptions = server_variable(variable).parse().unwrap();
         let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let admin = MySqlPoolOptions::new().max_connections(1).connect_with(server.clone()).await.unwrap();
@@ -71,7 +72,8 @@ impl TestDatabase {
         let options = server.database(&name);
         let url = format!("{}/{name}", server_variable(variable).trim_end_matches('/'));
         let pool = Pool::Mysql(MySqlPoolOptions::new().max_connections(8).connect_lazy_with(options));
-        Some(Self { kind, url, pool, folder })
+        watch_database(kind, &url);
+        Self { kind, url, pool, folder }
     }
 
     /// A store with connections of its own.
@@ -84,7 +86,7 @@ impl TestDatabase {
 
     /// A store with connections of its own, to look at them.
     pub fn mysql_store(&self) -> MysqlStore {
-        MysqlStore::new(self.url.parse().unwrap(), 10)
+        MysqlStore::new(&MysqlAddress::from_url(&self.url).unwrap(), 10)
     }
 
     /// Locks all users' state rows until the transaction ends: runs go on up to their write and wait there.
@@ -113,6 +115,26 @@ impl TestDatabase {
         .await
         .unwrap();
         holder
+    }
+
+    /// The number of this database's open transactions of which the condition holds.
+    pub async fn transactions(&self, condition: &str) -> i64 {
+        // InnoDB refreshes its table only if no session has read it for 100 ms: one test at a time.
+        static READER: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+        let _reader = READER.lock().await;
+        tokio::time::sleep(Duration::from_millis(120)).await;
+        // MySQL's information_schema.processlist fails if another session's statement has an emoji.
+        let sessions = match self.kind {
+            Kind::Mysql => {
+                "SELECT processlist_id FROM performance_schema.threads WHERE processlist_db = DATABASE()"
+            }
+            _ => "SELECT id FROM information_schema.processlist WHERE db = DATABASE()",
+        };
+        self.number(&format!(
+            "SELECT COUNT(*) FROM information_schema.innodb_trx \
+             WHERE {condition} AND trx_mysql_thread_id IN ({sessions})"
+        ))
+        .await
     }
 
     /// Executes one statement.

@@ -2,9 +2,13 @@
 
 mod app;
 mod database;
+mod evidence;
 mod process;
+pub mod raw;
 mod redis_server;
+pub mod source;
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 pub use app::{TestApp, config};
@@ -45,8 +49,8 @@ macro_rules! on_database {
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $test() {
                     let kind = $crate::support::Kind::$kind;
-                    if let Some(database) = $crate::support::TestDatabase::create(kind).await {
-                        super::$test(database).await;
+                    if $crate::support::can_run_on(kind, concat!(module_path!(), "::", stringify!($test))) {
+                        super::$test($crate::support::TestDatabase::create(kind).await).await;
                     }
                 }
             )*
@@ -56,24 +60,46 @@ macro_rules! on_database {
 
 pub(crate) use {on_database, on_every_database, on_servers};
 
-/// Polls until the condition holds; panics after 20 s.
+/// Polls until the condition holds. After a minute, far more than anything takes on a busy machine, it panics
+/// and shows the state of the users and the last log events.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !condition().await {
-        assert!(Instant::now() < deadline, "did not happen within 20 s: {what}");
+        if Instant::now() >= deadline {
+            panic!("did not happen within 60 s: {what}\n{}", evidence::report().await);
+        }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Waits until a transaction of the server waits for a row. InnoDB refreshes this table only if nobody has
-/// read it for 100 ms.
+/// Waits until a transaction of this database waits for a row.
 pub async fn a_transaction_waits(database: &TestDatabase) {
-    let waits = "SELECT COUNT(*) FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'";
-    eventually("a transaction waits for a row", || async {
-        tokio::time::sleep(Duration::from_millis(150)).await;
-        database.number(waits).await > 0
+    transactions_wait(database, 1).await;
+}
+
+/// Waits until so many transactions of this database wait for rows.
+pub async fn transactions_wait(database: &TestDatabase, transactions: i64) {
+    eventually("transactions wait for rows", || async {
+        database.transactions("trx_state = 'LOCK WAIT'").await >= transactions
     })
     .await;
+}
+
+/// Whether a test has its server. If the machine has no MySQL, which `scripts/with-servers` has said, the test
+/// is reported as skipped: on standard error, whatever becomes of the test's own output, and in the file that
+/// `TEST_SKIPPED` names.
+pub fn can_run_on(kind: Kind, test: &str) -> bool {
+    if kind != Kind::Mysql || std::env::var_os("TEST_MYSQL_UNAVAILABLE").is_none() {
+        return true;
+    }
+    let test = test.split_once("::").map_or(test, |(_, test)| test);
+    let line = format!("SKIPPED {test}: no MySQL can be had (TEST_MYSQL_UNAVAILABLE)\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
+    if let Some(list) = std::env::var_os("TEST_SKIPPED") {
+        let mut list = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
+        list.write_all(line.as_bytes()).unwrap();
+    }
+    false
 }
 
 /// A required variable of the environment that `scripts/test` sets up.

@@ -5,6 +5,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::evidence::watch_log;
 use super::{TestDatabase, eventually};
 
 /// The real binary in a process of its own, to be killed and to have its log read.
@@ -25,8 +26,29 @@ pub fn command(folder: &std::path::Path, settings: &[(&str, &str)]) -> Command {
 impl TestProcess {
     pub async fn start(database: &TestDatabase, settings: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let command = command(folder.path(), settings);
+        Self::run(command, folder, database).await
+    }
+
+    /// With a limit of open descriptors.
+    pub async fn start_with_descriptors(
+        database: &TestDatabase,
+        settings: &[(&str, &str)],
+        descriptors: u32,
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let service = command(folder.path(), settings);
+        let mut command = Command::new("/bin/sh");
+        command.arg("-c").arg(format!("ulimit -n {descriptors} && exec \"$0\"")).arg(service.get_program());
+        command.current_dir(folder.path()).env_clear();
+        command.envs(service.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        Self::run(command, folder, database).await
+    }
+
+    async fn run(mut command: Command, folder: TempDir, database: &TestDatabase) -> Self {
         let log = fs::File::create(folder.path().join("log")).unwrap();
-        let child = command(folder.path(), settings)
+        watch_log(&folder.path().join("log"));
+        let child = command
             .env("DATABASE_URL", &database.url)
             .env("PORT", "0")
             .stdout(Stdio::null())

@@ -7,15 +7,40 @@ use super::{eventually, server_variable};
 /// A private Redis that a test may stop and start again.
 pub struct RedisServer {
     port: u16,
+    tls: Option<Tls>,
     child: Option<Child>,
+}
+
+/// A second port, for connections with TLS.
+struct Tls {
+    port: u16,
+    folder: tempfile::TempDir,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl RedisServer {
     pub async fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { port, child: None };
+        let mut server = Self { port: free_port(), tls: None, child: None };
         server.start_again().await;
         server
+    }
+
+    /// With a second port that has this certificate and key (PEM).
+    pub async fn start_with_tls(certificate: &str, key: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("certificate.pem"), certificate).unwrap();
+        std::fs::write(folder.path().join("key.pem"), key).unwrap();
+        let tls = Tls { port: free_port(), folder };
+        let mut server = Self { port: free_port(), tls: Some(tls), child: None };
+        server.start_again().await;
+        server
+    }
+
+    pub fn tls_port(&self) -> u16 {
+        self.tls.as_ref().expect("started with TLS").port
     }
 
     /// On the same port as before, empty.
@@ -31,6 +56,12 @@ impl RedisServer {
             "--appendonly",
             "no",
         ]);
+        if let Some(tls) = &self.tls {
+            let file = |name| tls.folder.path().join(name);
+            command.args(["--tls-port", &tls.port.to_string(), "--tls-auth-clients", "no"]);
+            command.arg("--tls-cert-file").arg(file("certificate.pem"));
+            command.arg("--tls-key-file").arg(file("key.pem"));
+        }
         self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         eventually("Redis answers", || async {
             match self.client().get_multiplexed_async_connection().await {
@@ -68,6 +99,14 @@ impl RedisServer {
         let mut command = redis::Cmd::new();
         command.arg(words);
         command.query_async(&mut connection).await.unwrap()
+    }
+
+    /// How often a command, in small letters, has been called.
+    pub async fn calls(&self, command: &str) -> u64 {
+        let statistics = self.command(&["INFO", "commandstats"]).await.unwrap();
+        let line =
+            statistics.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
     }
 
     /// The value of a user's lock.

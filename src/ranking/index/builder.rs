@@ -1,0 +1,210 @@
+//! Cuts listings into tokens and makes a [`Segment`] of them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::inverted_index::{Field, Inverter};
+use super::segment::{Brief, Facts, Segment};
+use crate::domain::JobListing;
+use crate::ranking::text::english::{is_stop_word, word_tokens};
+use crate::ranking::text::experience::asked_years;
+use crate::ranking::text::hangul::{hangul_tokens, is_hangul, text_endings, title_endings};
+use crate::ranking::text::skills::listed_skills;
+use crate::ranking::text::title::{TitleWord, company_key, title_key, title_words};
+use crate::ranking::text::token::{Token, hash};
+use crate::ranking::text::{Lexeme, lexemes, normalise};
+use crate::ranking::vocabulary::Vocabulary;
+
+const SECONDS_PER_DAY: i64 = 86_400;
+
+/// Collects listings in any order.
+pub struct SegmentBuilder {
+    vocabulary: Arc<Vocabulary>,
+    facts: Vec<Facts>,
+    inverter: Inverter,
+    /// Lexeme → the range in `lexeme_tokens` of its tokens' numbers. Listings repeat their words, so each is cut
+    /// only once.
+    lexemes: FxHashMap<Box<str>, Range<usize>>,
+    lexeme_tokens: Vec<u32>,
+}
+
+impl SegmentBuilder {
+    /// A builder without listings.
+    pub fn new(vocabulary: Arc<Vocabulary>) -> Self {
+        Self {
+            vocabulary,
+            facts: Vec::new(),
+            inverter: Inverter::default(),
+            lexemes: FxHashMap::default(),
+            lexeme_tokens: Vec::new(),
+        }
+    }
+
+    /// Number of listings pushed.
+    pub fn len(&self) -> usize {
+        self.facts.len()
+    }
+
+    /// Adds a listing.
+    pub fn push(&mut self, listing: &JobListing) {
+        let title = normalise(&listing.title);
+        let words: Vec<TitleWord<'_>> = title_words(&title).collect();
+        let title_tokens = self.add_title(&words);
+        self.add_sectors(&words);
+        self.add_skills(&listing.tech_stack);
+        self.add_skills(&listing.required_skills);
+        self.add_text(Field::Text, &normalise(&listing.description));
+        self.inverter.end_listing();
+        let asked = asked_years(&normalise(&listing.experience)).or_else(|| asked_years(&title));
+        let crawled_at = listing.crawled_at.map_or(i64::MIN, |at| at.timestamp());
+        self.facts.push(Facts {
+            id: listing.id.0,
+            crawled_at,
+            duplicate_key: duplicate_key(listing, &words),
+            brief: Brief {
+                day: u16::try_from(crawled_at / SECONDS_PER_DAY).unwrap_or(0),
+                years: asked,
+                title_tokens,
+            },
+        });
+    }
+
+    /// Adds a title's words; returns the number of distinct tokens of its core words, a Latin word counting once.
+    fn add_title(&mut self, words: &[TitleWord<'_>]) -> u8 {
+        let mut core_tokens = 0;
+        let mut before: Option<Lexeme<'_>> = None;
+        for word in words {
+            let added = self.add_lexeme(Field::Title, word.lexeme);
+            if word.core {
+                core_tokens += match word.lexeme {
+                    Lexeme::Hangul(_) => added,
+                    Lexeme::Word(_) => added.min(1),
+                };
+            }
+            self.add_joints(before, word.lexeme);
+            before = Some(word.lexeme);
+        }
+        core_tokens.min(usize::from(u8::MAX)) as u8
+    }
+
+    /// Adds the sectors of the jobs that the title names, and the sectors of its core words.
+    fn add_sectors(&mut self, words: &[TitleWord<'_>]) {
+        let texts: Vec<&str> = words.iter().map(|word| word.lexeme.as_str()).collect();
+        let vocabulary = Arc::clone(&self.vocabulary);
+        let sectors = vocabulary.sectors_of(&texts);
+        if !sectors.is_empty() {
+            self.add_token(Field::Title, Token::any_sector());
+        }
+        for sector in sectors {
+            self.add_token(Field::Title, Token::sector(sector));
+        }
+        let core = words.iter().filter(|word| word.core).map(|word| word.lexeme.as_str());
+        for sector in core.filter_map(|word| vocabulary.sector_of_word(word)) {
+            self.add_token(Field::Title, Token::sector_word(sector));
+        }
+    }
+
+    /// Adds the tokens that make a title's words findable with other spacing, `웹개발자` by `웹 개발자`, `데이터 베이스` by
+    /// `데이터베이스`, `full stack` by `fullstack`, and those of the beginnings and endings of its words.
+    fn add_joints(&mut self, before: Option<Lexeme<'_>>, lexeme: Lexeme<'_>) {
+        match (before, lexeme) {
+            (Some(Lexeme::Word(first)), Lexeme::Word(second)) => {
+                let joined = format!("{first}{second}");
+                self.add_lexeme(Field::Title, Lexeme::Word(&joined));
+            }
+            (before, Lexeme::Hangul(run)) => {
+                let Some(first) = run.chars().next() else { return };
+                self.add_token(Field::Title, Token::syllable(first));
+                let last = before.and_then(|before| before.as_str().chars().next_back());
+                if let Some(last) = last.filter(|&c| is_hangul(c)) {
+                    self.add_token(Field::Title, Token::pair(last, first));
+                }
+                for ending in title_endings(run) {
+                    self.add_token(Field::Title, ending);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add_skills(&mut self, skills: &str) {
+        if skills.is_empty() {
+            return;
+        }
+        for skill in listed_skills(skills) {
+            self.add_token(Field::Skills, Token::listed_skill(&skill));
+        }
+        self.add_text(Field::Skills, &normalise(skills));
+    }
+
+    fn add_text(&mut self, field: Field, text: &str) {
+        for lexeme in lexemes(text) {
+            self.add_lexeme(field, lexeme);
+        }
+    }
+
+    /// Adds a lexeme's tokens; returns how many of them are new in this field of the listing.
+    fn add_lexeme(&mut self, field: Field, lexeme: Lexeme<'_>) -> usize {
+        match lexeme {
+            Lexeme::Word(word) if is_stop_word(word) => 0,
+            Lexeme::Hangul(run) if field == Field::Title => {
+                hangul_tokens(run).filter(|&token| self.add_token(field, token)).count()
+            }
+            _ => {
+                let numbers = self.token_numbers(lexeme);
+                self.lexeme_tokens[numbers].iter().filter(|&&number| self.inverter.add(field, number)).count()
+            }
+        }
+    }
+
+    /// The range in `lexeme_tokens` of the numbers of a lexeme's tokens (outside titles, for Hangul).
+    fn token_numbers(&mut self, lexeme: Lexeme<'_>) -> Range<usize> {
+        if let Some(known) = self.lexemes.get(lexeme.as_str()) {
+            return known.clone();
+        }
+        let from = self.lexeme_tokens.len();
+        let add = |token| self.lexeme_tokens.push(self.inverter.number(token));
+        match lexeme {
+            Lexeme::Hangul(run) => hangul_tokens(run).chain(text_endings(run)).for_each(add),
+            Lexeme::Word(word) => word_tokens(word).for_each(add),
+        }
+        let numbers = from..self.lexeme_tokens.len();
+        self.lexemes.insert(lexeme.as_str().into(), numbers.clone());
+        numbers
+    }
+
+    /// Adds a token; false if the listing has it in this field already.
+    fn add_token(&mut self, field: Field, token: Token) -> bool {
+        let number = self.inverter.number(token);
+        self.inverter.add(field, number)
+    }
+
+    /// The segment of everything pushed. Listings are numbered by id and tokens are sorted, so the order of pushing
+    /// has no effect, except that of two listings with one id the later counts.
+    pub fn finish(self) -> Segment {
+        let order = self.order();
+        let facts = order.iter().map(|&at| self.facts[at as usize]).collect();
+        Segment::new(facts, self.inverter.invert(&order))
+    }
+
+    /// The positions, in the order of pushing, of the listings that count; sorted by id.
+    fn order(&self) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.facts.len() as u32).collect();
+        order.sort_by_key(|&at| (self.facts[at as usize].id, std::cmp::Reverse(at)));
+        order.dedup_by_key(|at| self.facts[*at as usize].id);
+        order
+    }
+}
+
+/// Equal for copies of one posting: same company, same title apart from prefixes, years and 채용/모집. Without a
+/// company or without core words in its title, a posting is no copy of another.
+fn duplicate_key(listing: &JobListing, title: &[TitleWord<'_>]) -> u64 {
+    let company = company_key(&normalise(&listing.company));
+    let title = title_key(title);
+    if company.is_empty() || title.is_empty() {
+        return hash(&["", &listing.id.0.to_string()]);
+    }
+    hash(&[&company, &title])
+}

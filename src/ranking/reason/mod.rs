@@ -1,0 +1,70 @@
+//! Why a listing is recommended: the stored data and the Korean sentences. Only evidence is stated.
+
+mod evidence;
+mod particles;
+mod sentences;
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use self::evidence::Evidence;
+use self::sentences::{EXPERIENCE_SENTENCE, career_sentence, sector_sentence, skills_sentence};
+use crate::domain::{ListingId, Recommendation};
+use crate::ranking::index::inverted_index::Field;
+use crate::ranking::index::listing_set::ListingSet;
+use crate::ranking::score::{FULL, skills_component};
+use crate::ranking::search::query::{Query, Term};
+use crate::ranking::search::top_hits::Hit;
+
+/// The recommendation for a hit: its score with the breakdown, the reason, and the evidence.
+pub fn explain(query: &Query<'_>, hit: &Hit) -> Recommendation {
+    let (career, index) = &query.careers[hit.career];
+    let segment = &query.segments[hit.segment];
+    let candidate = &hit.candidate;
+    let skill_count = segment.skill_counts.count(candidate.listing);
+    let components = query.components(segment, candidate, skills_component(skill_count, query.skills.len()));
+    let skills = named(&query.skills, &segment.skills, candidate.listing);
+    let interests = named(&query.interests, &segment.interests, candidate.listing);
+
+    let mut sentences = Vec::new();
+    let mut data = Map::new();
+    let mut record = |name: &str, value: Value| data.insert(name.to_owned(), value);
+    record("matchedCareer", career.name.clone().into());
+    if let Some(category) = career.category.as_ref().or(index.plan.sector.as_ref()) {
+        record("careerCategory", category.clone().into());
+    }
+    if let Some(evidence) = Evidence::find(&index.plan, index.candidates.get(hit.segment), segment, candidate)
+    {
+        sentences.push(career_sentence(&career.name, &evidence));
+        record("matchedPhrase", evidence.phrase.text.clone().into());
+        record("matchedIn", wire_name(evidence.field).into());
+        record("matchedWords", evidence.words.into());
+    } else if let Some(sector) = &index.plan.sector {
+        sentences.extend(sector_sentence(&career.name, sector, candidate.shown));
+        record("matchedIn", "field".into());
+    }
+    sentences.extend(skills_sentence(&skills));
+    if components.experience == Some(FULL) {
+        sentences.push(EXPERIENCE_SENTENCE.to_owned());
+    }
+    record("matchedSkills", skills.into());
+    record("matchedInterests", interests.into());
+    record("breakdown", components.breakdown(hit.score).into());
+    Recommendation { listing_id: ListingId(hit.id), score: hit.score, reason: sentences.join(" "), data }
+}
+
+/// A field's name in the stored data.
+fn wire_name(field: Field) -> &'static str {
+    match field {
+        Field::Title => "title",
+        Field::Skills => "skills",
+        Field::Text => "text",
+    }
+}
+
+/// The terms that a listing names.
+fn named(terms: &[Term], naming: &[Arc<ListingSet>], listing: u16) -> Vec<String> {
+    let found = terms.iter().zip(naming).filter(|(_, naming)| naming.contains(listing));
+    found.map(|(term, _)| term.spelling.clone()).collect()
+}

@@ -1,0 +1,67 @@
+//! Bounds on the score, by which a search stops early.
+
+use super::query::Query;
+use super::term_counts::MOST_TERMS;
+use super::top_hits::TopHits;
+use crate::domain::{MatchScore, Score};
+use crate::ranking::career::candidates::Candidate;
+use crate::ranking::score::{Components, FULL, freshness_component, skills_component};
+
+/// What a listing must reach, for one of the user's careers, to be among the best hits found so far.
+pub struct ScoreBound {
+    /// How well the career fits the user.
+    pub career: MatchScore,
+    threshold: Score,
+    threshold_day: u16,
+    /// Each component at its maximum, except the fit.
+    full: Components,
+    /// The least fit, by the number of skills that the listing names.
+    least_fits: [u16; MOST_TERMS + 1],
+    /// The skills component, by the number of skills that the listing names.
+    skills: [Option<u16>; MOST_TERMS + 1],
+}
+
+impl ScoreBound {
+    /// The bound after the hits in `top`.
+    pub fn new(query: &Query<'_>, career: MatchScore, top: &TopHits) -> Self {
+        let (threshold, threshold_day) = (top.threshold(), top.threshold_day());
+        let skills = std::array::from_fn(|found| skills_component(found, query.skills.len()));
+        // A component without data counts as full here: a full component never lowers the mean.
+        let full = Components {
+            fit: 0,
+            skills: skills[MOST_TERMS],
+            experience: query.years.map(|_| FULL),
+            interests: (!query.interests.is_empty()).then_some(FULL),
+            freshness: Some(FULL),
+        };
+        let least_fits = skills.map(|skills| Components { skills, ..full }.least_fit(threshold, career));
+        Self { career, threshold, threshold_day, full, least_fits, skills }
+    }
+
+    /// The least fit of a listing that names all skills; a lower fit cannot reach the threshold.
+    pub fn least_fit(&self) -> u16 {
+        self.least_fits[MOST_TERMS]
+    }
+
+    /// The least fit of a listing that names this many skills.
+    pub fn least_fit_with(&self, skills: usize) -> u16 {
+        self.least_fits[skills]
+    }
+
+    /// The skills component of a listing that names this many skills.
+    pub fn skills_component(&self, skills: usize) -> Option<u16> {
+        self.skills[skills]
+    }
+
+    /// Whether a listing with at most this score, last seen on this day, could be among the best.
+    pub fn allows(&self, score: Score, day: u16) -> bool {
+        score > self.threshold || (score == self.threshold && (day == 0 || day >= self.threshold_day))
+    }
+
+    /// Whether a candidate could be among the best, judged by its fit and its day alone.
+    pub fn allows_candidate(&self, query: &Query<'_>, candidate: &Candidate) -> bool {
+        let freshness = if candidate.day > 0 { freshness_component(query.age(candidate)) } else { FULL };
+        let best = Components { fit: candidate.fit, freshness: Some(freshness), ..self.full };
+        self.allows(best.score(self.career), candidate.day)
+    }
+}

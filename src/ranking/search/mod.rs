@@ -1,0 +1,121 @@
+//! Which listings, in which order: the candidates of all of a user's careers, merged with an early stop.
+
+mod bound;
+pub mod query;
+mod term_counts;
+pub mod top_hits;
+
+use self::bound::ScoreBound;
+use self::query::{Query, SegmentQuery};
+use self::top_hits::{Hit, TopHits};
+use crate::domain::Score;
+use crate::ranking::career::candidates::{Candidate, Candidates};
+use crate::ranking::score::{FLOOR, FULL};
+
+/// Which hits a search returns.
+#[derive(Clone, Copy)]
+pub struct SearchOptions {
+    /// The least score.
+    floor: Score,
+    /// The least fit.
+    least_fit: u16,
+    /// Whether copies of a posting count once.
+    copies_count_once: bool,
+}
+
+impl SearchOptions {
+    /// For users. A listing that shows next to nothing of the career is not recommended for its skills alone.
+    pub const RECOMMEND: Self = Self { floor: FLOOR, least_fit: FULL / 10, copies_count_once: true };
+
+    /// For measuring: graded sets judge every listing for itself, however low its score.
+    pub const EVALUATE: Self = Self { floor: Score(0), least_fit: 1, copies_count_once: false };
+}
+
+/// The best hits, at most `limit`, best first.
+pub fn select(query: &Query<'_>, limit: usize, options: SearchOptions) -> Vec<Hit> {
+    if limit == 0 {
+        return Vec::new();
+    }
+    let mut search = Search { query, options, top: TopHits::new(limit, options.floor) };
+    search.scan_kept();
+    search.scan_dropped();
+    search.top.into_hits()
+}
+
+struct Search<'s> {
+    query: &'s Query<'s>,
+    options: SearchOptions,
+    top: TopHits,
+}
+
+impl Search<'_> {
+    /// Scans the candidates that the catalogue keeps for each career.
+    fn scan_kept(&mut self) {
+        for (career, (of_user, index)) in self.query.careers.iter().enumerate() {
+            let mut bound = ScoreBound::new(self.query, of_user.match_score, &self.top);
+            for (position, candidates) in index.candidates.iter().enumerate() {
+                self.scan(career, position, candidates, &mut bound);
+            }
+            self.top.prune();
+        }
+    }
+
+    /// Finds all candidates of a career in a segment where those that were dropped could still be among the best.
+    fn scan_dropped(&mut self) {
+        for (career, (of_user, index)) in self.query.careers.iter().enumerate() {
+            for (position, candidates) in index.candidates.iter().enumerate() {
+                let mut bound = ScoreBound::new(self.query, of_user.match_score, &self.top);
+                if candidates.dropped_fit.is_some_and(|fit| fit >= self.least_fit(&bound)) {
+                    let segment = &self.query.segments[position].live.segment;
+                    let all = Candidates::find(segment, &index.plan, usize::MAX);
+                    self.scan(career, position, &all, &mut bound);
+                    self.top.prune();
+                }
+            }
+        }
+    }
+
+    /// Offers a career's candidates of one segment until the rest cannot reach the threshold.
+    fn scan(&mut self, career: usize, position: usize, list: &Candidates, bound: &mut ScoreBound) {
+        let segment = &self.query.segments[position];
+        let mut rest = list.best.as_slice();
+        while let Some((candidate, others)) = rest.split_first() {
+            if candidate.fit < self.least_fit(bound) {
+                break;
+            }
+            if !bound.allows_candidate(self.query, candidate) {
+                // Candidates with the same fit follow from the newest to the oldest: an older one is not allowed
+                // either.
+                let is_skipped = |other: &&Candidate| other.fit == candidate.fit && other.day > 0;
+                rest = &others[others.iter().take_while(is_skipped).count()..];
+                continue;
+            }
+            rest = others;
+            let Some(score) = self.score(segment, candidate, bound) else { continue };
+            let facts = &segment.live.segment.facts()[usize::from(candidate.listing)];
+            let group = if self.options.copies_count_once { facts.duplicate_key } else { facts.id as u64 };
+            let (crawled_at, id) = (facts.crawled_at, facts.id);
+            let hit = Hit { score, crawled_at, id, career, segment: position, candidate: *candidate };
+            if self.top.offer(group, hit) {
+                *bound = ScoreBound::new(self.query, bound.career, &self.top);
+            }
+        }
+    }
+
+    /// A candidate with a lower fit is not returned.
+    fn least_fit(&self, bound: &ScoreBound) -> u16 {
+        bound.least_fit().max(self.options.least_fit)
+    }
+
+    /// A candidate's score; `None` if the candidate cannot be among the best.
+    fn score(&self, segment: &SegmentQuery<'_>, candidate: &Candidate, bound: &ScoreBound) -> Option<Score> {
+        // The cheap bound first: it rules out most candidates of a common career.
+        let skills = segment.skill_counts.count(candidate.listing);
+        if candidate.fit < bound.least_fit_with(skills) {
+            return None;
+        }
+        let components = self.query.components(segment, candidate, bound.skills_component(skills));
+        let score = components.score(bound.career);
+        (bound.allows(score, candidate.day) && segment.live.is_live(candidate.listing)).then_some(score)
+    }
+}

@@ -1,0 +1,141 @@
+//! A user's profile with everything that the catalogue knows about it.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use super::term_counts::TermCounts;
+use crate::domain::{Career, CareerProfile, ListingId};
+use crate::ranking::career::candidates::Candidate;
+use crate::ranking::catalogue::{CareerIndex, Catalogue, TermIndex};
+use crate::ranking::index::listing_set::ListingSet;
+use crate::ranking::index::live_segment::LiveSegment;
+use crate::ranking::score::{Components, experience_component, freshness_component, interests_component};
+use crate::ranking::text::compact;
+
+/// A profile, ready to be searched for.
+pub struct Query<'a> {
+    /// The user's careers, best first, with their candidates.
+    pub careers: Vec<(&'a Career, Arc<CareerIndex>)>,
+    /// The user's skills, including the interests that some listing asks for as a skill.
+    pub skills: Vec<Term>,
+    /// The other interests.
+    pub interests: Vec<Term>,
+    /// The user's years of experience, if known.
+    pub years: Option<u8>,
+    /// The newest day on which a listing of the catalogue was seen.
+    pub newest_day: u16,
+    /// The query narrowed to each segment of the catalogue.
+    pub segments: Vec<SegmentQuery<'a>>,
+}
+
+/// A skill or interest of the user.
+pub struct Term {
+    /// As the profile spells it.
+    pub spelling: String,
+    index: Arc<TermIndex>,
+}
+
+/// A query narrowed to one segment.
+pub struct SegmentQuery<'a> {
+    /// The segment.
+    pub live: &'a LiveSegment,
+    /// The listings that name each of the query's skills.
+    pub skills: Vec<Arc<ListingSet>>,
+    /// The listings that name each of the query's interests.
+    pub interests: Vec<Arc<ListingSet>>,
+    /// The number of skills that each listing names.
+    pub skill_counts: TermCounts,
+}
+
+impl<'a> Query<'a> {
+    /// Looks up a profile's careers, skills and interests.
+    pub fn new(catalogue: &'a Catalogue, profile: &'a CareerProfile) -> Self {
+        let (asked, interests): (Vec<_>, Vec<_>) =
+            distinct(&profile.interests).into_iter().partition(|interest| catalogue.knows_skill(interest));
+        let skills = distinct(profile.skills.iter().chain(asked));
+        let terms = |terms: Vec<&String>| -> Vec<Term> {
+            terms.into_iter().map(|term| Term::new(catalogue, term)).collect()
+        };
+        let (skills, interests) = (terms(skills), terms(interests));
+        let segments = catalogue.segments().iter().enumerate();
+        let segments = segments.map(|(at, live)| SegmentQuery::new(live, at, &skills, &interests));
+        Self {
+            careers: profile.careers.iter().map(|career| (career, catalogue.career(&career.name))).collect(),
+            years: profile.experience_years,
+            newest_day: catalogue.newest_day(),
+            segments: segments.collect(),
+            skills,
+            interests,
+        }
+    }
+
+    /// A candidate's components, of which the caller knows that of the skills.
+    pub fn components(
+        &self,
+        segment: &SegmentQuery<'_>,
+        candidate: &Candidate,
+        skills: Option<u16>,
+    ) -> Components {
+        let interests = segment.interests.iter().filter(|naming| naming.contains(candidate.listing)).count();
+        let years = self.years.zip(candidate.years);
+        Components {
+            fit: candidate.fit,
+            skills,
+            experience: years.map(|(years, asked)| experience_component(years, asked.range())),
+            interests: interests_component(interests, self.interests.len()),
+            freshness: (candidate.day > 0).then(|| freshness_component(self.age(candidate))),
+        }
+    }
+
+    /// Days from when the candidate was last seen to the catalogue's newest day.
+    pub fn age(&self, candidate: &Candidate) -> u32 {
+        // A deleted listing may be newer than the catalogue.
+        u32::from(self.newest_day.saturating_sub(candidate.day))
+    }
+
+    /// The listings that name skills: most skills first, then the newest, then by id.
+    pub fn listings_naming_skills(&self) -> Vec<ListingId> {
+        let mut naming = Vec::new();
+        for segment in &self.segments {
+            for (listing, facts) in segment.live.facts() {
+                let skills = segment.skill_counts.count(listing);
+                if skills > 0 {
+                    naming.push((Reverse(skills), Reverse(facts.crawled_at), ListingId(facts.id)));
+                }
+            }
+        }
+        naming.sort_unstable();
+        naming.into_iter().map(|(_, _, id)| id).collect()
+    }
+}
+
+impl Term {
+    fn new(catalogue: &Catalogue, spelling: &str) -> Self {
+        Self { spelling: spelling.trim().to_owned(), index: catalogue.term(spelling) }
+    }
+}
+
+impl<'a> SegmentQuery<'a> {
+    fn new(live: &'a LiveSegment, position: usize, skills: &[Term], interests: &[Term]) -> Self {
+        let naming = |terms: &[Term]| -> Vec<Arc<ListingSet>> {
+            terms.iter().map(|term| Arc::clone(term.index.get(position))).collect()
+        };
+        let skills = naming(skills);
+        let skill_counts = TermCounts::new(live.segment.len(), &skills);
+        Self { live, skills, interests: naming(interests), skill_counts }
+    }
+}
+
+/// Drops empty terms, and of several spellings of a term all but the first.
+fn distinct<'t>(terms: impl IntoIterator<Item = &'t String>) -> Vec<&'t String> {
+    let mut seen = Vec::new();
+    let mut kept = Vec::new();
+    for term in terms {
+        let compact = compact(term);
+        if !compact.is_empty() && !seen.contains(&compact) {
+            seen.push(compact);
+            kept.push(term);
+        }
+    }
+    kept
+}

@@ -1,0 +1,4 @@
+//! Tests of ranking as a whole.
+
+mod examples;
+mod properties;

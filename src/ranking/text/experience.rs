@@ -1,0 +1,128 @@
+//! The years of experience that a listing asks for, read from the job site's wording.
+
+use std::num::NonZeroU8;
+use std::ops::RangeInclusive;
+
+use super::hangul::is_hangul;
+
+/// The years of experience that a listing asks for. One for each listing is kept in memory, so
+/// `Option<AskedYears>` takes two bytes instead of the three of an optional pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedYears {
+    least_plus_one: NonZeroU8,
+    most: u8,
+}
+
+impl AskedYears {
+    /// From `least` to `most` years, both included; `least` is below 255.
+    pub fn new(least: u8, most: u8) -> Self {
+        Self { least_plus_one: NonZeroU8::MIN.saturating_add(least), most }
+    }
+
+    /// The least and the most years, both included; 255 is no upper end.
+    pub fn range(self) -> RangeInclusive<u8> {
+        self.least_plus_one.get() - 1..=self.most
+    }
+}
+
+/// Stands for "no upper end".
+const OPEN_END: u8 = u8::MAX;
+/// A larger number is not a number of years (`2024년` is a date).
+const MOST_YEARS: u32 = 40;
+
+/// The years that a normalised text asks for; `None` if it does not say.
+pub fn asked_years(text: &str) -> Option<AskedYears> {
+    asked_range(text).map(|(least, most)| AskedYears::new(least, most))
+}
+
+fn asked_range(text: &str) -> Option<(u8, u8)> {
+    if text.is_empty() {
+        return None;
+    }
+    let newcomers = ["신입", "인턴", "entry", "intern", "junior"].iter().any(|word| text.contains(word));
+    let anyone = ["무관", "관계없음", "any"].iter().any(|word| text.contains(word));
+    let years = stated_years(text);
+    match years {
+        Some((_, end)) if newcomers => Some((0, end)),
+        Some(range) => Some(range),
+        None if anyone => Some((0, OPEN_END)),
+        None if newcomers && text.contains("경력") => Some((0, OPEN_END)),
+        None if newcomers => Some((0, 0)),
+        None if text.contains("경력") => Some((1, OPEN_END)),
+        None => None,
+    }
+}
+
+/// Reads `3~5년`, `3년 이상`, `10년↑`, `5년 이하`, `3+ years`, `5.0`.
+fn stated_years(text: &str) -> Option<(u8, u8)> {
+    let mut numbers = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(|c: char| c.is_ascii_digit()) {
+        let tail = &rest[at..];
+        let end = tail.find(|c: char| !c.is_ascii_digit()).unwrap_or(tail.len());
+        numbers.push((tail[..end].parse::<u32>().unwrap_or(u32::MAX), &tail[end..]));
+        rest = &tail[end..];
+    }
+    let bare = !text.chars().any(|c| is_hangul(c) || c.is_ascii_alphabetic());
+    for (index, &(first, after)) in numbers.iter().enumerate() {
+        if first > MOST_YEARS {
+            continue;
+        }
+        let after = after.trim_start().trim_start_matches('년').trim_start();
+        let is_range = after.starts_with(['~', '-', '–']);
+        match numbers.get(index + 1) {
+            Some(&(second, _)) if is_range && (first..=MOST_YEARS).contains(&second) => {
+                return Some((first as u8, second as u8));
+            }
+            _ if bare || says_years(numbers[index].1) => return Some(one_number(first as u8, after)),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn says_years(after: &str) -> bool {
+    let after = after.trim_start_matches(['+', ' ']);
+    after.starts_with('년') || after.starts_with("year") || after.starts_with("yr")
+}
+
+/// A single number is a minimum unless the words after it make it a maximum.
+fn one_number(years: u8, after: &str) -> (u8, u8) {
+    let after = after.trim_start_matches('차').trim_start();
+    if ["이하", "미만", "이내", "↓"].iter().any(|word| after.starts_with(word)) {
+        return (0, years);
+    }
+    (years, OPEN_END)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wording_of_job_sites_is_understood() {
+        let cases: &[(&str, Option<(u8, u8)>)] = &[
+            ("", None),
+            ("신입", Some((0, 0))),
+            ("경력", Some((1, OPEN_END))),
+            ("신입·경력", Some((0, OPEN_END))),
+            ("경력무관", Some((0, OPEN_END))),
+            ("경력 3~5년", Some((3, 5))),
+            ("경력\n경력 10~15년", Some((10, 15))),
+            ("5 ~ 12년", Some((5, 12))),
+            ("경력3년↑", Some((3, OPEN_END))),
+            ("2년 이상", Some((2, OPEN_END))),
+            ("3년 이하", Some((0, 3))),
+            ("5.0", Some((5, OPEN_END))),
+            ("3+ years", Some((3, OPEN_END))),
+            ("신입 또는 3년 이하", Some((0, 3))),
+            ("2024년 상반기", None),
+            ("전화 010-1234-5678", None),
+            ("대졸", None),
+        ];
+        for (text, expected) in cases {
+            let expected = expected.map(|(least, most)| least..=most);
+            assert_eq!(asked_years(text).map(AskedYears::range), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! A career's name cut for searching: its readings, their words, and the tokens of these.
+
+use super::english::{is_stop_word, stem};
+use super::hangul::{ending, hangul_tokens, is_hangul, names_a_person};
+use super::token::Token;
+use super::{Lexeme, lexemes, normalise};
+
+/// A phrase cut for searching.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PhraseText {
+    /// Its words with their tokens, in order.
+    pub words: Vec<(String, Vec<PhraseToken>)>,
+    /// For each two neighbouring words, the alternative tokens that a title has if they are neighbours in it too.
+    pub joints: Vec<Vec<Token>>,
+}
+
+/// A token of a phrase.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PhraseToken {
+    /// A listing has the token if it has any of these.
+    pub alternatives: Vec<Token>,
+    /// Its part in the phrase.
+    pub kind: PhraseTokenKind,
+}
+
+/// The part that a token plays in a phrase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PhraseTokenKind {
+    /// Tells the subject of the work.
+    Subject,
+    /// Names a role that exists in any kind of work (`담당자`, `engineer`).
+    Role,
+    /// Only the ending that turns an activity into a person (`발자` in `개발자`).
+    Ending,
+}
+
+/// Roles that do not tell the sector.
+const ROLES: &[&str] = &[
+    "담당자",
+    "담당",
+    "매니저",
+    "관리자",
+    "관리원",
+    "엔지니어",
+    "개발자",
+    "전문가",
+    "디자이너",
+    "기획자",
+    "연구원",
+    "기술자",
+    "컨설턴트",
+    "팀장",
+    "사원",
+    "직원",
+    "책임자",
+    "운영자",
+    "분석가",
+    "코디네이터",
+    "디렉터",
+    "사무원",
+    "기술원",
+    "조작원",
+    "기능원",
+    "작업원",
+    "실무자",
+    "스페셜리스트",
+    "리더",
+    "기사",
+    "검사원",
+    "시험원",
+    "조립원",
+    "제조원",
+    "정비원",
+    "운전원",
+    "가공원",
+    "설치원",
+    "반장",
+    "보조원",
+    "감독자",
+    "manager",
+    "engineer",
+    "specialist",
+    "officer",
+    "coordinator",
+    "assistant",
+    "director",
+    "executive",
+    "consultant",
+    "analyst",
+    "technician",
+    "operator",
+    "supervisor",
+    "administrator",
+    "developer",
+    "designer",
+    "expert",
+    "associate",
+    "lead",
+    "leader",
+    "representative",
+    "clerk",
+    "worker",
+    "staff",
+    "agent",
+    "planner",
+    "advisor",
+    "controller",
+];
+
+/// Cuts a phrase into words and tokens.
+pub fn phrase_text(phrase: &str) -> PhraseText {
+    let phrase = normalise(phrase);
+    let mut text = PhraseText::default();
+    let mut before: Option<Lexeme<'_>> = None;
+    for lexeme in lexemes(&phrase).flat_map(split_role) {
+        let tokens = match lexeme {
+            Lexeme::Hangul(run) => hangul_phrase_tokens(run),
+            Lexeme::Word(word) if is_stop_word(word) => continue,
+            Lexeme::Word(word) => {
+                let kind =
+                    if ROLES.contains(&word) { PhraseTokenKind::Role } else { PhraseTokenKind::Subject };
+                vec![PhraseToken { alternatives: word_alternatives(word), kind }]
+            }
+        };
+        text.words.push((lexeme.as_str().to_owned(), tokens));
+        text.joints.extend(before.and_then(|before| joint(before, lexeme)));
+        before = Some(lexeme);
+    }
+    if let [(word, tokens)] = text.words.as_mut_slice()
+        && let [token] = tokens.as_mut_slice()
+        && let Some(end) = ending(word).filter(|_| word.starts_with(is_hangul))
+    {
+        // Too many other words contain a name of two syllables (`배우자` contains `배우`).
+        token.alternatives = vec![end];
+    }
+    text
+}
+
+/// The words of a phrase that tell the subject of the work, except words of a single character.
+pub fn subject_words(phrase: &str) -> impl Iterator<Item = String> {
+    let is_subject = |token: &PhraseToken| token.kind == PhraseTokenKind::Subject;
+    let words = phrase_text(phrase).words.into_iter();
+    let words = words.filter(move |(_, tokens)| tokens.iter().any(is_subject)).map(|(word, _)| word);
+    words.filter(|word| word.chars().nth(1).is_some())
+}
+
+/// Splits a role off the end of a Hangul word: `품질관리담당자` becomes `품질관리`, `담당자`.
+fn split_role(lexeme: Lexeme<'_>) -> impl Iterator<Item = Lexeme<'_>> {
+    let at = match lexeme {
+        Lexeme::Hangul(run) => {
+            let head = ROLES.iter().filter_map(|role| run.strip_suffix(role)).min_by_key(|head| head.len());
+            head.map(str::len).filter(|&at| at >= 2 * '가'.len_utf8())
+        }
+        Lexeme::Word(_) => None,
+    };
+    let (head, role) = match (lexeme, at) {
+        (Lexeme::Hangul(run), Some(at)) => (Lexeme::Hangul(&run[..at]), Some(Lexeme::Hangul(&run[at..]))),
+        _ => (lexeme, None),
+    };
+    std::iter::once(head).chain(role)
+}
+
+/// The tokens by which a title shows two neighbouring words of one script as neighbours.
+fn joint(before: Lexeme<'_>, lexeme: Lexeme<'_>) -> Option<Vec<Token>> {
+    match (before, lexeme) {
+        (Lexeme::Hangul(first), Lexeme::Hangul(second)) => {
+            Some(vec![Token::pair(first.chars().next_back()?, second.chars().next()?)])
+        }
+        (Lexeme::Word(first), Lexeme::Word(second)) => Some(word_alternatives(&format!("{first}{second}"))),
+        _ => None,
+    }
+}
+
+fn hangul_phrase_tokens(run: &str) -> Vec<PhraseToken> {
+    let role = ROLES.iter().filter_map(|role| run.strip_suffix(role)).map(|head| head.chars().count()).min();
+    let tokens = hangul_tokens(run).enumerate().map(|(at, token)| {
+        let kind = if role.is_some_and(|start| at >= start) {
+            PhraseTokenKind::Role
+        } else {
+            PhraseTokenKind::Subject
+        };
+        PhraseToken { alternatives: vec![token], kind }
+    });
+    let mut tokens: Vec<_> = tokens.collect();
+    if names_a_person(run)
+        && let (Some(last), Some(end)) = (tokens.last_mut(), ending(run))
+    {
+        // By its ending, `약사` is not found in `계약사원`, nor `미용사` in `미용사업`.
+        last.alternatives = vec![end];
+        if run.chars().nth(2).is_some() {
+            last.kind = PhraseTokenKind::Ending;
+        }
+    }
+    tokens
+}
+
+/// A word is also found in its inflected forms: a listing's word is indexed with its stem if the two differ.
+fn word_alternatives(word: &str) -> Vec<Token> {
+    match stem(word) {
+        Some(stem) => vec![Token::stem(&stem), Token::word(&stem)],
+        None => vec![Token::word(word)],
+    }
+}
+
+/// The names in a name with parentheses: `상품기획자(MD)` is `상품기획자` and `MD`, `가상현실(VR) 콘텐츠 개발자` is
+/// `가상현실 콘텐츠 개발자` and `VR 콘텐츠 개발자`, `PO(Product Owner)` is `PO` and `Product Owner`. Any other text in
+/// parentheses is a remark (`간호사(요양병원)`) and is dropped.
+pub fn readings(name: &str) -> Vec<String> {
+    let split = name.split_once('(').and_then(|(before, rest)| {
+        let (inside, after) = rest.split_once(')')?;
+        Some((before.trim_end(), inside.trim(), after))
+    });
+    let Some((before, inside, after)) = split.filter(|(before, _, _)| !before.is_empty()) else {
+        return vec![name.trim().to_owned()];
+    };
+    let without = format!("{before}{after}").trim().to_owned();
+    let (head, last) = before.rsplit_once(char::is_whitespace).unwrap_or(("", before));
+    let swapped = || format!("{head} {inside}{after}").trim().to_owned();
+    let is_whole = after.trim().is_empty();
+    match inside {
+        "" => vec![without],
+        _ if is_latin(inside) && is_whole && inside.contains(' ') => vec![without, inside.to_owned()],
+        _ if inside.bytes().all(|b| b.is_ascii_uppercase()) => vec![without, swapped()],
+        _ if is_latin(inside) && !is_whole && !is_latin(last) => vec![without, swapped()],
+        _ if inside.chars().all(is_hangul) && is_latin(last) => vec![without, swapped()],
+        _ => vec![without],
+    }
+}
+
+fn is_latin(text: &str) -> bool {
+    text.is_ascii() && text.bytes().any(|b| b.is_ascii_alphabetic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parenthesis_is_another_reading() {
+        assert_eq!(readings("상품기획자(MD)"), ["상품기획자", "MD"]);
+        assert_eq!(readings("가상현실(VR) 콘텐츠 개발자"), ["가상현실 콘텐츠 개발자", "VR 콘텐츠 개발자"]);
+        assert_eq!(readings("QA 엔지니어"), ["QA 엔지니어"]);
+        assert_eq!(readings("QA(품질보증) 엔지니어"), ["QA 엔지니어", "품질보증 엔지니어"]);
+        assert_eq!(readings("PO(Product Owner)"), ["PO", "Product Owner"]);
+        assert_eq!(readings("유러닝(U-Learning) 강사"), ["유러닝 강사", "U-Learning 강사"]);
+        assert_eq!(readings("백엔드 개발자(Java)"), ["백엔드 개발자"]);
+        assert_eq!(readings("간호사(요양병원)"), ["간호사"]);
+        assert_eq!(readings("(주)"), ["(주)"]);
+    }
+}

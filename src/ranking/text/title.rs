@@ -1,0 +1,197 @@
+//! Titles of job postings: which of their words name the job, and which could stand in any title (bracket prefixes
+//! such as `[회사명]`, years, 채용).
+
+use std::sync::LazyLock;
+
+use rustc_hash::FxHashSet;
+
+use super::hangul::is_hangul;
+use super::{Lexeme, lexemes};
+
+/// Words that say that a job is open, for whom or on which contract, but not which job it is.
+const BOILERPLATE: &[&str] = &[
+    "채용",
+    "모집",
+    "구인",
+    "공고",
+    "신입",
+    "경력",
+    "경력직",
+    "신입직",
+    "정규직",
+    "계약직",
+    "파견직",
+    "무관",
+    "경력무관",
+    "인턴",
+    "채용공고",
+    "수시채용",
+    "상시채용",
+    "공개채용",
+    "경력채용",
+    "신입채용",
+    "각",
+    "부문",
+    "분야",
+    "급구",
+    "가능",
+    "가능자",
+    "우대",
+    "이상",
+    "이하",
+    "년",
+    "년차",
+    "및",
+    "등",
+    "주니어",
+    "시니어",
+    "담당",
+    "담당자",
+    "팀원",
+    "직원",
+    "인재",
+    "hiring",
+    "urgent",
+    "urgently",
+    "wanted",
+    "needed",
+    "required",
+    "junior",
+    "senior",
+    "sr",
+    "jr",
+    "full",
+    "time",
+    "part",
+    "fulltime",
+    "parttime",
+    "permanent",
+    "contract",
+    "remote",
+    "trainee",
+    "intern",
+    "internship",
+    "experienced",
+    "entry",
+    "level",
+    "ref",
+];
+
+/// Endings that are cut off a longer Hangul word (`개발자채용`).
+const ENDINGS: &[&str] = &["모집", "채용", "구인"];
+
+/// A word of a title.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TitleWord<'a> {
+    /// The word itself.
+    pub lexeme: Lexeme<'a>,
+    /// Whether it is part of the job's name. Only such words count in the title's length.
+    pub core: bool,
+}
+
+/// The words of a normalised title, in order.
+pub fn title_words(title: &str) -> impl Iterator<Item = TitleWord<'_>> {
+    let (prefix, rest) = split_prefix(title);
+    let prefix = lexemes(prefix).map(|lexeme| TitleWord { lexeme, core: false });
+    let core = lexemes(rest).map(|lexeme| {
+        let lexeme = without_ending(lexeme);
+        TitleWord { lexeme, core: !is_boilerplate(lexeme) }
+    });
+    prefix.chain(core)
+}
+
+/// Splits bracketed groups off the start of a title: `[회사] (급구) 개발자` is `[회사] (급구) ` and `개발자`.
+fn split_prefix(title: &str) -> (&str, &str) {
+    let mut rest = title.trim_start();
+    while let Some(close) = rest.chars().next().and_then(closing_bracket) {
+        match rest.find(close) {
+            Some(end) => rest = rest[end + close.len_utf8()..].trim_start(),
+            None => break,
+        }
+    }
+    // A title that consists of brackets only is its own core.
+    if rest.is_empty() { ("", title) } else { title.split_at(title.len() - rest.len()) }
+}
+
+fn closing_bracket(open: char) -> Option<char> {
+    match open {
+        '[' => Some(']'),
+        '(' => Some(')'),
+        '<' => Some('>'),
+        '{' => Some('}'),
+        '【' => Some('】'),
+        '〔' => Some('〕'),
+        '《' => Some('》'),
+        '「' => Some('」'),
+        _ => None,
+    }
+}
+
+fn without_ending(lexeme: Lexeme<'_>) -> Lexeme<'_> {
+    let Lexeme::Hangul(word) = lexeme else { return lexeme };
+    let stem = ENDINGS.iter().find_map(|ending| word.strip_suffix(ending));
+    stem.filter(|stem| stem.chars().count() >= 2).map_or(lexeme, Lexeme::Hangul)
+}
+
+fn is_boilerplate(lexeme: Lexeme<'_>) -> bool {
+    let word = lexeme.as_str();
+    static WORDS: LazyLock<FxHashSet<&str>> = LazyLock::new(|| BOILERPLATE.iter().copied().collect());
+    word.bytes().all(|b| b.is_ascii_digit()) || WORDS.contains(word)
+}
+
+/// The core words of a title, joined: equal for two copies of one posting.
+pub fn title_key(words: &[TitleWord<'_>]) -> String {
+    let core = words.iter().filter(|word| word.core);
+    core.map(|word| word.lexeme.as_str()).collect()
+}
+
+/// A company's name without its legal form, parentheses, spaces and punctuation: equal for its usual spellings.
+pub fn company_key(normalised: &str) -> String {
+    let mut name = String::with_capacity(normalised.len());
+    let mut depth = 0_u32;
+    for c in normalised.chars() {
+        match c {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            _ if depth == 0 && (is_hangul(c) || c.is_alphanumeric()) => name.push(c),
+            _ => {}
+        }
+    }
+    let bare = name.replace("주식회사", "").replace("유한회사", "");
+    if bare.is_empty() { name } else { bare }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ranking::text::normalise;
+
+    fn core(title: &str) -> Vec<String> {
+        let title = normalise(title);
+        title_words(&title).filter(|p| p.core).map(|p| p.lexeme.as_str().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_core_is_the_name_of_the_job() {
+        assert_eq!(core("[캐시워크] 백엔드/서버 개발자"), ["백엔드", "서버", "개발자"]);
+        assert_eq!(
+            core("(주)그림 소프트웨어 개발자(C++/MFC) 채용"),
+            ["그림", "소프트웨어", "개발자", "c++", "mfc"]
+        );
+        assert_eq!(core("변호사 (3년 이상) 모집"), ["변호사"]);
+        assert_eq!(core("웹개발자채용"), ["웹개발자"]);
+        assert_eq!(core("[채용]"), Vec::<String>::new());
+        assert_eq!(core("[미완 개발자"), ["미완", "개발자"]);
+    }
+
+    #[test]
+    fn copies_of_a_posting_share_their_keys() {
+        let key = |text: &str| title_key(&title_words(&normalise(text)).collect::<Vec<_>>());
+        assert_eq!(key("[하늘] 백엔드 개발자 (3년 이상)"), key("백엔드 개발자 채용"));
+        assert_ne!(key("백엔드 개발자"), key("서버 개발자"));
+        let company = |text: &str| company_key(&normalise(text));
+        assert_eq!(company("(주)하늘소프트"), company("㈜ 하늘소프트(Haneul)"));
+        assert_eq!(company("하늘소프트 주식회사"), "하늘소프트");
+        assert_eq!(company("(주)"), "");
+    }
+}

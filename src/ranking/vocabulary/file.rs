@@ -1,0 +1,60 @@
+//! The vocabulary as a file: what an operator writes.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// A vocabulary file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct File {
+    /// Raised with every edit.
+    pub revision: u32,
+    /// Words of which one must be in every phrase (`개발자`, `Engineer`).
+    pub job_nouns: Vec<String>,
+    /// Titles without a job noun.
+    pub known_titles: Vec<String>,
+    /// Phrases that several careers may have.
+    #[serde(default)]
+    pub shared: Vec<Shared>,
+    /// Sector → career → its other names.
+    #[serde(rename = "fields")]
+    pub sectors: BTreeMap<String, BTreeMap<String, Vec<String>>>,
+}
+
+/// A phrase that several careers may have.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shared {
+    /// The phrase.
+    pub phrase: String,
+    /// Why more than one career has it.
+    pub reason: String,
+}
+
+impl File {
+    /// Every career with its sector, in the order of the file.
+    pub fn careers(&self) -> impl Iterator<Item = FileEntry<'_>> {
+        self.sectors.iter().flat_map(|(sector, careers)| {
+            careers.iter().map(move |(name, others)| FileEntry { sector, name, others })
+        })
+    }
+}
+
+/// A career as the file has it.
+#[derive(Clone, Copy)]
+pub struct FileEntry<'f> {
+    /// The sector that the career is listed under.
+    pub sector: &'f str,
+    /// Its own name.
+    pub name: &'f str,
+    /// Its other names.
+    pub others: &'f [String],
+}
+
+impl<'f> FileEntry<'f> {
+    /// All names, its own first.
+    pub fn phrases(self) -> impl Iterator<Item = &'f str> {
+        std::iter::once(self.name).chain(self.others.iter().map(String::as_str))
+    }
+}

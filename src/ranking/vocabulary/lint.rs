@@ -1,0 +1,116 @@
+//! Doubtful entries of a vocabulary file.
+
+use std::collections::BTreeMap;
+
+use super::file::File;
+use crate::ranking::text::{Lexeme, compact, lexemes, normalise};
+
+/// All findings: phrases in the order of the file, then names of several careers, then `[[shared]]`.
+pub fn findings(file: &File) -> Vec<String> {
+    let mut findings = Vec::new();
+    let mut owners: BTreeMap<String, Vec<(&str, &str)>> = BTreeMap::new();
+    let phrases = file.careers().flat_map(|entry| entry.phrases().map(move |phrase| (entry.name, phrase)));
+    for (career, phrase) in phrases {
+        if compact(phrase).is_empty() {
+            findings.push(format!("{career}: an empty phrase"));
+            continue;
+        }
+        if !names_a_job(file, phrase) {
+            findings.push(format!(
+                "{career}: '{phrase}' is a domain word: it has no job noun and is no known title"
+            ));
+        }
+        owners.entry(compact(phrase)).or_default().push((career, phrase));
+    }
+    for ((_, phrase), careers) in owners.values().filter_map(|owners| Some((*owners.first()?, owners))) {
+        findings.extend(ownership(file, phrase, careers));
+    }
+    findings.extend(shared_findings(file, &owners));
+    findings
+}
+
+/// Whether a phrase contains a job noun or a known title.
+fn names_a_job(file: &File, phrase: &str) -> bool {
+    let spelled = compact(phrase);
+    let has_noun = file.job_nouns.iter().any(|noun| spelled.contains(&compact(noun)));
+    let phrase = normalise(phrase);
+    has_noun || file.known_titles.iter().any(|title| contains_words(&phrase, &normalise(title)))
+}
+
+/// Whether a phrase contains a title: a Latin one as whole words (`MD` is not in `cmd`), a Korean one also as part
+/// of a compound.
+fn contains_words(phrase: &str, title: &str) -> bool {
+    let title_words: Vec<_> = lexemes(title).collect();
+    let phrase_words: Vec<_> = lexemes(phrase).collect();
+    match title_words.as_slice() {
+        [] => false,
+        [Lexeme::Hangul(word)] => phrase_words.iter().any(|part| part.as_str().contains(word)),
+        words => phrase_words.windows(words.len()).any(|window| window == words),
+    }
+}
+
+/// A finding if several careers, or one career twice, have the phrase.
+fn ownership(file: &File, phrase: &str, owners: &[(&str, &str)]) -> Option<String> {
+    let [(first, _), .., (last, _)] = owners else { return None };
+    let spelled = compact(phrase);
+    if owners.iter().all(|(career, _)| career == first) {
+        return Some(format!("{first}: '{phrase}' is listed twice"));
+    }
+    let is_shared = file.shared.iter().any(|shared| compact(&shared.phrase) == spelled);
+    (!is_shared).then(|| {
+        format!(
+            "'{phrase}' is a name of '{first}' and of '{last}': keep one, or list it in [[shared]] with a reason"
+        )
+    })
+}
+
+fn shared_findings(file: &File, owners: &BTreeMap<String, Vec<(&str, &str)>>) -> Vec<String> {
+    let mut findings = Vec::new();
+    for shared in &file.shared {
+        if shared.reason.trim().is_empty() {
+            findings.push(format!("[[shared]] '{}' gives no reason", shared.phrase));
+        }
+        if owners.get(&compact(&shared.phrase)).is_none_or(|owners| owners.len() < 2) {
+            findings.push(format!("[[shared]] '{}' is not a name of two careers", shared.phrase));
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::ranking::Vocabulary;
+
+    fn lint(body: &str) -> Vec<String> {
+        let head = "revision = 1\njob_nouns = [\"관리자\", \"개발자\"]\nknown_titles = [\"MD\", \"기자\"]\n";
+        Vocabulary::parse(&format!("{head}{body}")).unwrap().lint()
+    }
+
+    #[test]
+    fn a_clean_table_has_no_findings() {
+        let body = "[fields.a]\n\"물류 관리자\" = [\"물류관리자 (SCM)\"]\n\"패션 MD\" = []\n\"기자\" = [\"방송기자\"]";
+        assert_eq!(lint(body), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_domain_word_is_a_finding() {
+        let found = lint("[fields.a]\n\"물류 관리자\" = [\"풀필먼트\", \"CMD\"]");
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("풀필먼트"));
+    }
+
+    #[test]
+    fn a_phrase_under_two_careers_needs_a_reason() {
+        let fields = "[fields.a]\n\"앱 개발자\" = [\"모바일 개발자\"]\n\"웹 개발자\" = [\"모바일개발자\"]";
+        assert_eq!(lint(fields).len(), 1);
+        let shared = "[[shared]]\nphrase = \"모바일 개발자\"\nreason = \"used for both\"\n";
+        assert_eq!(lint(&format!("{shared}{fields}")), Vec::<String>::new());
+        let idle = "[[shared]]\nphrase = \"앱 개발자\"\nreason = \" \"\n";
+        assert_eq!(lint(&format!("{idle}{fields}")).len(), 3);
+    }
+
+    #[test]
+    fn one_career_lists_a_phrase_once() {
+        assert_eq!(lint("[fields.a]\n\"앱 개발자\" = [\"앱개발자\"]").len(), 1);
+    }
+}

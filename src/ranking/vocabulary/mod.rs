@@ -1,0 +1,284 @@
+//! The table of careers and their other names, which operators edit without recompiling.
+//!
+//! A career that is not in the table is searched for by its own name only; nothing is guessed. A name that two
+//! careers list stands for neither, unless it is the own name of one of them.
+
+mod file;
+mod lint;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use self::file::File;
+use crate::ranking::text::compact;
+use crate::ranking::text::hangul::is_hangul;
+use crate::ranking::text::phrase::subject_words;
+
+/// Why a vocabulary file cannot be used. Doubtful entries are no errors but findings of [`Vocabulary::lint`].
+#[derive(Debug, thiserror::Error)]
+pub enum VocabularyError {
+    /// Not TOML, a key is missing or unknown, or a value has the wrong type.
+    #[error("the vocabulary is not TOML in the expected form: {0}")]
+    Syntax(#[from] toml::de::Error),
+    /// No sector lists a career.
+    #[error("the vocabulary lists no careers")]
+    Empty,
+}
+
+/// Careers, their sectors and their synonyms.
+#[derive(Debug)]
+pub struct Vocabulary {
+    file: File,
+    careers: Vec<CareerEntry>,
+    /// Name in the form of [`compact`] → the careers that have it.
+    by_phrase: FxHashMap<String, Vec<Mention>>,
+    /// The last two characters of all names. Most words of a title end otherwise, which rules them out quickly.
+    endings: FxHashSet<[char; 2]>,
+    /// Word → its sector.
+    sector_words: FxHashMap<String, String>,
+}
+
+/// A career of the table.
+#[derive(Debug)]
+pub(in crate::ranking) struct CareerEntry {
+    /// The sector that lists it.
+    pub sector: String,
+    /// Its own name first, then its other names.
+    pub phrases: Vec<String>,
+}
+
+/// A career that has a name.
+#[derive(Clone, Copy, Debug)]
+struct Mention {
+    /// Position in `careers`.
+    career: usize,
+    /// Whether it is the career's own name.
+    own_name: bool,
+}
+
+impl Vocabulary {
+    /// Reads a vocabulary file; the head of `vocabulary/careers.toml` tells its rules.
+    ///
+    /// # Errors
+    /// When the text is not such a file, or lists no careers. Run [`lint`](Self::lint) for doubtful entries.
+    ///
+    /// ```
+    /// use job_agent::ranking::Vocabulary;
+    ///
+    /// let vocabulary = Vocabulary::parse(
+    ///     r#"
+    ///     revision = 3
+    ///     job_nouns = ["개발자", "Developer"]
+    ///     known_titles = []
+    ///
+    ///     [fields."IT·개발"]
+    ///     "백엔드 개발자" = ["서버 개발자", "Backend Developer", "풀필먼트"]
+    ///     "#,
+    /// )?;
+    /// assert_eq!(vocabulary.revision(), 3);
+    /// assert_eq!(
+    ///     vocabulary.lint(),
+    ///     ["백엔드 개발자: '풀필먼트' is a domain word: it has no job noun and is no known title"]
+    /// );
+    /// # Ok::<(), job_agent::ranking::VocabularyError>(())
+    /// ```
+    pub fn parse(toml: &str) -> Result<Self, VocabularyError> {
+        let file: File = toml::from_str(toml)?;
+        let mut careers = Vec::new();
+        let mut by_phrase: FxHashMap<String, Vec<Mention>> = FxHashMap::default();
+        for entry in file.careers() {
+            for (index, phrase) in entry.phrases().enumerate() {
+                let mention = Mention { career: careers.len(), own_name: index == 0 };
+                by_phrase.entry(compact(phrase)).or_default().push(mention);
+            }
+            let phrases = entry.phrases().map(str::to_owned).collect();
+            careers.push(CareerEntry { sector: entry.sector.to_owned(), phrases });
+        }
+        if careers.is_empty() {
+            return Err(VocabularyError::Empty);
+        }
+        let endings = by_phrase.keys().filter_map(|phrase| last_two(phrase)).collect();
+        let sector_words = sector_words(&file);
+        Ok(Self { file, careers, by_phrase, endings, sector_words })
+    }
+
+    /// The built-in table.
+    ///
+    /// # Panics
+    /// Never in a build that passed its tests: the file is part of the binary.
+    pub fn builtin() -> Self {
+        Self::parse(include_str!("../../../vocabulary/careers.toml"))
+            .expect("the built-in vocabulary is tested")
+    }
+
+    /// The file's own revision, which its editors raise with every change.
+    pub fn revision(&self) -> u32 {
+        self.file.revision
+    }
+
+    /// Doubtful entries, one sentence each, for the file's editors; empty if there are none.
+    pub fn lint(&self) -> Vec<String> {
+        lint::findings(&self.file)
+    }
+
+    /// The sectors of the careers that a title names. `words` are the title's words, in order.
+    pub(in crate::ranking) fn sectors_of<'v>(&'v self, words: &[&str]) -> Vec<&'v str> {
+        // A word of one character may still be the end of a name with the words before it.
+        if words.iter().all(|word| self.ends_like_a_name(word) == Some(false)) {
+            return Vec::new();
+        }
+        let title = words.concat();
+        let mut starts = vec![0];
+        starts.extend(words.iter().scan(0, |end, word| {
+            *end += word.len();
+            Some(*end)
+        }));
+        let mut sectors = Vec::new();
+        for (last, &end) in starts.iter().enumerate().skip(1) {
+            if self.ends_like_a_name(&title[..end]) != Some(true) {
+                continue;
+            }
+            let several =
+                starts[last.saturating_sub(LONGEST_NAME)..last].iter().map(|&start| &title[start..end]);
+            // A name may be the end of a compound. `온라인MD` is two words already, `사내변호사` is one.
+            let inside = words[last - 1].char_indices().skip(1).map(|(at, _)| &words[last - 1][at..]);
+            let inside = inside.filter(|name| name.starts_with(is_hangul));
+            let Some(mentions) = several.chain(inside).find_map(|name| self.by_phrase.get(name)) else {
+                continue;
+            };
+            for mention in mentions {
+                let sector = self.careers[mention.career].sector.as_str();
+                if !sectors.contains(&sector) {
+                    sectors.push(sector);
+                }
+            }
+        }
+        sectors
+    }
+
+    /// Whether some name has the last two characters of the text; `None` for a shorter text.
+    fn ends_like_a_name(&self, text: &str) -> Option<bool> {
+        last_two(text).map(|ending| self.endings.contains(&ending))
+    }
+
+    /// The sector of a title's word, whichever job the title names.
+    pub(in crate::ranking) fn sector_of_word(&self, word: &str) -> Option<&str> {
+        self.sector_words.get(word).map(String::as_str)
+    }
+
+    /// The career that a name stands for; `None` if the name is unknown or ambiguous.
+    pub(in crate::ranking) fn find(&self, name: &str) -> Option<&CareerEntry> {
+        let mentions = self.by_phrase.get(&compact(name))?;
+        let own: Vec<_> = mentions.iter().filter(|mention| mention.own_name).collect();
+        let first = mentions.first()?;
+        let career = match own.as_slice() {
+            [only] => only.career,
+            [] if mentions.iter().all(|mention| mention.career == first.career) => first.career,
+            _ => return None,
+        };
+        self.careers.get(career)
+    }
+}
+
+/// The words that belong to one sector: at least two of its careers have the word in a name, and these are at
+/// least three fifths of all careers that have it. Job nouns do not count: they do not tell the sector.
+fn sector_words(file: &File) -> FxHashMap<String, String> {
+    let nouns: FxHashSet<String> = file.job_nouns.iter().map(|noun| compact(noun)).collect();
+    let mut careers_by_word: BTreeMap<String, BTreeMap<&str, usize>> = BTreeMap::new();
+    for entry in file.careers() {
+        let words: BTreeSet<String> = entry.phrases().flat_map(subject_words).collect();
+        for word in words.into_iter().filter(|word| !nouns.contains(word)) {
+            *careers_by_word.entry(word).or_default().entry(entry.sector).or_default() += 1;
+        }
+    }
+    let only_sector = |(word, sectors): (String, BTreeMap<&str, usize>)| {
+        let all: usize = sectors.values().sum();
+        let (sector, _) = sectors.into_iter().find(|&(_, careers)| careers >= 2 && 5 * careers >= 3 * all)?;
+        Some((word, sector.to_owned()))
+    };
+    careers_by_word.into_iter().filter_map(only_sector).collect()
+}
+
+/// Most words of a career's name that titles are searched for.
+const LONGEST_NAME: usize = 4;
+
+fn last_two(text: &str) -> Option<[char; 2]> {
+    let mut characters = text.chars().rev();
+    let last = characters.next()?;
+    Some([characters.next()?, last])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIXTURE: &str = r#"
+        revision = 7
+        job_nouns = ["개발자", "developer"]
+        known_titles = ["CTO"]
+        [fields."IT"]
+        "백엔드 개발자" = ["서버 개발자", "Backend Developer", "웹 개발자"]
+        "프론트엔드 개발자" = ["Frontend Developer", "웹 개발자"]
+    "#;
+
+    fn name<'a>(vocabulary: &'a Vocabulary, phrase: &str) -> Option<&'a str> {
+        vocabulary.find(phrase).map(|entry| entry.phrases[0].as_str())
+    }
+
+    #[test]
+    fn any_name_of_a_career_finds_it_in_any_spelling() {
+        let vocabulary = Vocabulary::parse(FIXTURE).unwrap();
+        assert_eq!(vocabulary.revision(), 7);
+        for phrase in
+            ["백엔드 개발자", "백엔드개발자", "서버개발자", "BACKEND developer", "ｂａｃｋｅｎｄ Developer"]
+        {
+            assert_eq!(name(&vocabulary, phrase), Some("백엔드 개발자"), "{phrase}");
+        }
+    }
+
+    #[test]
+    fn the_built_in_table_is_large_and_clean() {
+        let vocabulary = Vocabulary::builtin();
+        assert_eq!(vocabulary.lint(), Vec::<String>::new());
+        assert!(vocabulary.careers.len() >= 300, "{}", vocabulary.careers.len());
+        let phrases: usize = vocabulary.careers.iter().map(|career| career.phrases.len()).sum();
+        assert!(phrases >= 1_000, "{phrases}");
+    }
+
+    #[test]
+    fn an_unknown_or_ambiguous_name_stands_for_no_career() {
+        let vocabulary = Vocabulary::parse(FIXTURE).unwrap();
+        assert_eq!(name(&vocabulary, "웹 개발자"), None);
+        assert_eq!(name(&vocabulary, "개발자"), None);
+        assert_eq!(name(&vocabulary, ""), None);
+    }
+
+    #[test]
+    fn a_word_of_several_careers_of_one_sector_belongs_to_it() {
+        let fields = r#"
+            [fields."음식"]
+            "음식점 매니저" = ["F&B 매니저"]
+            "F&B 기획자" = ["메뉴 기획자"]
+            "메뉴 개발자" = []
+            [fields."디자인"]
+            "메뉴 디자이너" = []
+            "메뉴판 디자이너" = ["메뉴 그래픽 디자이너"]
+            "그래픽 디자이너" = []
+        "#;
+        let head = "revision = 1\nknown_titles = []\njob_nouns = [\"매니저\", \"기획자\", \"디자이너\"]";
+        let vocabulary = Vocabulary::parse(&format!("{head}{fields}")).unwrap();
+        assert_eq!(vocabulary.sector_of_word("f&b"), Some("음식"));
+        assert_eq!(vocabulary.sector_of_word("그래픽"), Some("디자인"));
+        for word in ["음식점", "메뉴", "디자이너", "매니저"] {
+            assert_eq!(vocabulary.sector_of_word(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn unreadable_files_are_refused() {
+        assert!(matches!(Vocabulary::parse("revision = "), Err(VocabularyError::Syntax(_))));
+        let empty = "revision = 1\njob_nouns = []\nknown_titles = []\n[fields]";
+        assert!(matches!(Vocabulary::parse(empty), Err(VocabularyError::Empty)));
+    }
+}

@@ -1,0 +1,182 @@
+//! Reading the changes of `job_listings`, and numbering the result.
+//!
+//! The table belongs to the crawler and carries no version, so this service makes one: `catalogue_state`
+//! holds the fingerprint of the newest known listings and their number. An instance that finds other listings
+//! gives them the next number, while it holds that row and reads a snapshot that was opened under it.
+//! Snapshots are therefore opened in the order of their numbers, and a higher number never stands for older
+//! listings.
+
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use rustc_hash::{FxHashMap, FxHashSet};
+use sqlx::mysql::{MySqlConnection, MySqlPool};
+use sqlx::types::Json;
+use sqlx::{Connection, query, query_as};
+use sqlx_macros::FromRow;
+use tokio::task::coop::consume_budget;
+
+use crate::domain::{CatalogueVersion, ListingId};
+use crate::storage::known_listings::{BLOCK, Delta, ListingHashes};
+use crate::storage::rows::ListingRow;
+use crate::storage::{CatalogueChanges, StoreError};
+
+/// Changed listings per statement: between two statements, other tasks of the process can run.
+const ROWS_PER_READ: usize = 1_000;
+
+/// Reads the changes since `known` was read, and applies them. `version` is that of `known`, if it has one.
+/// `None`: the changes cannot be found.
+pub(super) async fn read(
+    pool: &MySqlPool,
+    known: &mut ListingHashes,
+    version: Option<CatalogueVersion>,
+) -> Result<Option<CatalogueChanges>, StoreError> {
+    let mut versions = pool.begin().await?;
+    let newest = lock_newest_version(&mut versions).await?;
+    let Some(delta) = read_delta(pool, known).await? else { return Ok(None) };
+    let fingerprint = delta.fingerprint();
+    let version = match newest {
+        Some(newest) if newest.fingerprint == fingerprint => newest.version,
+        // Another instance knows other listings, but no change can be seen here: some writer does not
+        // maintain updated_at. A new number for these listings would send the two instances back and forth.
+        Some(_) if delta.is_empty() && version.is_some() => return Ok(None),
+        newest => register(&mut versions, newest.map(|newest| newest.version), &fingerprint).await?,
+    };
+    versions.commit().await?;
+    Ok(Some(known.apply(delta, CatalogueVersion(version))))
+}
+
+/// `None` if the table holds rows that `updated_at` does not show as new.
+async fn read_delta(pool: &MySqlPool, known: &ListingHashes) -> Result<Option<Delta>, StoreError> {
+    let mut reader = pool.acquire().await?;
+    query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
+    let mut snapshot = reader.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
+    let (now, count): (DateTime<Utc>, i64) =
+        query_as("SELECT UTC_TIMESTAMP(6), COUNT(*) FROM job_listings").fetch_one(&mut *snapshot).await?;
+    let since = known.changed_since(now).unwrap_or(DateTime::UNIX_EPOCH);
+    let mut delta = known.delta(Some(now));
+    for ids in candidates(&mut snapshot, known, since).await?.chunks(ROWS_PER_READ) {
+        compare(&mut snapshot, known, &mut delta, ids).await?;
+    }
+    let complete = |delta: &Delta| i64::try_from(delta.len()).ok() == Some(count);
+    if !complete(&delta) {
+        let blocks = known.blocks_that_differ(&delta, &count_by_block(&mut snapshot).await?);
+        let ids = ids_in(&mut snapshot, &blocks).await?;
+        known.delete_missing(&mut delta, &blocks, &ids);
+    }
+    snapshot.rollback().await?;
+    Ok(complete(&delta).then_some(delta))
+}
+
+const CHANGED_SINCE: &str = r"
+SELECT id, updated_at FROM job_listings WHERE updated_at >= ?
+";
+
+/// Listings whose `updated_at` is new. With an index on the column, no other rows are read.
+async fn candidates(
+    snapshot: &mut MySqlConnection,
+    known: &ListingHashes,
+    since: DateTime<Utc>,
+) -> Result<Vec<ListingId>, StoreError> {
+    let mut candidates = Vec::new();
+    let mut rows = query_as::<_, (i64, DateTime<Utc>)>(CHANGED_SINCE).bind(since).fetch(snapshot);
+    while let Some((id, updated_at)) = rows.try_next().await? {
+        consume_budget().await;
+        if known.may_have_changed(ListingId(id), updated_at) {
+            candidates.push(ListingId(id));
+        }
+    }
+    Ok(candidates)
+}
+
+const LISTINGS: &str = r"
+SELECT l.id, l.title, l.company, l.description, l.experience, l.tech_stack,
+       CAST(l.required_skills AS CHAR) AS required_skills, CAST(l.crawled_at AS CHAR) AS crawled_at,
+       CAST(l.updated_at AS CHAR) AS updated_at
+FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS c
+JOIN job_listings AS l ON l.id = c.id
+";
+
+async fn compare(
+    snapshot: &mut MySqlConnection,
+    known: &ListingHashes,
+    delta: &mut Delta,
+    ids: &[ListingId],
+) -> Result<(), StoreError> {
+    let rows: Vec<ListingRow> = query_as(LISTINGS).bind(Json(ids)).fetch_all(snapshot).await?;
+    for (listing, updated_at) in rows.into_iter().map(ListingRow::into_listing) {
+        known.compare(delta, listing, updated_at);
+    }
+    Ok(())
+}
+
+const COUNT_BY_BLOCK: &str = r"
+SELECT id DIV ? AS block, COUNT(*) FROM job_listings GROUP BY block
+";
+
+/// The number of listings in each block of ids.
+async fn count_by_block(snapshot: &mut MySqlConnection) -> Result<FxHashMap<i64, i64>, StoreError> {
+    let counts: Vec<(i64, i64)> = query_as(COUNT_BY_BLOCK).bind(BLOCK).fetch_all(snapshot).await?;
+    Ok(counts.into_iter().collect())
+}
+
+const IDS_OF_BLOCK: &str = r"
+SELECT id FROM job_listings WHERE id >= ? AND id < ?
+";
+
+async fn ids_in(
+    snapshot: &mut MySqlConnection,
+    blocks: &FxHashSet<i64>,
+) -> Result<FxHashSet<ListingId>, StoreError> {
+    let mut ids = FxHashSet::default();
+    for block in blocks {
+        let rows: Vec<(i64,)> = query_as(IDS_OF_BLOCK)
+            .bind(block * BLOCK)
+            .bind((block + 1) * BLOCK)
+            .fetch_all(&mut *snapshot)
+            .await?;
+        ids.extend(rows.into_iter().map(|(id,)| ListingId(id)));
+    }
+    Ok(ids)
+}
+
+#[derive(FromRow)]
+struct NewestVersion {
+    version: i64,
+    fingerprint: String,
+}
+
+const LOCK_NEWEST_VERSION: &str = r"
+SELECT version, fingerprint FROM catalogue_state WHERE id = 1 FOR UPDATE
+";
+
+async fn lock_newest_version(connection: &mut MySqlConnection) -> Result<Option<NewestVersion>, StoreError> {
+    Ok(query_as(LOCK_NEWEST_VERSION).fetch_optional(connection).await?)
+}
+
+const HIGHEST_OF_USERS: &str = r"
+SELECT COALESCE(MAX(catalogue_version), 0) FROM recommendation_state
+";
+
+const SET_VERSION: &str = r"
+INSERT INTO catalogue_state (id, version, fingerprint) VALUES (1, ?, ?)
+ON DUPLICATE KEY UPDATE version = ?, fingerprint = ?
+";
+
+/// Gives the listings the next number. The first number is above all numbers in users' states, in case the
+/// table was lost.
+async fn register(
+    connection: &mut MySqlConnection,
+    newest: Option<i64>,
+    fingerprint: &str,
+) -> Result<i64, StoreError> {
+    let newest = match newest {
+        Some(newest) => newest,
+        None => {
+            let (highest,): (i64,) = query_as(HIGHEST_OF_USERS).fetch_one(&mut *connection).await?;
+            highest
+        }
+    };
+    let next = newest + 1;
+    query(SET_VERSION).bind(next).bind(fingerprint).bind(next).bind(fingerprint).execute(connection).await?;
+    Ok(next)
+}

@@ -1,0 +1,118 @@
+//! The statements of a run, but for the replacing transaction, which is in [`super::replace`].
+
+use async_trait::async_trait;
+use sqlx::{query, query_as};
+
+use super::{MysqlStore, replace};
+use crate::domain::{Recommendation, UserId};
+use crate::storage::rows::StateRow;
+use crate::storage::{
+    LockedBasis, MAX_CAREERS, RowChanges, RunStore, StoreError, StoredAnalysis, UserState, Written,
+};
+
+const USER_STATE: &str = r"
+SELECT r.row_count, r.newest, UTC_TIMESTAMP(6) AS now,
+       s.version, s.confirmations, s.result_digest, s.catalogue_version, s.scoring_revision, s.saved_count,
+       s.rows_updated_at, s.requested_seq, s.completed_seq, s.calculated_at, s.verified_at
+FROM (
+    SELECT COUNT(*) AS row_count, MAX(updated_at) AS newest
+    FROM user_job_recommendations
+    WHERE user_id = ?
+) AS r
+LEFT JOIN recommendation_state AS s ON s.user_id = ?
+";
+
+// The tables of the analyses belong to other services. All columns are cast to text: their types differ
+// between deployments, and `profile` reads the text.
+
+const CAREERS: &str = r"
+SELECT CAST(j.job_name AS CHAR) AS job_name, CAST(j.match_score AS CHAR) AS match_score,
+       CAST(j.category AS CHAR) AS category
+FROM job_recommendations AS j
+WHERE j.user_id = ?
+ORDER BY j.match_score DESC, j.job_name
+LIMIT ?
+";
+
+/// The user id is bound as text: comparing a VARCHAR with a number would convert every row, and match '7abc'
+/// for 7.
+const CAREER_ANALYSIS: &str = r"
+SELECT CAST(a.recommended_careers AS CHAR) AS recommended_careers,
+       CAST(a.interest_areas AS CHAR) AS interest_areas
+FROM career_analyses AS a
+JOIN career_sessions AS s ON s.id = a.session_id
+WHERE s.user_id = ?
+ORDER BY a.analyzed_at DESC, a.id DESC
+LIMIT 1
+";
+
+const PROFILE_ANALYSIS: &str = r"
+SELECT CAST(interests AS CHAR) AS interests, CAST(strengths AS CHAR) AS strengths,
+       CAST(goals AS CHAR) AS goals, CAST(summary AS CHAR) AS summary
+FROM profile_analysis
+WHERE user_id = ?
+LIMIT 1
+";
+
+/// The lines from due_at to last_error are the same as in `replace::COMPARE_AND_BUMP`.
+const CONFIRM: &str = r"
+UPDATE recommendation_state
+SET confirmations = confirmations + 1,
+    -- A newer trigger than the served one leaves the user due, even if earlier runs of it were parked. The
+    -- lease ends, whichever worker holds it: the user is done, or due again.
+    due_at = CASE WHEN requested_seq <= ? THEN NULL
+                  WHEN parked_at IS NULL THEN due_at
+                  ELSE UTC_TIMESTAMP(6) END,
+    requested_at = CASE WHEN requested_seq <= ? THEN NULL ELSE requested_at END,
+    completed_seq = GREATEST(completed_seq, ?), lease_token = NULL, lease_until = NULL, attempts = 0,
+    parked_at = NULL, last_error_code = NULL, last_error = NULL,
+    catalogue_version = GREATEST(catalogue_version, ?), scoring_revision = GREATEST(scoring_revision, ?),
+    verified_at = ?
+WHERE user_id = ? AND version = ?
+";
+
+#[async_trait]
+impl RunStore for MysqlStore {
+    async fn user_state(&self, user: UserId) -> Result<UserState, StoreError> {
+        let row: StateRow =
+            query_as(USER_STATE).bind(user.get()).bind(user.get()).fetch_one(&self.pool).await?;
+        Ok(row.into())
+    }
+
+    async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let job_recommendations =
+            query_as(CAREERS).bind(user.get()).bind(MAX_CAREERS as u32).fetch_all(&mut *connection).await?;
+        let career_analysis =
+            query_as(CAREER_ANALYSIS).bind(user.to_string()).fetch_optional(&mut *connection).await?;
+        let profile = query_as(PROFILE_ANALYSIS).bind(user.get()).fetch_optional(&mut *connection).await?;
+        Ok(StoredAnalysis { job_recommendations, career_analysis, profile })
+    }
+
+    async fn replace(
+        &self,
+        basis: &LockedBasis<'_>,
+        rows: &[Recommendation],
+        digest: &str,
+    ) -> Result<Written, StoreError> {
+        replace::replace(&self.pool, basis, rows, digest).await
+    }
+
+    async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError> {
+        let updated = query(CONFIRM)
+            .bind(basis.serves_seq)
+            .bind(basis.serves_seq)
+            .bind(basis.serves_seq)
+            .bind(basis.catalogue_version.0)
+            .bind(basis.scoring_revision.0)
+            .bind(basis.now)
+            .bind(basis.user().get())
+            .bind(basis.expected.version)
+            .execute(&self.pool)
+            .await?;
+        Ok(match updated.rows_affected() {
+            1 => Written::Committed(RowChanges::default()),
+            _ => Written::Lost,
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! Reads for clients and operators, which change nothing.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::StoreError;
+use crate::domain::{ListingId, UserId};
+
+/// Storage for HTTP reads and status pages.
+#[async_trait]
+pub trait ReadStore: Send + Sync {
+    /// The user's stored list, best first: at most `limit` of the rows that score at least `min_score` points
+    /// and whose listing still exists.
+    async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError>;
+
+    /// The state of the user's list; `None` if the user is unknown.
+    async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError>;
+
+    /// The amount of background work.
+    async fn queue_counts(&self) -> Result<QueueCounts, StoreError>;
+}
+
+/// The result of [`ReadStore::stored_list`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoredList {
+    /// The rows, best first.
+    pub rows: Vec<StoredRecommendation>,
+    /// Rows that satisfy the filter, regardless of the limit.
+    pub total_count: i64,
+    /// When the list was calculated; `None` if the user has no rows at all.
+    pub calculated_at: Option<DateTime<Utc>>,
+}
+
+/// A stored row with its listing. Columns that are NULL are empty texts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredRecommendation {
+    /// The listing.
+    pub listing_id: ListingId,
+    /// The job title as posted.
+    pub title: String,
+    /// The employer.
+    pub company: String,
+    /// The place of work.
+    pub location: String,
+    /// The address of the posting.
+    pub url: String,
+    /// The beginning of the posting's text.
+    pub description: String,
+    /// The site of the listing.
+    pub site_name: String,
+    /// Comma- or line-separated.
+    pub tech_stack: String,
+    /// Free text or JSON.
+    pub required_skills: String,
+    /// The required experience in the site's own words.
+    pub experience: String,
+    /// Points, 0 to 100.
+    pub match_score: f64,
+    /// Korean, shown to the user.
+    pub match_reason: String,
+    /// The row's `recommendation_data`.
+    pub data: Map<String, Value>,
+}
+
+/// The state of one user's list.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx_macros::FromRow)]
+pub struct UserStatus {
+    /// A trigger is recorded that has not been served.
+    pub pending: bool,
+    /// A worker holds a lease.
+    pub running: bool,
+    /// When the oldest unserved trigger came in.
+    pub requested_at: Option<DateTime<Utc>>,
+    /// From when on a worker may claim the user.
+    pub due_at: Option<DateTime<Utc>>,
+    /// When the user was parked: it failed too often, and waits for the next trigger.
+    pub parked_at: Option<DateTime<Utc>>,
+    /// Leases taken since the last success.
+    pub attempts: u32,
+    /// The code of the last failure, until a run succeeds.
+    pub last_error_code: Option<String>,
+    /// The cause of the last failure, for operators.
+    pub last_error: Option<String>,
+    /// When the rows were last replaced.
+    pub calculated_at: Option<DateTime<Utc>>,
+    /// When the rows were last replaced or confirmed.
+    pub verified_at: Option<DateTime<Utc>>,
+    /// The number of stored rows.
+    pub saved_count: i64,
+}
+
+/// The amount of background work, over all instances.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx_macros::FromRow)]
+pub struct QueueCounts {
+    /// Users with a real-time trigger, due now or later, and without a lease.
+    pub due_in_real_time: i64,
+    /// Users of a batch, due now or later, and without a lease.
+    pub due_in_batch: i64,
+    /// Users with a lease.
+    pub running: i64,
+    /// Users that failed too often.
+    pub parked: i64,
+}

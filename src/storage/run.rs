@@ -1,0 +1,220 @@
+//! The storage of a run: it reads the user's state and inputs, and replaces or confirms the user's rows.
+
+use std::ops::Deref;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::StoreError;
+use crate::coordination::UserGuard;
+use crate::domain::{CatalogueVersion, Recommendation, ScoringRevision, UserId};
+
+/// Storage for the calculator.
+#[async_trait]
+pub trait RunStore: Send + Sync {
+    /// The user's state row and a fingerprint of the stored rows, read in one statement.
+    async fn user_state(&self, user: UserId) -> Result<UserState, StoreError>;
+
+    /// The user's analyses as other services have stored them.
+    async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError>;
+
+    /// Makes `rows` the user's rows, in one transaction that first compares the state's token and bumps its
+    /// version, and then writes the difference. `digest` stands for `rows` in later comparisons. Ends the
+    /// user's lease and serves the triggers up to [`Basis::serves_seq`].
+    async fn replace(
+        &self,
+        basis: &LockedBasis<'_>,
+        rows: &[Recommendation],
+        digest: &str,
+    ) -> Result<Written, StoreError>;
+
+    /// Records that the stored rows are those that the newest inputs give, unless they have been replaced
+    /// since. A run that read its inputs before this confirmation and wants to replace the rows then loses:
+    /// it would overwrite rows that have just been reported as current. Ends the user's lease and serves
+    /// triggers as [`RunStore::replace`] does.
+    async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError>;
+}
+
+/// The result of [`RunStore::user_state`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserState {
+    /// `None`: no calculation and no trigger has ever been recorded for the user.
+    pub recorded: Option<RecordedState>,
+    /// The number of rows stored for the user, by any writer.
+    pub row_count: i64,
+    /// The newest `updated_at` of those rows.
+    pub rows_updated_at: Option<DateTime<Utc>>,
+    /// The database's clock at the moment of reading.
+    pub now: DateTime<Utc>,
+}
+
+/// The columns of the user's row of `recommendation_state` that a run reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RecordedState {
+    /// Compared and bumped by writes.
+    pub token: StateToken,
+    /// The digest of the rows as a run wrote them; `None` before the first replacement.
+    pub result_digest: Option<String>,
+    /// The version of the listings that the rows were calculated from, or last confirmed with.
+    pub catalogue_version: CatalogueVersion,
+    /// The revision of the scoring, likewise.
+    pub scoring_revision: ScoringRevision,
+    /// The number of rows that a run wrote.
+    pub saved_count: i64,
+    /// The newest `updated_at` of the rows as a run wrote them.
+    pub rows_updated_at: Option<DateTime<Utc>>,
+    /// The number of the newest trigger.
+    pub requested_seq: i64,
+    /// The newest trigger that a run has served.
+    pub completed_seq: i64,
+    /// When the rows were last replaced.
+    pub calculated_at: Option<DateTime<Utc>>,
+    /// When the rows were last replaced or confirmed.
+    pub verified_at: Option<DateTime<Utc>>,
+}
+
+/// The columns that writes compare and bump; all zero for a user without a state row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateToken {
+    /// Committed replacements.
+    pub version: i64,
+    /// Committed confirmations. A confirmation does not compare them: any number of runs may confirm the
+    /// rows.
+    pub confirmations: i64,
+}
+
+impl UserState {
+    /// The token that a compare-and-set must find.
+    pub fn token(&self) -> StateToken {
+        self.recorded.as_ref().map_or_else(StateToken::default, |recorded| recorded.token)
+    }
+
+    /// The newest trigger that a run which starts now will have served.
+    pub fn requested_seq(&self) -> i64 {
+        self.recorded.as_ref().map_or(0, |recorded| recorded.requested_seq)
+    }
+
+    /// The basis of a run that has read this state, and its inputs after it.
+    pub fn basis(&self, catalogue_version: CatalogueVersion, scoring_revision: ScoringRevision) -> Basis {
+        Basis {
+            expected: self.token(),
+            serves_seq: self.requested_seq(),
+            catalogue_version,
+            scoring_revision,
+            now: self.now,
+        }
+    }
+}
+
+/// A user's analyses, raw: texts are JSON or plain, as stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoredAnalysis {
+    /// Rows of `job_recommendations`, best first, at most [`MAX_CAREERS`].
+    pub job_recommendations: Vec<StoredCareer>,
+    /// The newest of the user's `career_analyses`.
+    pub career_analysis: Option<CareerAnalysis>,
+    /// The user's row of `profile_analysis`.
+    pub profile: Option<ProfileAnalysis>,
+}
+
+/// The most careers that a calculation takes into account.
+pub const MAX_CAREERS: usize = 10;
+
+/// A recommended career: a row of `job_recommendations`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx_macros::FromRow)]
+pub struct StoredCareer {
+    /// The career's name.
+    pub job_name: Option<String>,
+    /// How well it fits, in per cent, as text.
+    pub match_score: Option<String>,
+    /// The career's category.
+    pub category: Option<String>,
+}
+
+/// A row of `career_analyses`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx_macros::FromRow)]
+pub struct CareerAnalysis {
+    /// A JSON array of careers.
+    pub recommended_careers: Option<String>,
+    /// A JSON array of interests.
+    pub interest_areas: Option<String>,
+}
+
+/// The columns of a row of `profile_analysis` that ranking uses.
+#[derive(Clone, Debug, Default, PartialEq, Eq, sqlx_macros::FromRow)]
+pub struct ProfileAnalysis {
+    /// JSON or text.
+    pub interests: Option<String>,
+    /// JSON or text.
+    pub strengths: Option<String>,
+    /// JSON or text.
+    pub goals: Option<String>,
+    /// JSON or text.
+    pub summary: Option<String>,
+}
+
+/// The state and the versions that a run's result stands on.
+#[derive(Clone, Debug)]
+pub struct Basis {
+    /// The state's token, read before the inputs.
+    pub expected: StateToken,
+    /// The newest trigger at that time: the run serves the triggers up to it.
+    pub serves_seq: i64,
+    /// The version of the listings.
+    pub catalogue_version: CatalogueVersion,
+    /// The revision of the scoring.
+    pub scoring_revision: ScoringRevision,
+    /// The database's time, read with the state.
+    pub now: DateTime<Utc>,
+}
+
+impl Basis {
+    /// The basis of a write by the holder of the user's lock.
+    pub fn under(self, guard: &UserGuard) -> LockedBasis<'_> {
+        LockedBasis { guard, basis: self }
+    }
+}
+
+/// A basis and the lock under which it was read. A write takes its user from here, so that it cannot write
+/// the rows of another user than the lock's.
+#[derive(Debug)]
+pub struct LockedBasis<'guard> {
+    guard: &'guard UserGuard,
+    basis: Basis,
+}
+
+impl LockedBasis<'_> {
+    /// The user whose rows are written.
+    pub fn user(&self) -> UserId {
+        self.guard.user()
+    }
+}
+
+impl Deref for LockedBasis<'_> {
+    type Target = Basis;
+
+    fn deref(&self) -> &Basis {
+        &self.basis
+    }
+}
+
+/// The end of a compare-and-set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Written {
+    /// Committed.
+    Committed(RowChanges),
+    /// Another run has written since the state was read: nothing was written.
+    Lost,
+}
+
+/// The number of rows of `user_job_recommendations` that a replacement wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowChanges {
+    /// New rows.
+    pub inserted: usize,
+    /// Rows with another score, reason or data than before.
+    pub updated: usize,
+    /// Rows that are gone.
+    pub deleted: usize,
+}

@@ -1,0 +1,114 @@
+//! The statements of a run, but for the replacing transaction, which is in [`super::replace`].
+
+use async_trait::async_trait;
+use sqlx::{query, query_as};
+
+use super::{SqliteStore, replace, time_text};
+use crate::domain::{Recommendation, UserId};
+use crate::storage::rows::StateRow;
+use crate::storage::{
+    LockedBasis, MAX_CAREERS, RowChanges, RunStore, StoreError, StoredAnalysis, UserState, Written,
+};
+
+const USER_STATE: &str = r"
+SELECT r.row_count, r.newest, strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AS now,
+       s.version, s.confirmations, s.result_digest, s.catalogue_version, s.scoring_revision, s.saved_count,
+       s.rows_updated_at, s.requested_seq, s.completed_seq, s.calculated_at, s.verified_at
+FROM (
+    SELECT COUNT(*) AS row_count, MAX(updated_at) AS newest
+    FROM user_job_recommendations
+    WHERE user_id = ?1
+) AS r
+LEFT JOIN recommendation_state AS s ON s.user_id = ?1
+";
+
+// In SQLite any column may hold any type, so the columns of the analyses are cast to text.
+
+const CAREERS: &str = r"
+SELECT CAST(j.job_name AS TEXT) AS job_name, CAST(j.match_score AS TEXT) AS match_score,
+       CAST(j.category AS TEXT) AS category
+FROM job_recommendations AS j
+WHERE j.user_id = ?
+ORDER BY j.match_score DESC, j.job_name
+LIMIT ?
+";
+
+/// The user id is bound as text: comparing a VARCHAR with a number would convert every row, and match '7abc'
+/// for 7.
+const CAREER_ANALYSIS: &str = r"
+SELECT CAST(a.recommended_careers AS TEXT) AS recommended_careers,
+       CAST(a.interest_areas AS TEXT) AS interest_areas
+FROM career_analyses AS a
+JOIN career_sessions AS s ON s.id = a.session_id
+WHERE s.user_id = ?
+ORDER BY a.analyzed_at DESC, a.id DESC
+LIMIT 1
+";
+
+const PROFILE_ANALYSIS: &str = r"
+SELECT CAST(interests AS TEXT) AS interests, CAST(strengths AS TEXT) AS strengths,
+       CAST(goals AS TEXT) AS goals, CAST(summary AS TEXT) AS summary
+FROM profile_analysis
+WHERE user_id = ?
+LIMIT 1
+";
+
+/// The lines from due_at to last_error are the same as in `replace::COMPARE_AND_BUMP`.
+const CONFIRM: &str = r"
+UPDATE recommendation_state
+SET confirmations = confirmations + 1,
+    -- A newer trigger than the served one leaves the user due, even if earlier runs of it were parked. The
+    -- lease ends, whichever worker holds it: the user is done, or due again.
+    due_at = CASE WHEN requested_seq <= ?1 THEN NULL
+                  WHEN parked_at IS NULL THEN due_at
+                  ELSE strftime('%Y-%m-%dT%H:%M:%fZ', 'now') END,
+    requested_at = CASE WHEN requested_seq <= ?1 THEN NULL ELSE requested_at END,
+    completed_seq = MAX(completed_seq, ?1), lease_token = NULL, lease_until = NULL, attempts = 0,
+    parked_at = NULL, last_error_code = NULL, last_error = NULL,
+    catalogue_version = MAX(catalogue_version, ?2), scoring_revision = MAX(scoring_revision, ?3),
+    verified_at = ?4
+WHERE user_id = ?5 AND version = ?6
+";
+
+#[async_trait]
+impl RunStore for SqliteStore {
+    async fn user_state(&self, user: UserId) -> Result<UserState, StoreError> {
+        let row: StateRow = query_as(USER_STATE).bind(user.get()).fetch_one(&self.pool).await?;
+        Ok(row.into())
+    }
+
+    async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let job_recommendations =
+            query_as(CAREERS).bind(user.get()).bind(MAX_CAREERS as u32).fetch_all(&mut *connection).await?;
+        let career_analysis =
+            query_as(CAREER_ANALYSIS).bind(user.to_string()).fetch_optional(&mut *connection).await?;
+        let profile = query_as(PROFILE_ANALYSIS).bind(user.get()).fetch_optional(&mut *connection).await?;
+        Ok(StoredAnalysis { job_recommendations, career_analysis, profile })
+    }
+
+    async fn replace(
+        &self,
+        basis: &LockedBasis<'_>,
+        rows: &[Recommendation],
+        digest: &str,
+    ) -> Result<Written, StoreError> {
+        replace::replace(&self.pool, basis, rows, digest).await
+    }
+
+    async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError> {
+        let updated = query(CONFIRM)
+            .bind(basis.serves_seq)
+            .bind(basis.catalogue_version.0)
+            .bind(basis.scoring_revision.0)
+            .bind(time_text(basis.now))
+            .bind(basis.user().get())
+            .bind(basis.expected.version)
+            .execute(&self.pool)
+            .await?;
+        Ok(match updated.rows_affected() {
+            1 => Written::Committed(RowChanges::default()),
+            _ => Written::Lost,
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! The scenarios that are explored, each with the number of its states.
+
+use crate::world::{Budget, Scenario};
+
+/// One user, and no trigger.
+pub const CALM: Scenario = Scenario {
+    profiles: &[1],
+    catalogues: &[0],
+    scorings: [0, 0],
+    max_attempts: 1,
+    budget: Budget {
+        requests: 0,
+        background: 0,
+        batches: 0,
+        dangling: 0,
+        retentions: 0,
+        crashes: 0,
+        lost: 0,
+        timeouts: 0,
+        pauses: 0,
+    },
+    mutant: None,
+};
+const NONE: Budget = CALM.budget;
+
+/// Two requests while the inputs change and change back.
+pub const REQUESTS: Scenario =
+    Scenario { profiles: &[1, 2, 1], budget: Budget { requests: 2, ..NONE }, ..CALM };
+/// Two requests while the listings change and a newer scoring is rolled out.
+pub const ROLLOUT: Scenario =
+    Scenario { catalogues: &[0, 1], scorings: [0, 1], budget: Budget { requests: 2, ..NONE }, ..CALM };
+/// A request whose career disappears and returns, and an answer that is lost.
+pub const LOST_ANSWER: Scenario =
+    Scenario { profiles: &[1, 0, 1], budget: Budget { requests: 1, lost: 1, ..NONE }, ..CALM };
+/// A trigger in the background, and a process that dies.
+pub const CRASH: Scenario =
+    Scenario { profiles: &[1, 2], budget: Budget { background: 1, crashes: 1, ..NONE }, ..CALM };
+/// A request, a trigger in the background, and a run that takes too long.
+pub const FAILURE: Scenario = Scenario {
+    profiles: &[1, 2],
+    budget: Budget { requests: 1, background: 1, timeouts: 1, ..NONE },
+    ..CALM
+};
+/// Two triggers in the background, a run that takes too long, and a lease that ends before its worker.
+pub const TAKE_OVER: Scenario =
+    Scenario { budget: Budget { background: 2, timeouts: 1, pauses: 1, ..NONE }, ..CALM };
+/// A batch, a listing that is deleted, and a list that is removed because it is old.
+pub const NIGHT: Scenario =
+    Scenario { budget: Budget { requests: 1, batches: 1, retentions: 1, ..NONE }, ..CALM };
+/// A request and a trigger in the background during a rollout.
+const ROLLOUT_AT_WORK: Scenario =
+    Scenario { budget: Budget { requests: 1, background: 1, ..NONE }, ..ROLLOUT };
+
+/// Explored with every `cargo test`.
+pub const SMALL: [(&str, Scenario, usize); 8] = [
+    ("requests", REQUESTS, 6_038),
+    ("rollout", ROLLOUT, 3_762),
+    ("lost answer", LOST_ANSWER, 872),
+    ("crash", CRASH, 774),
+    ("failure", FAILURE, 74_880),
+    ("take-over", TAKE_OVER, 8_658),
+    ("night", NIGHT, 5_933),
+    ("rollout at work", ROLLOUT_AT_WORK, 37_971),
+];
+
+/// A request and a trigger in the background, while the inputs change and change back, and an answer of the
+/// database is lost.
+const LOST_ANSWERS: Scenario = Scenario {
+    profiles: &[1, 2, 1],
+    max_attempts: 2,
+    budget: Budget { requests: 1, background: 1, lost: 1, ..NONE },
+    ..CALM
+};
+/// The same triggers, and a process that dies.
+const CRASHES: Scenario =
+    Scenario { budget: Budget { requests: 1, background: 1, crashes: 1, ..NONE }, ..LOST_ANSWERS };
+/// The same triggers, a process that dies, and a lease that ends before its worker.
+const PAUSES: Scenario = Scenario {
+    profiles: &[1, 2],
+    budget: Budget { requests: 1, background: 1, crashes: 1, pauses: 1, ..NONE },
+    ..LOST_ANSWERS
+};
+/// Three triggers, and a run that takes too long.
+const FAILURES: Scenario =
+    Scenario { budget: Budget { requests: 1, background: 2, timeouts: 1, ..NONE }, ..CALM };
+/// A batch, deleted listings, a list that is removed because it is old, a request, and a run that takes too long.
+const LONG_NIGHT: Scenario = Scenario {
+    budget: Budget { requests: 1, batches: 1, dangling: 1, retentions: 1, timeouts: 1, ..NONE },
+    ..CALM
+};
+
+/// Explored on demand.
+pub const LARGE: [(&str, Scenario, usize); 5] = [
+    ("lost answers", LOST_ANSWERS, 2_820_098),
+    ("crashes", CRASHES, 873_014),
+    ("pauses", PAUSES, 914_481),
+    ("failures", FAILURES, 306_311),
+    ("long night", LONG_NIGHT, 341_351),
+];

@@ -1,0 +1,133 @@
+//! The events that are possible in a state of the world.
+
+use super::{Activity, Phase, Scenario, World, now, user};
+use crate::mutants::Mutant;
+use crate::spec::Due;
+use job_agent::domain::ScoringRevision;
+
+/// One step of the world. `slot` names an activity, `nth` an orphaned statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    // From outside.
+    ChangeProfile,
+    ChangeListings,
+    Refresh { instance: u8 },
+    Request { instance: u8 },
+    RequestInBackground { instance: u8 },
+    MarkByBatch,
+    RemoveDanglingRows,
+    PassRetention,
+    RemoveOldList,
+    // Faults.
+    Crash { instance: u8 },
+    LoseAnswer { slot: u8 },
+    Conflict { slot: u8 },
+    TimeOut { slot: u8 },
+    // By the service, sooner or later.
+    Find { instance: u8 },
+    Continue { slot: u8 },
+    Land { nth: usize },
+    Vanish { nth: usize },
+    ExpireLease,
+    EndPause,
+}
+
+impl Scenario {
+    /// All possible next events. A violation ends the exploration of its path.
+    pub(super) fn possible(&self, world: &World, events: &mut Vec<Event>) {
+        if world.history.violation.is_some() {
+            return;
+        }
+        self.outside(world, events);
+        self.faults(world, events);
+        self.service(world, events);
+    }
+
+    /// Whether nothing happens any more unless something comes from outside.
+    pub fn is_at_rest(&self, world: &World) -> bool {
+        let mut events = Vec::new();
+        if world.activities.is_empty() && world.orphans.is_empty() {
+            self.service(world, &mut events);
+        }
+        events.is_empty() && world.activities.is_empty() && world.orphans.is_empty()
+    }
+
+    fn outside(&self, world: &World, events: &mut Vec<Event>) {
+        if usize::from(world.profile) + 1 < self.profiles.len() {
+            events.push(Event::ChangeProfile);
+        }
+        if usize::from(world.catalogue) + 1 < self.catalogues.len() {
+            events.push(Event::ChangeListings);
+        }
+        for instance in 0..2 {
+            if world.snapshots[usize::from(instance)] < world.catalogue {
+                events.push(Event::Refresh { instance });
+            }
+            if world.left.requests > 0 {
+                events.push(Event::Request { instance });
+            }
+            if world.left.background > 0 {
+                events.push(Event::RequestInBackground { instance });
+            }
+        }
+        if world.left.batches > 0 {
+            events.push(Event::MarkByBatch);
+        }
+        if world.left.dangling > 0 && world.user.list.number > 0 {
+            events.push(Event::RemoveDanglingRows);
+        }
+        // Runs, and the sessions of processes that died, end long before a retention time does.
+        if world.left.retentions > 0 && world.activities.is_empty() && world.orphans.is_empty() {
+            events.push(Event::PassRetention);
+        }
+        if world.user.clone().remove_list(now(world.era)) {
+            events.push(Event::RemoveOldList);
+        }
+    }
+
+    fn faults(&self, world: &World, events: &mut Vec<Event>) {
+        for instance in 0..2 {
+            let busy = world.activities.iter().any(|activity| activity.instance == instance);
+            if world.left.crashes > 0 && busy {
+                events.push(Event::Crash { instance });
+            }
+        }
+        if world.left.pauses > 0 && world.lease_ends_early() == Some(true) {
+            events.push(Event::ExpireLease);
+        }
+        for Activity { slot, phase, .. } in &world.activities {
+            let slot = *slot;
+            let waits = !matches!(phase, Phase::Begin { .. } | Phase::HalfRead { .. });
+            if world.left.lost > 0 && waits {
+                events.push(Event::LoseAnswer { slot });
+            }
+            if world.left.lost > 0 && matches!(phase, Phase::Writing { .. }) {
+                events.push(Event::Conflict { slot });
+            }
+            if world.left.timeouts > 0 && !matches!(phase, Phase::Found | Phase::GivingBack(_)) {
+                events.push(Event::TimeOut { slot });
+            }
+        }
+    }
+
+    fn service(&self, world: &World, events: &mut Vec<Event>) {
+        for instance in 0..2 {
+            let idle = world.activities.iter().all(|activity| activity.slot != instance);
+            let scoring = self.scorings[usize::from(instance)];
+            if idle && world.user.due(user(), ScoringRevision(scoring.into())).is_some() {
+                events.push(Event::Find { instance });
+            }
+        }
+        events.extend(world.activities.iter().map(|activity| Event::Continue { slot: activity.slot }));
+        for nth in 0..world.orphans.len() {
+            events.extend([Event::Land { nth }, Event::Vanish { nth }]);
+        }
+        let Some(recorded) = &world.user.recorded else { return };
+        if world.lease_ends_early() == Some(false) && !self.is(Mutant::LeaseNeverFreed) {
+            events.push(Event::ExpireLease);
+        }
+        if recorded.due == Due::Later {
+            events.push(Event::EndPause);
+        }
+    }
+}
