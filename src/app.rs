@@ -44,8 +44,8 @@ pub enum AppError {
         /// The last failure.
         cause: StoreError,
     },
-    /// The sample data could not be loaded.
-    #[error("the sample data could not be stored: {0}")]
+    /// The sample data cannot be read.
+    #[error("{0}")]
     Sample(#[from] SampleError),
     /// The Redis address cannot be used.
     #[error("the Redis settings cannot be used: {0}")]
@@ -225,7 +225,9 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, AppError> {
             let store = MysqlStore::new(address, *max_connections);
             wait_until_reachable(&store, address, config.database_start_timeout).await?;
             store.migrate().await?;
-            tracing::info!(database = %address, "database ready");
+            let sample_data =
+                config.sample_data && store.load_sample(&sample::users()?, &sample::listings()?).await?;
+            tracing::info!(database = %address, sample_data, "database ready");
             Ok(Arc::new(store))
         }
         DatabaseConfig::Sqlite { path } => {
@@ -234,8 +236,9 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, AppError> {
             }
             let store = SqliteStore::new(path);
             store.migrate().await?;
-            let filled = sample::fill_if_empty(&store).await?;
-            tracing::info!(database = %path.display(), sample_data = filled, "embedded database ready");
+            let sample_data =
+                config.sample_data && store.load_sample(&sample::users()?, &sample::listings()?).await?;
+            tracing::info!(database = %path.display(), sample_data, "embedded database ready");
             Ok(Arc::new(store))
         }
     }

@@ -20,6 +20,8 @@ use crate::storage::MysqlAddress;
 pub struct Config {
     /// DATABASE_URL, or DB_HOST and its like.
     pub database: DatabaseConfig,
+    /// SAMPLE_DATA: load sample listings and users into empty tables. By default into the embedded file only.
+    pub sample_data: bool,
     /// REDIS_URL, or REDIS_HOST and its like. `None`: locks hold within this process only.
     pub redis: Option<RedisAddress>,
     /// HOST: the address to listen on.
@@ -81,7 +83,7 @@ pub enum DatabaseConfig {
         /// DB_MAX_CONNECTIONS: the size of the connection pool.
         max_connections: u32,
     },
-    /// A file that is created, with sample data, when it does not exist.
+    /// A file that is created when it does not exist.
     Sqlite {
         /// The file.
         path: PathBuf,
@@ -129,8 +131,11 @@ impl Config {
     /// Reads settings from `lookup`; an empty value counts as not set.
     pub fn from_lookup(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let env = Env(lookup);
+        let database = database(&env)?;
+        let embedded = matches!(database, DatabaseConfig::Sqlite { .. });
         let config = Self {
-            database: database(&env)?,
+            database,
+            sample_data: env.flag("SAMPLE_DATA", embedded)?,
             redis: redis(&env)?,
             host: host(&env)?,
             port: env.port("PORT", 8000, 0)?,
@@ -181,6 +186,7 @@ impl fmt::Debug for Config {
         };
         f.debug_struct("Config")
             .field("database", &database)
+            .field("sample_data", &self.sample_data)
             .field("redis", &self.redis)
             .field("host", &self.host)
             .field("port", &self.port)
@@ -513,6 +519,16 @@ mod tests {
         ]);
         let shown = format!("{:?}", config.unwrap());
         assert!(shown.contains("db:3307/dreampath") && shown.contains("redis:6380/0"), "{shown}");
+    }
+
+    #[test]
+    fn sample_data_is_the_default_in_the_embedded_file_only() {
+        let sample_data = |variables: &[_]| config(variables).unwrap().sample_data;
+        assert!(sample_data(&[]));
+        assert!(!sample_data(&[("SAMPLE_DATA", "false")]));
+        assert!(!sample_data(&[("DB_HOST", "mysql")]));
+        assert!(!sample_data(&[("DB_HOST", "mysql"), ("SAMPLE_DATA", "")]));
+        assert!(sample_data(&[("DB_HOST", "mysql"), ("SAMPLE_DATA", "true")]));
     }
 
     #[test]

@@ -68,7 +68,7 @@ check() {
     failed=$((failed + 1))
     say "FAILED: $sentence: $*"
     tail -n 20 "$log" >&2
-    service_log | tail -n 20 >&2
+    service_log | tail -n 5 >&2
   fi
 }
 
@@ -164,12 +164,14 @@ try_redis_outage() {
 }
 
 try_stop() {
-  local user
+  local user start
   for user in 1 2 3 4; do
     check "a trigger in the background is accepted" says '"background":true' \
       api POST "job-agent/recommendations/calculate/$user?background=true&force=true"
   done
+  start=$SECONDS
   logged "${compose[@]}" stop ai-service
+  say "stopped in $((SECONDS - start)) s"
   check "a stop ends with exit status 0" says 0 inspect ai-service '{{.State.ExitCode}}'
   check "the log says that it finishes what has begun" says 'stopping: finishing what has begun' service_log
   check "nothing had to be handed over" [ -z "$(service_log | grep 'not everything was finished')" ]

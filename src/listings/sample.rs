@@ -1,15 +1,14 @@
-//! Sample listings and users, written for this project, that the embedded database starts with.
+//! Sample listings and users, written for this project, to try the service with.
 
 use serde::Deserialize;
 
 use super::file::{ImportError, listing_from_json};
-use crate::storage::sqlite::SampleUser;
-use crate::storage::{ListingRecord, ListingStore, SqliteStore, StoreError};
+use crate::storage::{ListingRecord, SampleUser};
 
 const LISTINGS: &str = include_str!("../../sample/listings.jsonl");
 const USERS: &str = include_str!("../../sample/users.json");
 
-/// Why the sample data could not be stored.
+/// Why the sample data cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SampleError {
     /// A line of the sample is not a listing.
@@ -18,19 +17,6 @@ pub enum SampleError {
     /// The sample users are not valid JSON.
     #[error("the sample users are broken: {0}")]
     User(#[from] serde_json::Error),
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Fills an embedded database that has no listings with the sample data. Returns whether it did.
-pub async fn fill_if_empty(store: &SqliteStore) -> Result<bool, SampleError> {
-    if !store.is_empty().await? {
-        return Ok(false);
-    }
-    store.insert_sample_users(&users()?).await?;
-    store.import_listings(&listings()?).await?;
-    Ok(true)
 }
 
 #[derive(Deserialize)]

@@ -18,6 +18,7 @@ mod queue;
 mod reads;
 mod rows;
 mod run;
+mod sample;
 pub mod sqlite;
 
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub use run::{
     Basis, CareerAnalysis, LockedBasis, MAX_CAREERS, ProfileAnalysis, RecordedState, RowChanges, RunStore,
     StateToken, StoredAnalysis, StoredCareer, UserState, Written,
 };
+pub use sample::{SampleAnalysis, SampleCareer, SampleProfile, SampleUser};
 pub use sqlite::SqliteStore;
 
 /// A database: the storage of all clients, and the operations for start, stop and operators.

@@ -25,6 +25,7 @@ mod process;
 mod queue;
 mod redis_lock;
 mod redis_trouble;
+mod sample_data;
 mod schedule;
 mod session;
 mod slow_clients;

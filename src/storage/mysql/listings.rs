@@ -6,7 +6,7 @@ use futures::TryStreamExt;
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 use sqlx::types::Json;
-use sqlx::{query, query_as};
+use sqlx::{MySqlExecutor, query, query_as};
 // A million rows that are there already are read without a pause, unless one is made for other work.
 use tokio::task::coop::consume_budget;
 
@@ -79,10 +79,17 @@ impl ListingStore for MysqlStore {
     }
 
     async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError> {
-        let rows: Vec<_> = listings.iter().map(sent).collect();
-        query(IMPORT).bind(Json(rows)).execute(&self.pool).await?;
-        Ok(())
+        import(&self.pool, listings).await
     }
+}
+
+pub(super) async fn import(
+    executor: impl MySqlExecutor<'_>,
+    listings: &[ListingRecord],
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = listings.iter().map(sent).collect();
+    query(IMPORT).bind(Json(rows)).execute(executor).await?;
+    Ok(())
 }
 
 async fn read_all(

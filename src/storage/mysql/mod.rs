@@ -15,6 +15,7 @@ mod reads;
 mod replace;
 mod rollback;
 mod run;
+mod sample;
 mod schedule;
 mod session;
 
@@ -23,7 +24,7 @@ use sqlx::mysql::MySqlPool;
 
 pub use self::address::{InvalidMysqlAddress, MysqlAddress};
 use crate::domain::{ScoringRevision, UserId};
-use crate::storage::{Store, StoreError};
+use crate::storage::{ListingRecord, SampleUser, Store, StoreError};
 
 /// The store on MySQL or MariaDB.
 #[derive(Clone, Debug)]
@@ -35,6 +36,15 @@ impl MysqlStore {
     /// A store that connects when it is first used; `max_connections` is the size of its pool.
     pub fn new(address: &MysqlAddress, max_connections: u32) -> Self {
         Self { pool: session::pool(address.options(), max_connections) }
+    }
+
+    /// Loads sample users and listings if none of their tables has a row. Returns whether it did.
+    pub async fn load_sample(
+        &self,
+        users: &[SampleUser],
+        listings: &[ListingRecord],
+    ) -> Result<bool, StoreError> {
+        sample::load(&self.pool, users, listings).await
     }
 
     /// The pool, for tests that look at its connections.

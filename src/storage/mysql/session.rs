@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions};
 use sqlx::{Connection, Executor, query};
 
 use crate::storage::StoreError;
@@ -47,10 +47,22 @@ pub(super) fn pool(options: MySqlConnectOptions, max_connections: u32) -> MySqlP
 /// MariaDB reads as no waiting at all.
 pub(super) async fn migrate(pool: &MySqlPool) -> Result<(), StoreError> {
     let mut connection = pool.acquire().await?;
-    query("DO GET_LOCK(CONCAT('job-agent-', LEFT(DATABASE(), 50)), 60)").execute(&mut *connection).await?;
+    lock_start(&mut connection).await?;
     let migrated = migrator().run_direct(None, &mut *connection, false).await;
-    query("DO RELEASE_LOCK(CONCAT('job-agent-', LEFT(DATABASE(), 50)))").execute(&mut *connection).await?;
+    unlock_start(&mut connection).await?;
     Ok(migrated?)
+}
+
+/// Waits up to 60 s for other instances that migrate, or load the sample.
+pub(super) async fn lock_start(connection: &mut MySqlConnection) -> Result<(), StoreError> {
+    query("DO GET_LOCK(CONCAT('job-agent-', LEFT(DATABASE(), 50)), 60)").execute(connection).await?;
+    Ok(())
+}
+
+/// Releases what [`lock_start`] has taken.
+pub(super) async fn unlock_start(connection: &mut MySqlConnection) -> Result<(), StoreError> {
+    query("DO RELEASE_LOCK(CONCAT('job-agent-', LEFT(DATABASE(), 50)))").execute(connection).await?;
+    Ok(())
 }
 
 /// Of two versions that run side by side, the older one finds migrations that it does not know. Migrations

@@ -116,7 +116,10 @@ async fn read_all(
     Ok(hashes)
 }
 
-async fn import(connection: &mut SqliteConnection, listing: &ListingRecord) -> Result<(), StoreError> {
+pub(super) async fn import(
+    connection: &mut SqliteConnection,
+    listing: &ListingRecord,
+) -> Result<(), StoreError> {
     query(IMPORT)
         .bind(&listing.site_name)
         .bind(&listing.job_id)

@@ -22,9 +22,8 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 
-pub use self::sample::{SampleAnalysis, SampleCareer, SampleProfile, SampleUser};
 use crate::domain::{ScoringRevision, UserId};
-use crate::storage::{Store, StoreError};
+use crate::storage::{ListingRecord, SampleUser, Store, StoreError};
 
 /// The store on an embedded SQLite file.
 #[derive(Clone, Debug)]
@@ -49,16 +48,13 @@ impl SqliteStore {
         Self { pool }
     }
 
-    /// Whether the database holds no listings yet.
-    pub async fn is_empty(&self) -> Result<bool, StoreError> {
-        let (listings,): (bool,) =
-            sqlx::query_as("SELECT EXISTS (SELECT 1 FROM job_listings)").fetch_one(&self.pool).await?;
-        Ok(!listings)
-    }
-
-    /// Inserts sample users with their analyses, in one transaction.
-    pub async fn insert_sample_users(&self, users: &[SampleUser]) -> Result<(), StoreError> {
-        sample::insert(&self.pool, users).await
+    /// Loads sample users and listings if none of their tables has a row. Returns whether it did.
+    pub async fn load_sample(
+        &self,
+        users: &[SampleUser],
+        listings: &[ListingRecord],
+    ) -> Result<bool, StoreError> {
+        sample::load(&self.pool, users, listings).await
     }
 
     /// The pool, for tests that look at its connections.

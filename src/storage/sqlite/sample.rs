@@ -1,82 +1,12 @@
-//! The sample users, as rows of the tables that other services own.
+//! Loading the sample.
 
-use serde::Deserialize;
-use sqlx::query;
+use chrono::SecondsFormat;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use sqlx::{query, query_scalar};
 
-use crate::storage::StoreError;
-
-/// A sample user with the rows that other services would have stored. Texts are as the columns hold them.
-#[derive(Debug, Deserialize)]
-pub struct SampleUser {
-    /// The id, 1 or more.
-    pub user_id: i64,
-    /// Whether batches include the user.
-    pub is_active: bool,
-    /// The user's row of `profile_analysis`.
-    #[serde(default)]
-    pub profile_analysis: Option<SampleProfile>,
-    /// The user's rows of `career_analyses`.
-    #[serde(default)]
-    pub career_analyses: Vec<SampleAnalysis>,
-    /// The user's rows of `job_recommendations`.
-    #[serde(default)]
-    pub job_recommendations: Vec<SampleCareer>,
-}
-
-/// A row of `profile_analysis`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct SampleProfile {
-    /// A JSON array or free text.
-    pub personality: Option<String>,
-    /// A JSON array or free text.
-    pub values: Option<String>,
-    /// A JSON array or free text.
-    pub interests: Option<String>,
-    /// A JSON array or free text.
-    pub strengths: Option<String>,
-    /// A JSON array or free text.
-    pub goals: Option<String>,
-    /// A JSON array or free text.
-    pub values_list: Option<String>,
-    /// The personality type, such as `INTJ`.
-    pub mbti: Option<String>,
-    /// A JSON array or free text.
-    pub summary: Option<String>,
-}
-
-/// A row of `career_analyses` with its session.
-#[derive(Debug, Deserialize)]
-pub struct SampleAnalysis {
-    /// The key of the session in `career_sessions`.
-    pub session_id: String,
-    /// A JSON array of careers.
-    pub recommended_careers: Option<String>,
-    /// A JSON array of interests.
-    pub interest_areas: Option<String>,
-    /// Free text.
-    pub personality_type: Option<String>,
-    /// From 0 to 100.
-    pub emotion_score: Option<f64>,
-    /// When the session was analysed, in UTC.
-    pub analyzed_at: String,
-}
-
-/// A row of `job_recommendations`.
-#[derive(Debug, Deserialize)]
-pub struct SampleCareer {
-    /// The career's name.
-    pub job_name: String,
-    /// The career's code in the occupation catalogue.
-    pub job_code: Option<String>,
-    /// How well the career fits, in per cent.
-    pub match_score: Option<f64>,
-    /// The career's category.
-    pub category: Option<String>,
-    /// Free text.
-    pub description: Option<String>,
-}
+use super::listings;
+use crate::storage::sample::{ANY_ROW, SampleAnalysis, SampleUser};
+use crate::storage::{ListingRecord, StoreError};
 
 const USER: &str = r"
 INSERT INTO users (user_id, is_active) VALUES (?, ?)
@@ -103,16 +33,27 @@ INSERT INTO career_analyses
 VALUES (?, ?, ?, ?, ?, ?)
 ";
 
-pub(super) async fn insert(pool: &SqlitePool, users: &[SampleUser]) -> Result<(), StoreError> {
+/// In one transaction. Returns whether the tables were empty, and are filled now.
+pub(super) async fn load(
+    pool: &SqlitePool,
+    users: &[SampleUser],
+    listings: &[ListingRecord],
+) -> Result<bool, StoreError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    if query_scalar::<_, i64>(ANY_ROW).fetch_one(&mut *transaction).await? != 0 {
+        return Ok(false);
+    }
     for user in users {
         insert_user(&mut transaction, user).await?;
         for analysis in &user.career_analyses {
             insert_analysis(&mut transaction, user, analysis).await?;
         }
     }
+    for listing in listings {
+        listings::import(&mut transaction, listing).await?;
+    }
     transaction.commit().await?;
-    Ok(())
+    Ok(true)
 }
 
 async fn insert_user(connection: &mut SqliteConnection, user: &SampleUser) -> Result<(), StoreError> {
@@ -162,7 +103,7 @@ async fn insert_analysis(
         .bind(&analysis.interest_areas)
         .bind(&analysis.personality_type)
         .bind(analysis.emotion_score)
-        .bind(&analysis.analyzed_at)
+        .bind(analysis.analyzed_at.to_rfc3339_opts(SecondsFormat::Secs, true))
         .execute(connection)
         .await?;
     Ok(())

@@ -1,0 +1,126 @@
+//! Loading the sample.
+
+use serde_json::Value;
+use sqlx::mysql::{MySqlConnection, MySqlPool};
+use sqlx::types::Json;
+use sqlx::{Connection, query, query_scalar};
+
+use super::{listings, session};
+use crate::storage::sample::{ANY_ROW, SampleAnalysis, SampleUser};
+use crate::storage::{ListingRecord, StoreError};
+
+const USER: &str = r"
+INSERT INTO users (user_id, is_active) VALUES (?, ?)
+";
+
+const PROFILE: &str = r"
+INSERT INTO profile_analysis
+    (user_id, personality, `values`, interests, strengths, goals, values_list, mbti, summary)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+";
+
+const CAREER: &str = r"
+INSERT INTO job_recommendations (user_id, job_name, job_code, match_score, category, description)
+VALUES (?, ?, ?, ?, ?, ?)
+";
+
+const SESSION: &str = r"
+INSERT INTO career_sessions (session_id, user_id) VALUES (?, ?)
+";
+
+const ANALYSIS: &str = r"
+INSERT INTO career_analyses
+    (session_id, recommended_careers, interest_areas, personality_type, emotion_score, analyzed_at)
+VALUES (?, ?, ?, ?, ?, ?)
+";
+
+/// In one transaction, one instance at a time. Returns whether the tables were empty, and are filled now.
+pub(super) async fn load(
+    pool: &MySqlPool,
+    users: &[SampleUser],
+    listings: &[ListingRecord],
+) -> Result<bool, StoreError> {
+    let mut connection = pool.acquire().await?;
+    session::lock_start(&mut connection).await?;
+    let loaded = load_alone(&mut connection, users, listings).await;
+    session::unlock_start(&mut connection).await?;
+    loaded
+}
+
+async fn load_alone(
+    connection: &mut MySqlConnection,
+    users: &[SampleUser],
+    listings: &[ListingRecord],
+) -> Result<bool, StoreError> {
+    let mut transaction = connection.begin().await?;
+    if query_scalar::<_, i64>(ANY_ROW).fetch_one(&mut *transaction).await? != 0 {
+        return Ok(false);
+    }
+    for user in users {
+        insert_user(&mut transaction, user).await?;
+        for analysis in &user.career_analyses {
+            insert_analysis(&mut transaction, user, analysis).await?;
+        }
+    }
+    listings::import(&mut *transaction, listings).await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+async fn insert_user(connection: &mut MySqlConnection, user: &SampleUser) -> Result<(), StoreError> {
+    query(USER).bind(user.user_id).bind(user.is_active).execute(&mut *connection).await?;
+    if let Some(profile) = &user.profile_analysis {
+        query(PROFILE)
+            .bind(user.user_id)
+            .bind(&profile.personality)
+            .bind(&profile.values)
+            .bind(&profile.interests)
+            .bind(&profile.strengths)
+            .bind(&profile.goals)
+            .bind(&profile.values_list)
+            .bind(&profile.mbti)
+            .bind(&profile.summary)
+            .execute(&mut *connection)
+            .await?;
+    }
+    for career in &user.job_recommendations {
+        query(CAREER)
+            .bind(user.user_id)
+            .bind(&career.job_name)
+            .bind(&career.job_code)
+            .bind(career.match_score)
+            .bind(&career.category)
+            .bind(&career.description)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn insert_analysis(
+    connection: &mut MySqlConnection,
+    user: &SampleUser,
+    analysis: &SampleAnalysis,
+) -> Result<(), StoreError> {
+    let session = query(SESSION)
+        .bind(&analysis.session_id)
+        .bind(user.user_id.to_string())
+        .execute(&mut *connection)
+        .await?
+        .last_insert_id();
+    query(ANALYSIS)
+        .bind(session)
+        .bind(json(analysis.recommended_careers.as_deref()))
+        .bind(json(analysis.interest_areas.as_deref()))
+        .bind(&analysis.personality_type)
+        .bind(analysis.emotion_score)
+        .bind(analysis.analyzed_at.naive_utc())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// What a writer with a JSON column stores: free text becomes a JSON string.
+fn json(text: Option<&str>) -> Option<Json<Value>> {
+    text.map(|text| Json(serde_json::from_str(text).unwrap_or_else(|_| text.into())))
+}
