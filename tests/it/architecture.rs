@@ -62,6 +62,78 @@ const ROOMS: &[Room] = &[
         imports: &["domain", "ranking/vocabulary", "ranking/catalogue", "ranking/search", "ranking/reason"],
         without: IO,
     },
+    Room { path: "coordination", imports: &["domain"], without: &[] },
+    Room { path: "storage", imports: &["domain", "coordination"], without: &[] },
+    Room { path: "profile", imports: &["domain", "storage"], without: IO },
+    Room { path: "catalogue", imports: &["domain", "ranking", "storage"], without: &[] },
+    Room {
+        path: "calculator",
+        imports: &["domain", "ranking", "coordination", "storage", "profile", "catalogue"],
+        without: &[],
+    },
+    Room {
+        path: "background",
+        imports: &["domain", "coordination", "storage", "profile", "catalogue", "calculator"],
+        without: &[],
+    },
+    Room {
+        path: "http",
+        imports: &["domain", "coordination", "storage", "catalogue", "calculator", "background"],
+        without: &[],
+    },
+    Room { path: "listings", imports: &["storage"], without: &[] },
+    Room { path: "lifecycle", imports: &[], without: &[] },
+    Room { path: "config", imports: &["coordination", "storage", "background", "http"], without: &[] },
+    Room {
+        path: "app",
+        imports: &[
+            "ranking",
+            "coordination",
+            "storage",
+            "catalogue",
+            "calculator",
+            "background",
+            "http",
+            "listings",
+            "config",
+        ],
+        without: &[],
+    },
+    Room {
+        path: "cli",
+        imports: &[
+            "domain",
+            "ranking",
+            "coordination",
+            "storage",
+            "calculator",
+            "background",
+            "listings",
+            "lifecycle",
+            "config",
+            "app",
+        ],
+        without: &[],
+    },
+];
+
+/// Crates that only these rooms know: "only X knows Y" of docs/architecture.md.
+const ONLY: &[(&str, &[&str])] = &[
+    ("axum", &["http", "app"]),
+    ("hyper", &["http"]),
+    ("hyper_util", &["http"]),
+    ("tower", &["http"]),
+    ("tower_http", &["http", "app"]),
+    ("redis", &["coordination"]),
+    ("lockable", &["coordination"]),
+    ("sqlx", &["storage"]),
+    ("sqlx_macros", &["storage"]),
+    ("croner", &["background"]),
+    ("chrono_tz", &["background"]),
+    ("csv", &["listings"]),
+    ("encoding_rs", &["listings"]),
+    ("clap", &["cli", "main"]),
+    ("indicatif", &["cli"]),
 ];
 
 /// Test code inside `src`, which may import anything.
@@ -76,7 +148,13 @@ fn is_in(path: &str, room: &str) -> bool {
     path.strip_prefix(room).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What a file mentions against the table, one sentence each.
+/// Whether the crate is no secret of another room.
+fn may_know(module: &str, name: &str) -> bool {
+    let owners = ONLY.iter().find(|(known, _)| *known == name);
+    owners.is_none_or(|(_, rooms)| rooms.iter().any(|room| is_in(module, room)))
+}
+
+/// The mentions of a file that the table forbids, one sentence each.
 fn violations(file: &SourceFile) -> Vec<String> {
     let Some(own) = room(&file.module).filter(|_| !TESTS.iter().any(|test| is_in(&file.module, test))) else {
         return Vec::new();
@@ -91,7 +169,7 @@ fn violations(file: &SourceFile) -> Vec<String> {
                     violations.push(format!("{} must not import {other} ({path})", file.module));
                 }
             }
-            Mention::Other(name) if own.without.contains(&name.as_str()) => {
+            Mention::Other(name) if own.without.contains(&name.as_str()) || !may_know(&file.module, name) => {
                 violations.push(format!("{} must not know the crate {name}", file.module));
             }
             Mention::Other(_) => {}
@@ -104,6 +182,39 @@ fn violations(file: &SourceFile) -> Vec<String> {
 fn rooms_import_only_the_rooms_that_the_table_allows() {
     let violations: Vec<String> = source_files().iter().flat_map(violations).collect();
     assert_eq!(violations, Vec::<String>::new());
+}
+
+/// The rows of the document's two tables: a room, and the rooms that it may import.
+fn documented() -> Vec<(String, Vec<String>)> {
+    let names =
+        |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let rows_after = |heading: &'static str, prefix: &'static str| {
+        let tables = include_str!("../../docs/architecture.md");
+        let rows = tables.lines().skip_while(move |line| !line.starts_with(heading)).skip(2);
+        rows.take_while(|line| line.starts_with('|')).map(move |row| {
+            let cells: Vec<&str> = row.split('|').collect();
+            let in_ranking = |name: &String| {
+                let inner = format!("{prefix}{name}");
+                if ROOMS.iter().any(|room| room.path == inner) { inner } else { name.clone() }
+            };
+            let imports = names(cells[2]).iter().map(in_ranking).collect();
+            (in_ranking(&names(cells[1])[0]), imports)
+        })
+    };
+    rows_after("| room | may import |", "").chain(rows_after("| room of `ranking` |", "ranking/")).collect()
+}
+
+#[test]
+fn the_document_shows_the_same_table() {
+    let documented = documented();
+    assert_eq!(documented.len(), ROOMS.len());
+    for room in ROOMS {
+        let (_, imports) = documented.iter().find(|(path, _)| path == room.path).expect(room.path);
+        // Its own rooms are the second table.
+        let own = format!("{}/", room.path);
+        let listed: Vec<&str> = room.imports.iter().copied().filter(|name| !name.starts_with(&own)).collect();
+        assert_eq!(imports, &listed, "{}", room.path);
+    }
 }
 
 #[test]
@@ -174,6 +285,25 @@ fn a_forbidden_import_is_found_however_it_is_written() {
     ] {
         assert!(!found(allowed), "{allowed}");
     }
+}
+
+#[test]
+fn a_library_that_belongs_to_another_room_is_found() {
+    let found = |module: &str, source: &str| {
+        let (module, mentions) = (module.to_owned(), mentions(module, source));
+        !violations(&SourceFile { module, mentions }).is_empty()
+    };
+    for (module, forbidden) in [
+        ("calculator/decision", "use sqlx::Error;"),
+        ("http/fast", "fn f() -> redis::RedisResult<()> { todo!() }"),
+        ("background/worker", "use axum::Json;"),
+        ("storage/mysql/run", "use crate::calculator::Calculator;"),
+        ("coordination/wakeups", "use crate::storage::QueueStore;"),
+        ("config/mod", "use clap::Parser;"),
+    ] {
+        assert!(found(module, forbidden), "{module}: {forbidden}");
+    }
+    assert!(!found("storage/mysql/run", "use sqlx::query;\nuse crate::domain::UserId;"));
 }
 
 #[test]

@@ -2,6 +2,9 @@
 //!
 //! `.env.example` documents every variable; a test holds the two against each other.
 
+mod env;
+mod services;
+
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -9,6 +12,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
+use self::env::{Env, refused};
 use crate::background::{Schedule, SchedulerConfig, time_zone};
 use crate::coordination::RedisAddress;
 use crate::http::Origin;
@@ -131,12 +135,12 @@ impl Config {
     /// Reads settings from `lookup`; an empty value counts as not set.
     pub fn from_lookup(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let env = Env(lookup);
-        let database = database(&env)?;
+        let database = services::database(&env)?;
         let embedded = matches!(database, DatabaseConfig::Sqlite { .. });
         let config = Self {
             database,
             sample_data: env.flag("SAMPLE_DATA", embedded)?,
-            redis: redis(&env)?,
+            redis: services::redis(&env)?,
             host: host(&env)?,
             port: env.port("PORT", 8000, 0)?,
             lock_ttl: env.seconds("LOCK_TTL_SECS", 300, 1, 86_400)?,
@@ -205,74 +209,6 @@ impl fmt::Debug for Config {
     }
 }
 
-struct Env<'a>(&'a dyn Fn(&str) -> Option<String>);
-
-impl Env<'_> {
-    /// The value as it was meant: without blanks and one pair of quotes around it, which Docker's and systemd's
-    /// files of variables may leave in place. An empty value counts as not set.
-    fn get(&self, variable: &str) -> Option<String> {
-        let value = (self.0)(variable)?;
-        let value = value.trim();
-        let quoted = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
-        let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value).trim();
-        (!value.is_empty()).then(|| value.to_owned())
-    }
-
-    /// A number, name or flag, without the comment that Docker's files of variables leave behind a value.
-    fn word(&self, variable: &str) -> Option<String> {
-        let value = self.get(variable)?;
-        Some(value.split(" #").next().unwrap_or_default().trim_end().to_owned())
-    }
-
-    fn flag(&self, variable: &'static str, default: bool) -> Result<bool, ConfigError> {
-        let Some(value) = self.word(variable) else { return Ok(default) };
-        match value.to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" | "y" | "t" => Ok(true),
-            "false" | "0" | "no" | "off" | "n" | "f" => Ok(false),
-            _ => Err(refused(variable, &value, "true or false")),
-        }
-    }
-
-    fn integer(&self, variable: &'static str, default: u64, min: u64, max: u64) -> Result<u64, ConfigError> {
-        let Some(value) = self.word(variable) else { return Ok(default) };
-        integer(&value)
-            .filter(|integer| (min..=max).contains(integer))
-            .ok_or_else(|| refused(variable, &value, &format!("an integer from {min} to {max}")))
-    }
-
-    /// A port. Kubernetes and Docker links give every container the addresses of its neighbours: beside a service
-    /// named `redis`, REDIS_PORT is `tcp://10.0.0.1:6379` unless the deployment sets it.
-    fn port(&self, variable: &'static str, default: u16, min: u16) -> Result<u16, ConfigError> {
-        let Some(value) = self.word(variable) else { return Ok(default) };
-        let port = match value.strip_prefix("tcp://") {
-            Some(address) => address.rsplit_once(':').and_then(|(_, port)| port.parse().ok()),
-            None => integer(&value).and_then(|port| u16::try_from(port).ok()),
-        };
-        port.filter(|port| *port >= min)
-            .ok_or_else(|| refused(variable, &value, &format!("an integer from {min} to 65535")))
-    }
-
-    fn seconds(
-        &self,
-        variable: &'static str,
-        default: u64,
-        min: u64,
-        max: u64,
-    ) -> Result<Duration, ConfigError> {
-        self.integer(variable, default, min, max).map(Duration::from_secs)
-    }
-}
-
-/// A non-negative integer; also one that a template engine has written as a floating-point number (`1e+06`).
-fn integer(text: &str) -> Option<u64> {
-    text.parse().ok().or_else(|| {
-        let number: f64 = text.parse().ok()?;
-        // The largest integer up to which f64 is exact.
-        let exact = number >= 0.0 && number <= (1_u64 << 53) as f64 && number.fract() == 0.0;
-        exact.then_some(number as u64)
-    })
-}
-
 /// An IP address, or `localhost`.
 fn host(env: &Env<'_>) -> Result<IpAddr, ConfigError> {
     let Some(value) = env.word("HOST") else { return Ok(Ipv4Addr::LOCALHOST.into()) };
@@ -281,73 +217,6 @@ fn host(env: &Env<'_>) -> Result<IpAddr, ConfigError> {
     }
     let address = value.strip_prefix('[').and_then(|value| value.strip_suffix(']')).unwrap_or(&value);
     address.parse().map_err(|_| refused("HOST", &value, "an IP address to listen on, or localhost"))
-}
-
-fn refused(variable: &'static str, value: &str, allowed: &str) -> ConfigError {
-    ConfigError { variable, value: value.to_owned(), allowed: allowed.to_owned() }
-}
-
-/// `DATABASE_URL`, else `DB_HOST` and the like, else the embedded default.
-fn database(env: &Env<'_>) -> Result<DatabaseConfig, ConfigError> {
-    if let Some(kind) = env.word("DB_TYPE")
-        && !matches!(kind.to_ascii_lowercase().as_str(), "mysql" | "mariadb" | "sqlite")
-    {
-        return Err(refused("DB_TYPE", &kind, "this service needs MySQL or MariaDB"));
-    }
-    const ALLOWED: &str = "mysql://user:password@host:port/database or sqlite://path/to/file.db";
-    let max_connections = env.integer("DB_MAX_CONNECTIONS", 10, 2, 1_000)? as u32;
-    let mysql = |address| DatabaseConfig::Mysql { address, max_connections };
-    if let Some(url) = env.get("DATABASE_URL") {
-        // SQLAlchemy names its driver in the scheme: mysql+pymysql://.
-        let url = match url.split_once("://") {
-            Some((scheme, rest)) => format!("{}://{rest}", scheme.split('+').next().unwrap_or_default()),
-            None => url,
-        };
-        if url.starts_with("postgres") {
-            return Err(refused("DATABASE_URL", "***", "this service needs MySQL or MariaDB"));
-        }
-        if let Some(path) = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:")) {
-            return Ok(DatabaseConfig::Sqlite { path: PathBuf::from(path) });
-        }
-        return MysqlAddress::from_url(&url).map(mysql).map_err(|_| refused("DATABASE_URL", "***", ALLOWED));
-    }
-    let Some(host) = env.get("DB_HOST") else {
-        return Ok(DatabaseConfig::Sqlite { path: PathBuf::from("data/job-agent.db") });
-    };
-    let port = env.port("DB_PORT", 3306, 1)?;
-    let user = env.get("DB_USER").unwrap_or_else(|| "root".to_owned());
-    let password = env.get("DB_PASSWORD");
-    let name = env.get("DB_NAME").unwrap_or_else(|| "dreampath".to_owned());
-    Ok(mysql(MysqlAddress::new(&host, port, &user, password.as_deref(), &name)))
-}
-
-/// `REDIS_URL`, else `REDIS_HOST` and the like, else none.
-fn redis(env: &Env<'_>) -> Result<Option<RedisAddress>, ConfigError> {
-    let address = if let Some(url) = env.get("REDIS_URL") {
-        // Refused without its value: the URL may hold a password.
-        RedisAddress::from_url(&url)
-            .map_err(|_| refused("REDIS_URL", "***", "redis[s]://[user:password@]host[:port][/db]"))?
-    } else if let Some(host) = env.get("REDIS_HOST") {
-        let (port, tls) = (env.port("REDIS_PORT", 6379, 1)?, env.flag("REDIS_TLS", false)?);
-        let address = RedisAddress::new(&host, port, tls)
-            .map_err(|_| refused("REDIS_HOST", &host, "a host name"))?
-            .database(env.integer("REDIS_DB", 0, 0, 1_000_000)? as i64);
-        match (env.get("REDIS_USERNAME"), env.get("REDIS_PASSWORD")) {
-            (username, Some(password)) => address.login(username.as_deref(), &password),
-            (_, None) => address,
-        }
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(match env.get("REDIS_TLS_CA_FILE") {
-        Some(path) => address.trusting(read_file("REDIS_TLS_CA_FILE", &path)?),
-        None => address,
-    }))
-}
-
-/// The content of a file that a setting names. Errors name variable and path.
-fn read_file(variable: &'static str, path: &str) -> Result<Vec<u8>, ConfigError> {
-    std::fs::read(path).map_err(|error| refused(variable, path, &format!("a readable file ({error})")))
 }
 
 fn scheduler(env: &Env<'_>) -> Result<SchedulerConfig, ConfigError> {
@@ -549,7 +418,7 @@ mod tests {
 
     #[test]
     fn every_variable_is_documented_in_the_example() {
-        let example = include_str!("../.env.example");
+        let example = include_str!("../../.env.example");
         let asked = std::cell::RefCell::new(Vec::new());
         let lookup = |name: &str| {
             asked.borrow_mut().push(name.to_owned());
