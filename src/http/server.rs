@@ -4,6 +4,7 @@
 //! trickle extend none of them. When all connections are in use, the one that has waited longest for its
 //! client makes room for the next. A connection whose request is being handled is never closed.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
@@ -35,8 +36,10 @@ const MAX_READ_BYTES: usize = 64 * 1024;
 const TICK: Duration = Duration::from_millis(100);
 /// Pause after a failed accept, and while every connection has a request in hand.
 const RETRY: Duration = Duration::from_millis(5);
+/// One in so many places is kept free, if enough connections wait for their clients.
+const SPARE_PART: usize = 8;
 /// How long a client is waited for, at least, before it makes room for another one.
-const MIN_WAIT: Duration = Duration::from_millis(20);
+const MIN_WAIT: Duration = Duration::from_millis(25);
 /// How long a stop waits for a client to send the rest of a request or to take a response.
 const STOP_LIMIT: Duration = Duration::from_millis(500);
 /// Descriptors for everything but clients and the database: standard streams, the runtime, the listener,
@@ -155,26 +158,26 @@ impl Server {
         self.connections.insert(task.id(), connection);
     }
 
-    /// Whether another connection may be accepted. If none is free, makes room for one.
+    /// Whether another connection may be accepted. Connections are closed before the last place is taken, so
+    /// that an accept need not wait for that.
     fn make_room(&self) -> bool {
-        let room = self.connections.len() < self.config.max_connections;
-        if !room {
-            self.close_longest_waiting();
+        let (used, most) = (self.connections.len(), self.config.max_connections);
+        let missing = (used + most / SPARE_PART).saturating_sub(most);
+        if missing > 0 {
+            self.close_longest_waiting(missing);
         }
-        room
+        used < most
     }
 
-    /// Closes the connection that has waited longest for its client, unless one is closing already.
-    fn close_longest_waiting(&self) {
-        let connections = self.connections.values();
-        if connections.clone().any(|connection| connection.is_closing()) {
-            return;
-        }
-        let waited = connections.filter_map(|connection| Some((connection.waiting()?.1, connection)));
-        if let Some((time, longest)) = waited.max_by_key(|(time, _)| *time)
-            && time >= MIN_WAIT
-        {
-            longest.close(Close::MakeRoom);
+    /// Sees to it that so many connections are closing: those that have waited longest for their client.
+    fn close_longest_waiting(&self, count: usize) {
+        let closing = self.connections.values().filter(|connection| connection.is_closing()).count();
+        let open = self.connections.values().filter(|connection| !connection.is_closing());
+        let waited = open.filter_map(|connection| Some((connection.waiting()?.1, connection)));
+        let mut waited: Vec<_> = waited.filter(|(time, _)| *time >= MIN_WAIT).collect();
+        waited.sort_unstable_by_key(|(time, _)| Reverse(*time));
+        for (_, connection) in waited.iter().take(count.saturating_sub(closing)) {
+            connection.close(Close::MakeRoom);
         }
     }
 
@@ -192,7 +195,7 @@ impl Server {
     /// After a failed accept: most likely something else has used up the descriptors.
     async fn recover(&self, error: &io::Error) {
         tracing::warn!(%error, connections = self.connections.len(), "a connection could not be accepted");
-        self.close_longest_waiting();
+        self.close_longest_waiting(1);
         sleep(RETRY).await;
     }
 
