@@ -60,7 +60,7 @@ fn crowd(address: &str, connected: &Arc<AtomicUsize>) -> JoinSet<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_is_answered_at_once_while_slow_clients_use_up_all_connections() {
-    let database = TestDatabase::create(Kind::Sqlite).await.unwrap();
+    let database = TestDatabase::create(Kind::Sqlite).await;
     let process = TestProcess::start_with_descriptors(&database, &[], DESCRIPTORS).await;
     // Shows how busy the machine is with other things.
     let control = TestProcess::start(&database, &[]).await;
@@ -86,7 +86,7 @@ async fn health_is_answered_at_once_while_slow_clients_use_up_all_connections() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_does_not_wait_for_slow_clients() {
-    let database = TestDatabase::create(Kind::Sqlite).await.unwrap();
+    let database = TestDatabase::create(Kind::Sqlite).await;
     let mut process = TestProcess::start_with_descriptors(&database, &[], DESCRIPTORS).await;
     let connected = Arc::new(AtomicUsize::new(0));
     let _crowd = crowd(&process.address, &connected);
