@@ -76,7 +76,7 @@ fn is_in(path: &str, room: &str) -> bool {
     path.strip_prefix(room).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What a file mentions against the table, one sentence each.
+/// The mentions of a file that the table does not allow, one sentence each.
 fn violations(file: &SourceFile) -> Vec<String> {
     let Some(own) = room(&file.module).filter(|_| !TESTS.iter().any(|test| is_in(&file.module, test))) else {
         return Vec::new();
