@@ -1,4 +1,4 @@
-//! Which listings fit a user, how well, and why: pure and synchronous.
+//! The ranking of listings for a user, with scores and reasons: pure and synchronous.
 //!
 //! [`Catalogue::recommend`] is a sentence: a profile becomes a *query*, the query *selects* hits, and each hit is
 //! *explained*. The rooms below it, each of which imports only rooms that stand before it:

@@ -179,6 +179,7 @@ fn match_sectors(group: &Group, titles: &[u64], best: &mut [Match]) {
 
 /// The indices below `count` that satisfy a condition. No branch depends on the condition: the processor cannot predict
 /// it, and mispredicted branches would cost more than the rest of the search.
+#[inline]
 fn select_indices(count: usize, condition: impl Fn(usize) -> bool) -> impl Iterator<Item = usize> {
     let mut found = vec![0_u32; count + 1];
     let mut len = 0;
@@ -191,7 +192,7 @@ fn select_indices(count: usize, condition: impl Fn(usize) -> bool) -> impl Itera
 }
 
 fn improve(best: &mut Match, found: Match) {
-    if found.fit > best.fit || (found.fit == best.fit && found.shown < best.shown) {
+    if found.fit > best.fit || (found.fit == best.fit && found.shown.order() < best.shown.order()) {
         *best = found;
     }
 }

@@ -35,23 +35,35 @@ const OTHER_SECTOR_SHARE: f64 = 0.85;
 /// The tokens of a group that a listing has, as bits; one mask per field.
 pub type Masks = [u64; FIELDS];
 
-/// The best that a listing shows of a career. Of two phrases with the same fit, the smaller counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+/// The best that a listing shows of a career. The representation makes [`Nothing`](Self::Nothing) all zeros: a search for a
+/// career begins by filling a list of all listings with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Shown {
+    /// Nothing.
+    #[default]
+    Nothing = 0,
     /// A phrase of the plan.
     Phrase {
-        /// Its number, counted over all groups of the plan.
-        number: u16,
         /// Whether the title shows the whole phrase.
         whole: bool,
+        /// Its number, counted over all groups of the plan.
+        number: u16,
     },
     /// No phrase, but the title names a job of the career's sector.
     SectorJob,
     /// No phrase, but the title has a word of the career's sector.
     SectorWord,
-    /// Neither.
-    #[default]
-    Nothing,
+}
+
+impl Shown {
+    /// Of two matches with the same fit, the one with the smaller order counts.
+    pub fn order(self) -> u16 {
+        match self {
+            Self::Phrase { number, .. } => number,
+            Self::SectorJob | Self::SectorWord | Self::Nothing => u16::MAX,
+        }
+    }
 }
 
 /// A listing's fit to a career and the evidence for it.

@@ -1,4 +1,4 @@
-//! How a catalogue is built from all listings.
+//! Building a catalogue from all listings.
 
 use std::sync::Arc;
 

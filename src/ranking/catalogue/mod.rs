@@ -82,7 +82,7 @@ pub struct Catalogue {
     caches: Caches,
 }
 
-/// What has been computed for careers and terms so far.
+/// The values that were computed for careers and terms so far.
 #[derive(Debug)]
 struct Caches {
     careers: Cache<CareerIndex>,
@@ -98,7 +98,9 @@ impl Default for Caches {
 /// A career's plan, and the candidates that it finds in every segment.
 #[derive(Debug)]
 pub(in crate::ranking) struct CareerIndex {
+    /// The career's phrases.
     pub plan: Plan,
+    /// The candidates.
     pub candidates: PerSegment<Candidates>,
 }
 

@@ -1,4 +1,4 @@
-//! The postings of a segment, and how they are made.
+//! The postings of a segment, and the inverter that makes them.
 
 use rustc_hash::FxHashMap;
 

@@ -49,7 +49,8 @@ impl LiveSegment {
 
     /// The facts about the listings that are not deleted, with their numbers, which ascend.
     pub fn facts(&self) -> impl Iterator<Item = (u16, &Facts)> {
-        (0..=u16::MAX).zip(self.segment.facts()).filter(|(listing, _)| self.is_live(*listing))
+        let facts = self.segment.facts().iter().enumerate().map(|(at, facts)| (at as u16, facts));
+        facts.filter(|(listing, _)| self.is_live(*listing))
     }
 
     /// The day on which the newest listing was seen; `None` without listings.

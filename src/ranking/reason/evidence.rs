@@ -1,4 +1,4 @@
-//! What a listing shows of a career's phrase, and where.
+//! The part of a career's phrase that a listing shows, and the field that shows it.
 
 use crate::ranking::career::candidates::{Candidate, Candidates, GroupOrdinals};
 use crate::ranking::career::fit::{Masks, Shown};

@@ -7,7 +7,7 @@ use crate::domain::{MatchScore, Score};
 use crate::ranking::career::candidates::Candidate;
 use crate::ranking::score::{Components, FULL, freshness_component, skills_component};
 
-/// What a listing must reach, for one of the user's careers, to be among the best hits found so far.
+/// The score and the fit that a listing must reach, for one of the user's careers, to be among the best hits so far.
 pub struct ScoreBound {
     /// How well the career fits the user.
     pub career: MatchScore,

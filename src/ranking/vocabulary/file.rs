@@ -1,4 +1,4 @@
-//! The vocabulary as a file: what an operator writes.
+//! The vocabulary file as operators write it.
 
 use std::collections::BTreeMap;
 
