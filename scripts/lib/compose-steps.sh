@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # shares its variables with compose-test
+# shellcheck disable=SC2034,SC2154 # shares its variables with compose-test
 # The steps of compose-test. Sourced by it.
 
 log=$work/output.log
@@ -7,12 +7,16 @@ compose=() # with the project and its file, wherever the engine is
 passed=0 failed=0
 
 use_own_engine() {
+  local running building
   mkdir -p "$cache"
-  exec {lock}<"$cache" # one at a time: they share the engine's folder
-  run_stoppable flock "$lock"
+  exec {running}>"$cache/docker-sid.lock" # one engine at a time works on its folder
+  run_stoppable flock "$running"
+  exec {building}<"$cache" # with-servers builds there, too
+  run_stoppable flock "$building"
   if [ ! -x "$engine_root/usr/sbin/dockerd" ]; then build_engine; fi
   mounted[/project]=$repository
   mount_stand_in_sources
+  exec {building}<&-
   start_engine
   use_project /project
   build_stand_ins

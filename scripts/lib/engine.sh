@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # shares its variables with compose-test
+# shellcheck disable=SC2154,SC2004,SC2016 # shares its variables with compose-test
 # A Docker engine with Compose, of our own: from Debian sid's packages, in a
 # folder, in namespaces of its own. It touches neither the machine's network
 # nor an engine that runs on it, its ports are free whatever else listens
@@ -17,7 +17,6 @@ build_engine() {
 
 # Sets up the namespaces from within: $1 is the engine's folder, the rest pairs
 # of a name and a folder.
-# shellcheck disable=SC2016 # expands in the inner shell
 enter_box='
   set -eu
   mount --bind "$1" "$1"
@@ -56,7 +55,7 @@ start_engine() {
 }
 
 # spawn_tied NAME PROGRAM [ARG...]: in the background, in a session of its own,
-# killed by the kernel should this script be killed with SIGKILL.
+# which the kernel kills if this script is killed with SIGKILL.
 spawn_tied() {
   local name=$1
   shift
