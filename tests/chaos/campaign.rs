@@ -1,4 +1,4 @@
-//! Histories one after the other on one cluster, and what they add up to.
+//! Histories one after the other on one cluster, and their sum.
 
 use std::collections::BTreeMap;
 use std::io::Write;

@@ -1,8 +1,8 @@
 //! Mutants: builds of job-agent that have one known bug each, to show that the campaign would catch it.
 //!
 //! A bug is a patch in `tests/chaos/mutants`; `scripts/chaos --mutant` applies it to a copy of the tree and builds
-//! that. The head of a patch says what the bug is, which invariants must catch it, and how the model of the
-//! protocol (`tests/model`) names it.
+//! that. The head of a patch describes the bug, names the invariants that must catch it, and gives its name in the
+//! model of the protocol (`tests/model`).
 
 use std::path::{Path, PathBuf};
 
@@ -43,6 +43,20 @@ fn caught_by(patch: &str) -> Vec<Invariant> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_document_lists_every_patch_with_the_invariants_that_must_catch_it() {
+        let document = include_str!("../../docs/guarantees.md");
+        for entry in std::fs::read_dir(folder()).unwrap() {
+            let path = entry.unwrap().path();
+            let row = format!("| `{}` |", path.file_stem().unwrap().to_str().unwrap());
+            let row =
+                document.lines().find(|line| line.starts_with(&row)).unwrap_or_else(|| panic!("no {row}"));
+            let documented = row.trim_end_matches(" |").rsplit_once("| ").unwrap().1;
+            let patch = std::fs::read_to_string(&path).unwrap();
+            assert!(patch.contains(&format!("\nCaught by: {documented}\n")), "{row}");
+        }
+    }
 
     #[test]
     fn every_patch_says_its_bug_in_a_sentence_and_what_must_catch_it() {

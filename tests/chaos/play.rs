@@ -35,7 +35,7 @@ const BOUNDS: Bounds = Bounds {
     max_attempts: MAX_ATTEMPTS,
 };
 
-/// A history and what the checker says of it.
+/// A history with its violations.
 pub struct Played {
     pub history: History,
     pub violations: Vec<Violation>,
@@ -151,7 +151,7 @@ fn spawn_faults(
     }
 }
 
-/// Joins what the database has recorded with what the clients have logged.
+/// Joins the audit of the database with the logs of the clients.
 async fn record(cluster: &Cluster, cast: &Cast, seed: u64, fault_free: bool, at_rest: AtRest) -> History {
     let mut history = History {
         seed,
