@@ -151,7 +151,7 @@ async fn statements_of_a_run(
     let state = store.user_state(user).await.expect("readable");
     let profile = Inputs::parse(&store.analysis(user).await.expect("readable")).profile;
     let guard: UserGuard =
-        UserLocks::new(None, Duration::from_secs(1)).acquire(user).await.expect("nobody else");
+        UserLocks::new(None, Duration::from_secs(1)).acquire(user).await.expect("no other holder");
     let basis = state.basis(CatalogueVersion(1), ScoringRevision(1)).under(&guard);
     let rows = &results[&profile.careers[0].name];
     let written = if state.row_count == 0 {
@@ -263,7 +263,7 @@ async fn takeover(cluster: &Cluster) {
     println!("users by number of replacements: {versions:?}");
     println!("runs begun for a user by more than one instance: {}", cluster.repeated_runs());
     // A second batch finds every list current: the digest of what the inputs give equals what is stored, and
-    // nobody has touched the rows.
+    // no other writer has changed the rows.
     let second = cluster.trigger(&instances[0]).await;
     cluster.finished(&instances[0], second).await;
     println!("checked by a second batch: {}", cluster.status(&instances[0]).await["batch"]);

@@ -46,7 +46,7 @@ async fn a_redis_that_refuses_writes_counts_as_unavailable(refuse: &[&str], acce
     assert!(!lock.is_available());
     // It answers PING all the time; only a probe that writes keeps the breaker open.
     let before = refused_sets(&redis).await;
-    eventually("the probe has written in vain three times", || async {
+    eventually("Redis has refused three writes of the probe", || async {
         assert!(!lock.is_available(), "Redis counts as available although it refuses writes");
         refused_sets(&redis).await >= before + 3
     })
