@@ -92,7 +92,7 @@ async fn floor(cluster: &Cluster, workers: usize) -> (f64, f64) {
     (rate(cluster, changed), rate(cluster, unchanged))
 }
 
-/// What each career gives: users of one career have the same list.
+/// The list of each career, which all of its users share.
 async fn results(cluster: &Cluster, store: &MysqlStore) -> HashMap<String, Vec<Recommendation>> {
     let catalogue = catalogue(store).await;
     let mut results = HashMap::new();
@@ -262,7 +262,7 @@ async fn takeover(cluster: &Cluster) {
     let versions = cluster.versions().await;
     println!("users by number of replacements: {versions:?}");
     println!("runs begun for a user by more than one instance: {}", cluster.repeated_runs());
-    // A second batch finds every list current: the digest of what the inputs give equals what is stored, and
+    // A second batch finds every list current: the stored digest is that of the inputs, and
     // no other writer has changed the rows.
     let second = cluster.trigger(&instances[0]).await;
     cluster.finished(&instances[0], second).await;

@@ -1,4 +1,4 @@
-//! What runs without a client that waits for it: durable triggers, the workers that serve due users, batches
+//! Work without a waiting client: durable triggers, the workers that serve due users, batches
 //! that make many users due, and the schedules of both batch and clean-up.
 
 mod batches;

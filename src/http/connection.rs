@@ -10,7 +10,7 @@ use rustix::io::ioctl_fionread;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// What happens on a connection. The server waits for the client in every phase but [`Phase::Handling`].
+/// The phase of a connection. The server waits for the client in every phase but [`Phase::Handling`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The client has its response; nothing of another request has come.

@@ -22,7 +22,7 @@ pub(super) async fn health() -> Json<Value> {
     Json(json!({"status": "healthy"}))
 }
 
-/// What a ready instance works with.
+/// The answer of a ready instance: the services that it uses.
 #[derive(Serialize)]
 pub(super) struct Readiness {
     status: &'static str,

@@ -59,7 +59,7 @@ impl StoreError {
         Self::unavailable(format!("no answer within {within:?}"))
     }
 
-    /// What the caller can do about the error.
+    /// The kind, which decides how the caller reacts.
     pub fn kind(&self) -> StoreErrorKind {
         self.kind
     }

@@ -1,4 +1,4 @@
-//! What must hold whatever comes in from outside: requests, stored analyses, the name of an instance.
+//! Properties that hold for any input: requests, stored analyses, the name of an instance.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! What load balancers see of a stop: not ready first, then no listener.
+//! A stop as load balancers see it: not ready first, then no listener.
 
 use std::time::{Duration, Instant};
 

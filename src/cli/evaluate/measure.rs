@@ -163,7 +163,7 @@ pub fn write_run(mut out: impl Write, qid: &str, ranked: &[(&str, f64)]) -> std:
     ranked.iter().try_for_each(|(id, _)| writeln!(out, "{qid}\t{id}"))
 }
 
-/// What the judges said.
+/// The grades of the judges.
 #[derive(Debug, Default)]
 pub struct Grades {
     by_query: HashMap<String, HashMap<String, u32>>,

@@ -120,7 +120,7 @@ async fn insert_analysis(
     Ok(())
 }
 
-/// What a writer with a JSON column stores: free text becomes a JSON string.
+/// The text as a writer with a JSON column stores it: free text becomes a JSON string.
 fn json(text: Option<&str>) -> Option<Json<Value>> {
     text.map(|text| Json(serde_json::from_str(text).unwrap_or_else(|_| text.into())))
 }

@@ -36,7 +36,7 @@ pub use self::write::Write;
 use crate::mutants::Mutant;
 use crate::spec::User;
 
-/// What may happen, and how often.
+/// The possible events, and how often each may happen.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// The content of each version of the user's inputs: equal numbers are equal inputs, 0 is no career.
