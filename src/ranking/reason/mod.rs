@@ -6,7 +6,7 @@ mod sentences;
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde_json::Map;
 
 use self::evidence::Evidence;
 use self::sentences::{EXPERIENCE_SENTENCE, career_sentence, sector_sentence, skills_sentence};
@@ -29,28 +29,27 @@ pub fn explain(query: &Query<'_>, hit: &Hit) -> Recommendation {
 
     let mut sentences = Vec::new();
     let mut data = Map::new();
-    let mut record = |name: &str, value: Value| data.insert(name.to_owned(), value);
-    record("matchedCareer", career.name.clone().into());
+    data.insert("matchedCareer".to_owned(), career.name.clone().into());
     if let Some(category) = career.category.as_ref().or(index.plan.sector.as_ref()) {
-        record("careerCategory", category.clone().into());
+        data.insert("careerCategory".to_owned(), category.clone().into());
     }
     if let Some(evidence) = Evidence::find(&index.plan, index.candidates.get(hit.segment), segment, candidate)
     {
         sentences.push(career_sentence(&career.name, &evidence));
-        record("matchedPhrase", evidence.phrase.text.clone().into());
-        record("matchedIn", wire_name(evidence.field).into());
-        record("matchedWords", evidence.words.into());
+        data.insert("matchedPhrase".to_owned(), evidence.phrase.text.clone().into());
+        data.insert("matchedIn".to_owned(), wire_name(evidence.field).into());
+        data.insert("matchedWords".to_owned(), evidence.words.into());
     } else if let Some(sector) = &index.plan.sector {
         sentences.extend(sector_sentence(&career.name, sector, candidate.shown));
-        record("matchedIn", "field".into());
+        data.insert("matchedIn".to_owned(), "field".into());
     }
     sentences.extend(skills_sentence(&skills));
     if components.experience == Some(FULL) {
         sentences.push(EXPERIENCE_SENTENCE.to_owned());
     }
-    record("matchedSkills", skills.into());
-    record("matchedInterests", interests.into());
-    record("breakdown", components.breakdown(hit.score).into());
+    data.insert("matchedSkills".to_owned(), skills.into());
+    data.insert("matchedInterests".to_owned(), interests.into());
+    data.insert("breakdown".to_owned(), components.breakdown(hit.score).into());
     Recommendation { listing_id: ListingId(hit.id), score: hit.score, reason: sentences.join(" "), data }
 }
 
