@@ -94,7 +94,8 @@ async fn a_stop_does_not_wait_for_slow_clients() {
     let stopped = Instant::now();
     process.signal("TERM");
     assert_eq!(process.exit_code().await, Some(0));
-    assert!(stopped.elapsed() < Duration::from_millis(1500), "{:?}", stopped.elapsed());
+    // Far below DRAIN_TIMEOUT_SECS (30), which one slow client used to take.
+    assert!(stopped.elapsed() < Duration::from_secs(5), "{:?}", stopped.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
