@@ -97,10 +97,13 @@ async fn a_database_that_goes_away_is_a_503_and_recovers(database: TestDatabase)
         assert!(answer.took < Duration::from_secs(15), "{:?}", answer.took);
     }
     assert_eq!(app.get("/health").await.status, 200);
+    let ready = app.get("/health/ready").await;
+    assert_eq!((ready.status.as_u16(), ready.outcome()), (503, "unavailable"));
 
     proxy.open.send_replace(true);
     assert_eq!(app.calculate(USER).await.outcome(), "up_to_date");
     assert_eq!(app.fast(USER, "").await.status, 200);
+    assert_eq!(app.get("/health/ready").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
