@@ -27,7 +27,9 @@ pub struct CurrentCatalogue {
 
 /// The starting point of the next refresh.
 struct Base {
-    known: KnownListings,
+    /// The listings of the current snapshot. `None`: a refresh was cancelled between reading changes and swapping
+    /// the snapshot, so the changes are lost and all listings must be read again.
+    known: Option<KnownListings>,
     /// When all listings were read last.
     loaded: Instant,
 }
@@ -77,9 +79,11 @@ impl CurrentCatalogue {
     }
 
     /// Applies the changes since the last read; `false` if all listings must be read again.
-    async fn apply_changes(&self, known: &mut KnownListings) -> Result<bool, StoreError> {
+    async fn apply_changes(&self, base: &mut Option<KnownListings>) -> Result<bool, StoreError> {
         let started = Instant::now();
-        let Some(changes) = self.store.read_catalogue_changes(known).await? else { return Ok(false) };
+        // Taken until the snapshot is swapped: a run that refreshes has a time limit, and may be cancelled here.
+        let Some(mut known) = base.take() else { return Ok(false) };
+        let Some(changes) = self.store.read_catalogue_changes(&mut known).await? else { return Ok(false) };
         let current = self.current();
         if changes.version != current.version() {
             let (changed, deleted) = (changes.changed.len(), changes.deleted.len());
@@ -96,6 +100,7 @@ impl CurrentCatalogue {
             );
             self.current.store(Arc::new(next));
         }
+        *base = Some(known);
         Ok(true)
     }
 }
@@ -122,7 +127,7 @@ async fn read(
             took = ?started.elapsed(),
             "catalogue read"
         );
-        return Ok((catalogue, Base { known, loaded: Instant::now() }));
+        return Ok((catalogue, Base { known: Some(known), loaded: Instant::now() }));
     }
     Err(StoreError::conflict("the listings changed each time they were read"))
 }
@@ -130,4 +135,87 @@ async fn read(
 /// Builds on a blocking thread: it keeps a processor busy, and request threads must stay free.
 async fn build(build: impl FnOnce() -> Catalogue + Send + 'static) -> Catalogue {
     tokio::task::spawn_blocking(build).await.expect("building a catalogue does not panic")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, mpsc};
+
+    use async_trait::async_trait;
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::domain::{CatalogueVersion, JobListing, ListingId};
+    use crate::storage::ListingRecord;
+
+    /// Tells each change once, as a store does whose reader has applied it.
+    #[derive(Default)]
+    struct Listings {
+        all: Mutex<Vec<JobListing>>,
+        untold: Mutex<Vec<JobListing>>,
+    }
+
+    impl Listings {
+        fn add(&self, id: i64) {
+            let listing = JobListing {
+                id: ListingId(id),
+                title: "title".into(),
+                company: String::new(),
+                description: String::new(),
+                experience: String::new(),
+                tech_stack: String::new(),
+                required_skills: String::new(),
+                crawled_at: None,
+            };
+            self.all.lock().unwrap().push(listing.clone());
+            self.untold.lock().unwrap().push(listing);
+        }
+
+        fn changes(&self, changed: Vec<JobListing>) -> CatalogueChanges {
+            let version = CatalogueVersion(self.all.lock().unwrap().len() as i64);
+            CatalogueChanges { version, changed, deleted: Vec::new() }
+        }
+    }
+
+    #[async_trait]
+    impl ListingStore for Listings {
+        async fn read_catalogue(
+            &self,
+            sink: &mut (dyn FnMut(JobListing) + Send),
+        ) -> Result<Option<(KnownListings, CatalogueChanges)>, StoreError> {
+            self.untold.lock().unwrap().clear();
+            self.all.lock().unwrap().iter().cloned().for_each(sink);
+            Ok(Some((KnownListings::default(), self.changes(Vec::new()))))
+        }
+
+        async fn read_catalogue_changes(
+            &self,
+            _: &mut KnownListings,
+        ) -> Result<Option<CatalogueChanges>, StoreError> {
+            let untold = std::mem::take(&mut *self.untold.lock().unwrap());
+            Ok(Some(self.changes(untold)))
+        }
+
+        async fn import_listings(&self, _: &[ListingRecord]) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn changes_that_a_cancelled_refresh_has_read_are_not_lost() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let (store, vocabulary) = (Arc::new(Listings::default()), Arc::new(Vocabulary::builtin()));
+            let catalogue = CurrentCatalogue::load(store.clone(), vocabulary, Duration::MAX).await.unwrap();
+            store.add(1);
+            // The only blocking thread is busy: the refresh reads the change, and waits to build the snapshot.
+            let (finish, busy) = mpsc::channel::<()>();
+            tokio::task::spawn_blocking(move || busy.recv());
+            assert!(catalogue.refresh().now_or_never().is_none(), "cancelled");
+            drop(finish);
+            catalogue.refresh().await.unwrap();
+            assert_eq!(catalogue.current().len(), 1);
+        });
+    }
 }

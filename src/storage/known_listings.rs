@@ -22,8 +22,9 @@ fn block_of(id: ListingId) -> i64 {
     id.0 / BLOCK
 }
 
-/// The listings that a process has read, and the version under which all instances know them.
-#[derive(Debug)]
+/// The listings that a process has read, and the version under which all instances know them. The default is
+/// none.
+#[derive(Debug, Default)]
 pub struct KnownListings {
     pub(super) version: CatalogueVersion,
     pub(super) hashes: ListingHashes,
