@@ -120,10 +120,10 @@ impl App {
             batch_workers: config.batch_workers,
             lease: config.queue_lease,
             max_attempts: config.queue_max_attempts,
+            scoring_revision: catalogue.scoring_revision(),
             instance: Instance::new(&config.instance),
         };
-        let workers =
-            Workers::new(store.clone(), calculator.clone(), catalogue.clone(), wakeups.clone(), work);
+        let workers = Workers::new(store.clone(), calculator.clone(), wakeups.clone(), work);
         Ok(Self {
             batches: Batches::new(store.clone(), wakeups.clone()),
             scheduler: Scheduler::new(store.clone(), wakeups.clone(), config.scheduler.clone()),

@@ -20,9 +20,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::decision::{self, AfterClaim};
 use crate::calculator::Calculator;
-use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Instance, Wakeups};
-use crate::domain::Lane;
+use crate::domain::{Lane, ScoringRevision};
 use crate::storage::{self, DueUser, GiveBack, Lease, QueueStore, STEP_LIMIT, StoreError};
 
 /// How often idle workers look for work without a wake-up: work left by a crash, or announced while Redis was
@@ -44,6 +43,8 @@ pub struct WorkerConfig {
     pub lease: Duration,
     /// Failures after which a user is parked.
     pub max_attempts: u32,
+    /// The scoring of this process: users of a newer one are left to instances that have it.
+    pub scoring_revision: ScoringRevision,
     /// Makes the tokens of leases.
     pub instance: Instance,
 }
@@ -55,7 +56,6 @@ pub struct Workers(Arc<Inner>);
 struct Inner {
     store: Arc<dyn QueueStore>,
     calculator: Calculator,
-    catalogue: Arc<CurrentCatalogue>,
     wakeups: Arc<Wakeups>,
     config: WorkerConfig,
     /// The users whose leases this process holds, by token.
@@ -67,11 +67,10 @@ impl Workers {
     pub fn new(
         store: Arc<dyn QueueStore>,
         calculator: Calculator,
-        catalogue: Arc<CurrentCatalogue>,
         wakeups: Arc<Wakeups>,
         config: WorkerConfig,
     ) -> Self {
-        Self(Arc::new(Inner { store, calculator, catalogue, wakeups, config, held: Mutex::default() }))
+        Self(Arc::new(Inner { store, calculator, wakeups, config, held: Mutex::default() }))
     }
 
     /// Serves due users until `stop`, then finishes the runs in flight. Without workers it only waits.
@@ -167,7 +166,7 @@ impl Inner {
     }
 
     async fn due_users(&self, lane: Lane) -> Result<Vec<DueUser>, StoreError> {
-        let revision = self.catalogue.scoring_revision();
+        let revision = self.config.scoring_revision;
         let mut due = storage::within(STEP_LIMIT, self.store.due_users(lane, revision, READ_AHEAD)).await?;
         if lane == Lane::Batch {
             // Instances that read the same users claim them in different orders.
@@ -180,8 +179,7 @@ impl Inner {
     async fn claim(&self, due: &DueUser) -> Result<Option<String>, StoreError> {
         let lease = Lease { token: self.config.instance.token(), duration: self.config.lease };
         let claimed =
-            storage::within(STEP_LIMIT, self.store.claim(due, &lease, self.catalogue.scoring_revision()))
-                .await?;
+            storage::within(STEP_LIMIT, self.store.claim(due, &lease, self.config.scoring_revision)).await?;
         Ok(claimed.then_some(lease.token))
     }
 

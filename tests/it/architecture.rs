@@ -73,7 +73,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         path: "background",
-        imports: &["domain", "coordination", "storage", "profile", "catalogue", "calculator"],
+        imports: &["domain", "coordination", "storage", "profile", "calculator"],
         without: &[],
     },
     Room {
