@@ -1,5 +1,6 @@
 //! Wires everything; the only place that names concrete databases. `main` and the tests build the same app.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,11 +52,37 @@ pub enum AppError {
     #[error("the Redis settings cannot be used: {0}")]
     Redis(#[from] RedisError),
     /// The vocabulary file cannot be read.
-    #[error("VOCABULARY_FILE cannot be read: {0}")]
-    VocabularyFile(std::io::Error),
+    #[error("VOCABULARY_FILE cannot be read: {}: {cause}", path.display())]
+    VocabularyFile {
+        /// The file.
+        path: PathBuf,
+        /// The failure.
+        cause: std::io::Error,
+    },
     /// The vocabulary file is not valid.
-    #[error("VOCABULARY_FILE is not valid: {0}")]
-    Vocabulary(#[from] VocabularyError),
+    #[error("VOCABULARY_FILE is not valid: {}: {cause}", path.display())]
+    Vocabulary {
+        /// The file.
+        path: PathBuf,
+        /// The first error in it.
+        cause: VocabularyError,
+    },
+    /// The folder of the embedded database cannot be made.
+    #[error("the folder of the database cannot be made: {}: {cause}", path.display())]
+    DatabaseFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The failure.
+        cause: std::io::Error,
+    },
+    /// The file of the embedded database cannot be used.
+    #[error("the database cannot be used: {}: {cause}", path.display())]
+    DatabaseFile {
+        /// The file.
+        path: PathBuf,
+        /// The failure.
+        cause: StoreError,
+    },
     /// A file or socket failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -232,10 +259,12 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, AppError> {
         }
         DatabaseConfig::Sqlite { path } => {
             if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder)?;
+                std::fs::create_dir_all(folder)
+                    .map_err(|cause| AppError::DatabaseFolder { path: folder.to_owned(), cause })?;
             }
             let store = SqliteStore::new(path);
-            store.migrate().await?;
+            let unusable = |cause| AppError::DatabaseFile { path: path.clone(), cause };
+            store.migrate().await.map_err(unusable)?;
             let sample_data =
                 config.sample_data && store.load_sample(&sample::users()?, &sample::listings()?).await?;
             tracing::info!(database = %path.display(), sample_data, "embedded database ready");
@@ -261,10 +290,10 @@ pub fn redis_lock(config: &Config, link: RedisLink) -> RedisUserLock {
 
 /// The configured vocabulary, else the built-in one.
 pub fn vocabulary(config: &Config) -> Result<Arc<Vocabulary>, AppError> {
-    Ok(Arc::new(match &config.vocabulary_file {
-        Some(path) => Vocabulary::parse(&std::fs::read_to_string(path).map_err(AppError::VocabularyFile)?)?,
-        None => Vocabulary::builtin(),
-    }))
+    let Some(path) = &config.vocabulary_file else { return Ok(Arc::new(Vocabulary::builtin())) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|cause| AppError::VocabularyFile { path: path.clone(), cause })?;
+    Vocabulary::parse(&text).map(Arc::new).map_err(|cause| AppError::Vocabulary { path: path.clone(), cause })
 }
 
 async fn wait_until_reachable(

@@ -220,6 +220,25 @@ fn a_wrong_setting_stops_the_start_with_one_line() {
 }
 
 #[test]
+fn an_error_about_a_file_names_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let blocked = folder.path().join("blocked");
+    fs::write(&blocked, "careers = 1").unwrap();
+    let (blocked, inside) = (blocked.to_str().unwrap(), blocked.join("inside.db"));
+    let database = format!("sqlite://{}", inside.display());
+    for (variable, value, path) in [
+        ("VOCABULARY_FILE", "missing.toml", "missing.toml"),
+        ("VOCABULARY_FILE", blocked, blocked),
+        ("DATABASE_URL", &database, blocked),
+        ("DATABASE_URL", "sqlite:///proc/job-agent.db", "/proc/job-agent.db"),
+    ] {
+        let (code, _, log) = run(folder.path(), &[(variable, value)], &["serve"]);
+        let named = log.lines().any(|line| line.starts_with("job-agent: ") && line.contains(path));
+        assert!(code == Some(1) && named, "{variable}={value}: {log}");
+    }
+}
+
+#[test]
 fn settings_are_read_from_a_dot_env_file_and_the_environment_comes_first() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(".env"), "PORT=from_file\n").unwrap();
