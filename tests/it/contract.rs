@@ -110,7 +110,7 @@ async fn the_stored_list_is_read_best_first_with_every_documented_field(database
         (&list.body["success"], &list.body["cached"], &list.body["error"]),
         (&json!(true), &json!(true), &json!(null))
     );
-    assert_eq!(list.body["totalCount"], saved);
+    assert_eq!((&list.body["totalCount"], &list.body["storedCount"]), (&json!(saved), &json!(saved)));
     let time = list.body["calculatedAt"].as_str().unwrap();
     assert!(time.ends_with('Z') && time.len() == "2025-12-06T03:30:00Z".len(), "{time}");
     let rows = list.body["recommendations"].as_array().unwrap();
@@ -152,23 +152,23 @@ async fn limit_and_min_score_narrow_the_list(database: TestDatabase) {
     let three = app.fast(USER, "?limit=3").await.body;
     assert_eq!(three["recommendations"].as_array().unwrap().len(), 3);
     assert_eq!(three["recommendations"][2], all["recommendations"][2]);
-    assert_eq!(three["totalCount"], all["totalCount"]);
+    assert_eq!((&three["totalCount"], &three["storedCount"]), (&json!(3), &all["totalCount"]));
     let good = app.fast(USER, "?min_score=70&limit=100").await.body;
     let rows = good["recommendations"].as_array().unwrap();
     assert!(!rows.is_empty() && rows.iter().all(|row| row["matchScore"].as_f64().unwrap() >= 70.0));
-    assert_eq!(good["totalCount"], rows.len());
+    assert_eq!((&good["totalCount"], &good["storedCount"]), (&json!(rows.len()), &all["totalCount"]));
     let none = app.fast(USER, "?min_score=100").await.body;
     assert_eq!(
-        (&none["recommendations"], &none["totalCount"], &none["cached"]),
-        (&json!([]), &json!(0), &json!(true))
+        (&none["recommendations"], &none["totalCount"], &none["storedCount"], &none["cached"]),
+        (&json!([]), &json!(0), &all["totalCount"], &json!(true))
     );
 }
 
 async fn a_user_without_rows_reads_an_empty_list(database: TestDatabase) {
     let app = TestApp::start(&database, &[]).await;
     let list = app.fast(424_242, "").await;
-    let empty = json!({"success": true, "recommendations": [], "totalCount": 0, "cached": false,
-                       "calculatedAt": null, "error": null});
+    let empty = json!({"success": true, "recommendations": [], "totalCount": 0, "storedCount": 0,
+                       "cached": false, "calculatedAt": null, "error": null});
     assert_eq!((list.status, list.body), (StatusCode::OK, empty));
 }
 
