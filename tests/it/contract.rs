@@ -56,6 +56,7 @@ async fn force_recomputes_although_nothing_has_changed(database: TestDatabase) {
 async fn a_user_without_analysis_leaves_no_trace(database: TestDatabase) {
     let app = TestApp::start(&database, &[]).await;
     let expected = json!({"success": false, "error": "No profile analysis", "code": "no_profile_analysis",
+                          "detail": "아직 진로 분석 결과가 없습니다. 먼저 진로 상담이나 프로필 작성을 완료해 주세요.",
                           "userId": 424242});
     let answer = app.calculate(424_242).await;
     assert_eq!((answer.status, answer.body), (StatusCode::OK, expected.clone()));
@@ -73,7 +74,9 @@ async fn a_user_without_careers_is_told_so(database: TestDatabase) {
     let app = TestApp::start(&database, &[]).await;
     for answer in [app.calculate(USER).await, app.calculate_in_background(USER).await] {
         let expected = json!({"success": false, "error": "No job recommendations",
-                              "code": "no_job_recommendations", "userId": USER});
+                              "code": "no_job_recommendations",
+                              "detail": "아직 추천된 직업이 없습니다. 먼저 진로 상담이나 프로필 작성을 완료해 주세요.",
+                              "userId": USER});
         assert_eq!((answer.status, answer.body), (StatusCode::OK, expected));
     }
     assert_eq!(
@@ -196,7 +199,9 @@ async fn a_request_that_did_not_get_the_lock_is_queued_and_done_later(database: 
     redis.command(&["SET", &format!("job_recommendation_lock:user:{USER}"), "another client"]).await;
     let answer = app.calculate(USER).await;
     let expected = json!({"success": false, "skipped": true, "error": "Already in progress",
-                          "code": "already_in_progress", "userId": USER, "queued": true});
+                          "code": "already_in_progress",
+                          "detail": "추천을 이미 계산하고 있습니다. 잠시 후 다시 확인해 주세요.",
+                          "userId": USER, "queued": true});
     assert_eq!((answer.status, answer.body), (StatusCode::OK, expected));
     assert!(answer.took.as_secs_f64() < 3.0, "{:?}", answer.took);
     assert!(database.state(USER, "requested_seq").await >= 1);
