@@ -12,7 +12,9 @@ on_every_database!(
     a_user_with_careers_and_without_a_list_reads_an_empty_one,
     the_limit_narrows_the_list_and_other_parameters_do_not_matter,
     whatever_is_stored_about_a_listing_is_shown_as_it_is,
-    rows_of_another_writer_are_shown_without_what_they_lack,
+    rows_of_another_writer_are_shown_without_what_they_lack;
+    servers:
+        times_of_other_types_are_read_and_rows_without_one_are_a_stored_list,
 );
 
 async fn by_careers(app: &TestApp, query: &str) -> Value {
@@ -221,4 +223,24 @@ async fn rows_of_another_writer_are_shown_without_what_they_lack(database: TestD
         (&json!(1), &json!(2), &json!("2026-10-01T00:00:00Z")),
         "without a state of ours, the time is the other writer's"
     );
+}
+
+async fn times_of_other_types_are_read_and_rows_without_one_are_a_stored_list(database: TestDatabase) {
+    database.set_career(USER, "간호사").await;
+    database.execute("ALTER TABLE user_job_recommendations MODIFY calculated_at TIMESTAMP NULL").await;
+    let app = TestApp::start(&database, &[]).await;
+    let listing = "NULL, NULL, NULL, NULL, NULL, NULL, '2026-10-01 02:03:04'";
+    store(&database, 900_001, 80, "간호사", listing, "NULL, NULL").await;
+    for (column, shown) in [("TIMESTAMP NULL", json!("2026-10-01T02:03:04Z")), ("VARCHAR(40)", json!(null))] {
+        database.execute(&format!("ALTER TABLE job_listings MODIFY crawled_at {column}")).await;
+        if shown.is_null() {
+            database.execute("UPDATE job_listings SET crawled_at = '어제' WHERE id = 900001").await;
+        }
+        assert_eq!(by_careers(&app, "").await["recommendations"][0]["crawledAt"], shown, "{column}");
+    }
+    let fast = app.fast(USER, "").await.body;
+    assert_eq!((&fast["cached"], &fast["calculatedAt"]), (&json!(true), &json!("2026-10-01T00:00:00Z")));
+    database.execute("UPDATE user_job_recommendations SET calculated_at = NULL").await;
+    let fast = app.fast(USER, "").await.body;
+    assert_eq!((&fast["cached"], &fast["calculatedAt"]), (&json!(true), &json!(null)));
 }
