@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use sqlx_macros::FromRow;
 
 use super::diff::ExistingRow;
-use super::{BatchStatus, DueUser, RecordedState, StateToken, StoredRecommendation, UserState};
+use super::{BatchStatus, DueUser, RecordedState, StateToken, StoredList, StoredRecommendation, UserState};
 use crate::domain::{BatchId, CatalogueVersion, JobListing, ListingId, Score, ScoringRevision, UserId};
 
 /// The columns of `recommendation_state`, with a fingerprint of the user's rows.
@@ -151,9 +151,11 @@ impl From<RecommendationRow> for ExistingRow {
     }
 }
 
-/// A stored recommendation with its listing, for clients.
+/// A stored recommendation with its listing, for clients. The first two columns are the same in all rows.
 #[derive(FromRow)]
 pub(super) struct ListRow {
+    stored_count: i64,
+    calculated_at: Option<DateTime<Utc>>,
     job_listing_id: i64,
     match_score: f64,
     match_reason: Option<String>,
@@ -167,6 +169,15 @@ pub(super) struct ListRow {
     tech_stack: Option<String>,
     required_skills: Option<String>,
     experience: Option<String>,
+    crawled_at: Option<String>,
+}
+
+/// The list of the best rows. Those that score less than `min_score` points are the last ones.
+pub(super) fn stored_list(rows: Vec<ListRow>, min_score: u8) -> StoredList {
+    let (stored_count, calculated_at) =
+        rows.first().map_or((0, None), |row| (row.stored_count, row.calculated_at));
+    let good = rows.into_iter().take_while(|row| row.match_score >= min_score.into());
+    StoredList { rows: good.map(Into::into).collect(), stored_count, calculated_at }
 }
 
 impl From<ListRow> for StoredRecommendation {
@@ -182,6 +193,7 @@ impl From<ListRow> for StoredRecommendation {
             tech_stack: row.tech_stack.unwrap_or_default(),
             required_skills: row.required_skills.unwrap_or_default(),
             experience: row.experience.unwrap_or_default(),
+            crawled_at: row.crawled_at.as_deref().and_then(time),
             match_score: row.match_score,
             match_reason: row.match_reason.unwrap_or_default(),
             data: recommendation_data(row.recommendation_data.as_deref()),

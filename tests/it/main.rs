@@ -11,6 +11,7 @@ mod back_pressure;
 mod background;
 mod bad_input;
 mod batch;
+mod by_careers;
 mod catalogue;
 mod cleanup;
 mod command_line;

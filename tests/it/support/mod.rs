@@ -60,6 +60,11 @@ macro_rules! on_database {
 
 pub(crate) use {on_database, on_every_database, on_servers};
 
+/// Whether users can read the text.
+pub fn is_korean(text: &str) -> bool {
+    text.chars().any(|c| ('가'..='힣').contains(&c))
+}
+
 /// Polls until the condition holds. After a minute, far more than anything takes on a busy machine, it panics
 /// and shows the state of the users and the last log events.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
