@@ -22,6 +22,7 @@ mod documentation;
 mod hostile_input;
 mod messy_analyses;
 mod old_service_defects;
+mod other_writers;
 mod process;
 mod queue;
 mod redis_lock;

@@ -5,6 +5,7 @@ use sqlx::types::Json;
 use sqlx::{QueryBuilder, query, query_as};
 use sqlx_macros::FromRow;
 
+use super::fingerprint::altered_users;
 use crate::domain::{BatchId, Lane, UserId};
 use crate::storage::batches::{ACTIVE_DAYS, StoredScope};
 use crate::storage::queue::lane_number;
@@ -91,7 +92,14 @@ async fn next_users(
         statement.bind(open.marked_through).bind(CHUNK).fetch_all(&mut *connection).await?;
     let next = users(next);
     let members = match scope {
-        StoredScope::Active => recently_analysed(connection, &next).await?,
+        StoredScope::Active => {
+            let mut members = recently_analysed(&mut *connection, &next).await?;
+            let through = next.last().map_or(i64::MAX, |user| user.get());
+            members.extend(altered_users(connection, open.marked_through, through).await?);
+            members.sort_unstable();
+            members.dedup();
+            members
+        }
         StoredScope::All | StoredScope::Listed => next.clone(),
     };
     Ok((next, members))

@@ -8,6 +8,7 @@ mod address;
 mod batches;
 mod changes;
 mod cleanup;
+mod fingerprint;
 mod listings;
 mod marking;
 mod queue;

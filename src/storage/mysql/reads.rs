@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use sqlx::query_as;
 
 use super::MysqlStore;
+use super::fingerprint::row_checksum;
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::stored_list;
@@ -27,14 +28,26 @@ ORDER BY r.match_score DESC, l.crawled_at DESC, r.job_listing_id
 LIMIT ?
 ";
 
-const USER_STATUS: &str = r"
-SELECT due_at IS NOT NULL AS pending,
-       due_at IS NOT NULL AND COALESCE(lease_until > UTC_TIMESTAMP(6), FALSE) AS running,
-       requested_at, due_at, parked_at, CAST(attempts AS UNSIGNED) AS attempts, last_error_code, last_error,
-       calculated_at, verified_at, saved_count
-FROM recommendation_state
-WHERE user_id = ?
-";
+const USER_STATUS: &str = concat!(
+    r"
+SELECT s.due_at IS NOT NULL AS pending,
+       s.due_at IS NOT NULL AND COALESCE(s.lease_until > UTC_TIMESTAMP(6), FALSE) AS running,
+       s.requested_at, s.due_at, s.parked_at, CAST(s.attempts AS UNSIGNED) AS attempts, s.last_error_code,
+       s.last_error, s.calculated_at, s.verified_at, s.saved_count,
+       s.result_digest IS NOT NULL AND s.saved_count = held.listed AND held.listed = held.row_count
+       AND COALESCE(s.rows_checksum = held.row_checksum, FALSE) AS intact
+FROM recommendation_state AS s
+CROSS JOIN (
+    SELECT COUNT(*) AS row_count, COUNT(l.id) AS listed, COALESCE(SUM(",
+    row_checksum!(),
+    r"), 0) AS row_checksum
+    FROM user_job_recommendations AS r
+    LEFT JOIN job_listings AS l ON l.id = r.job_listing_id
+    WHERE r.user_id = ?
+) AS held
+WHERE s.user_id = ?
+"
+);
 
 const QUEUE_COUNTS: &str = r"
 SELECT CAST(COALESCE(SUM(lane = ? AND NOT leased), 0) AS SIGNED) AS due_in_real_time,
@@ -57,7 +70,7 @@ impl ReadStore for MysqlStore {
     }
 
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
-        Ok(query_as(USER_STATUS).bind(user.get()).fetch_optional(&self.pool).await?)
+        Ok(query_as(USER_STATUS).bind(user.get()).bind(user.get()).fetch_optional(&self.pool).await?)
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {
