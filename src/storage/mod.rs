@@ -68,6 +68,9 @@ pub trait Store: RunStore + QueueStore + BatchStore + ListingStore + ReadStore +
 /// Time limit of one step on the queue or on a batch.
 pub const STEP_LIMIT: Duration = Duration::from_secs(10);
 
+/// Time limit of [`RunStore::probe`]: one small write. A database that takes longer is in trouble.
+pub const PROBE_LIMIT: Duration = Duration::from_secs(1);
+
 /// Runs a step with a time limit: a database that accepts connections but never answers must not block the
 /// caller. A write may still be committed after the limit.
 ///

@@ -2,10 +2,10 @@
 //! for a clean-up.
 
 use chrono::{DateTime, Utc};
-use sqlx::mysql::MySqlPool;
 use sqlx::{query, query_as};
 
 use super::replace::ensure_state_row;
+use super::session::Pool;
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::{UserRow, users};
@@ -24,12 +24,13 @@ LIMIT ?
 ";
 
 pub(super) async fn next_users(
-    pool: &MySqlPool,
+    pool: &Pool,
     after: Option<UserId>,
     unverified_since: Option<DateTime<Utc>>,
 ) -> Result<Option<CleanedUp>, StoreError> {
     let after = after.map_or(0, UserId::get);
-    let next: Vec<UserRow> = query_as(NEXT_USERS).bind(after).bind(CHUNK).fetch_all(pool).await?;
+    let next: Vec<UserRow> =
+        query_as(NEXT_USERS).bind(after).bind(CHUNK).fetch_all(&mut *pool.acquire().await?).await?;
     let Some(through) = users(next).last().copied() else { return Ok(None) };
     let mut cleaned = CleanedUp { through, lists: 0, rows: 0 };
     if let Some(since) = unverified_since {
@@ -67,12 +68,17 @@ HAVING COALESCE(MAX(s.verified_at), MAX(r.updated_at)) < ?
 
 /// Users whose list no run has found current since.
 async fn unverified(
-    pool: &MySqlPool,
+    pool: &Pool,
     after: i64,
     through: UserId,
     since: DateTime<Utc>,
 ) -> Result<Vec<UserId>, StoreError> {
-    let rows = query_as(UNVERIFIED).bind(after).bind(through.get()).bind(since).fetch_all(pool).await?;
+    let rows = query_as(UNVERIFIED)
+        .bind(after)
+        .bind(through.get())
+        .bind(since)
+        .fetch_all(&mut *pool.acquire().await?)
+        .await?;
     Ok(users(rows))
 }
 
@@ -88,7 +94,7 @@ DELETE FROM user_job_recommendations WHERE user_id = ?
 
 /// A replacement by no rows. It bumps the version, so that a run that has read the state before starts again,
 /// and forgets the digest, so that the next run writes the list again.
-async fn remove_list(pool: &MySqlPool, user: UserId, since: DateTime<Utc>) -> Result<bool, StoreError> {
+async fn remove_list(pool: &Pool, user: UserId, since: DateTime<Utc>) -> Result<bool, StoreError> {
     ensure_state_row(pool, user).await?;
     let mut transaction = pool.begin().await?;
     let emptied = query(EMPTY_STATE).bind(user.get()).bind(since).execute(&mut *transaction).await?;
@@ -108,12 +114,12 @@ WHERE r.user_id > ? AND r.user_id <= ? AND l.id IS NULL
 ";
 
 /// Users with rows whose listing is gone.
-async fn with_dangling_rows(
-    pool: &MySqlPool,
-    after: i64,
-    through: UserId,
-) -> Result<Vec<UserId>, StoreError> {
-    let rows = query_as(WITH_DANGLING_ROWS).bind(after).bind(through.get()).fetch_all(pool).await?;
+async fn with_dangling_rows(pool: &Pool, after: i64, through: UserId) -> Result<Vec<UserId>, StoreError> {
+    let rows = query_as(WITH_DANGLING_ROWS)
+        .bind(after)
+        .bind(through.get())
+        .fetch_all(&mut *pool.acquire().await?)
+        .await?;
     Ok(users(rows))
 }
 
@@ -134,7 +140,7 @@ WHERE r.user_id = ? AND l.id IS NULL
 ";
 
 /// The list is then short of rows: the user is due, to have it filled up.
-async fn remove_dangling_rows(pool: &MySqlPool, user: UserId) -> Result<u64, StoreError> {
+async fn remove_dangling_rows(pool: &Pool, user: UserId) -> Result<u64, StoreError> {
     let lane = lane_number(Lane::Batch);
     let mut transaction = pool.begin().await?;
     query(MARK_DUE).bind(user.get()).bind(lane).bind(lane).execute(&mut *transaction).await?;

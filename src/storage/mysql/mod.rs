@@ -29,13 +29,13 @@ use crate::storage::{ListingRecord, SampleUser, Store, StoreError};
 /// The store on MySQL or MariaDB.
 #[derive(Clone, Debug)]
 pub struct MysqlStore {
-    pool: MySqlPool,
+    pool: session::Pool,
 }
 
 impl MysqlStore {
     /// A store that connects when it is first used; `max_connections` is the size of its pool.
     pub fn new(address: &MysqlAddress, max_connections: u32) -> Self {
-        Self { pool: session::pool(address.options(), max_connections) }
+        Self { pool: session::Pool::new(address.options(), max_connections) }
     }
 
     /// Loads sample users and listings if none of their tables has a row. Returns whether it did.
@@ -49,7 +49,7 @@ impl MysqlStore {
 
     /// The pool, for tests that look at its connections.
     pub fn pool(&self) -> &MySqlPool {
-        &self.pool
+        self.pool.connections()
     }
 }
 
@@ -60,7 +60,7 @@ impl Store for MysqlStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        sqlx::query("SELECT 1").execute(&mut *self.pool.acquire().await?).await?;
         Ok(())
     }
 

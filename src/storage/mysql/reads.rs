@@ -66,7 +66,7 @@ impl ReadStore for MysqlStore {
     }
 
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
-        Ok(query_as(USER_STATUS).bind(user.get()).fetch_optional(&self.pool).await?)
+        Ok(query_as(USER_STATUS).bind(user.get()).fetch_optional(&mut *self.pool.acquire().await?).await?)
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {
@@ -76,7 +76,7 @@ impl ReadStore for MysqlStore {
             .bind(batch)
             .bind(real_time)
             .bind(batch)
-            .fetch_one(&self.pool)
+            .fetch_one(&mut *self.pool.acquire().await?)
             .await?)
     }
 }

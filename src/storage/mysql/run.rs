@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::{query, query_as};
 
-use super::{MysqlStore, replace};
+use super::{MysqlStore, replace, session};
 use crate::domain::{Recommendation, UserId};
 use crate::storage::rows::StateRow;
 use crate::storage::{
@@ -74,8 +74,11 @@ WHERE user_id = ? AND version = ?
 #[async_trait]
 impl RunStore for MysqlStore {
     async fn user_state(&self, user: UserId) -> Result<UserState, StoreError> {
-        let row: StateRow =
-            query_as(USER_STATE).bind(user.get()).bind(user.get()).fetch_one(&self.pool).await?;
+        let row: StateRow = query_as(USER_STATE)
+            .bind(user.get())
+            .bind(user.get())
+            .fetch_one(&mut *self.pool.acquire().await?)
+            .await?;
         Ok(row.into())
     }
 
@@ -108,11 +111,15 @@ impl RunStore for MysqlStore {
             .bind(basis.now)
             .bind(basis.user().get())
             .bind(basis.expected.version)
-            .execute(&self.pool)
+            .execute(&mut *self.pool.acquire().await?)
             .await?;
         Ok(match updated.rows_affected() {
             1 => Written::Committed(RowChanges::default()),
             _ => Written::Lost,
         })
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        session::probe(&self.pool).await
     }
 }

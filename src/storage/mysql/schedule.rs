@@ -1,10 +1,11 @@
 //! Beginning the occurrences of scheduled jobs.
 
 use chrono::{DateTime, Utc};
-use sqlx::mysql::{MySqlConnection, MySqlPool};
+use sqlx::mysql::MySqlConnection;
 use sqlx::{query, query_as};
 
 use super::batches::{finish, open_or_join};
+use super::session::Pool;
 use crate::domain::BatchId;
 use crate::storage::batches::StoredScope;
 use crate::storage::{BatchScope, Occurrence, ScheduledJob, StoreError};
@@ -26,7 +27,7 @@ LIMIT 1
 ";
 
 pub(super) async fn begin_occurrence(
-    pool: &MySqlPool,
+    pool: &Pool,
     job: ScheduledJob,
     occurrence: DateTime<Utc>,
 ) -> Result<Occurrence, StoreError> {
