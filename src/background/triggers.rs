@@ -67,6 +67,23 @@ impl Triggers {
         Ok(known)
     }
 
+    /// Makes parked users due, with all attempts left: all of them, or those whose last failure has this code.
+    /// Returns their number.
+    ///
+    /// # Errors
+    /// The database failed; users before that are due.
+    pub async fn retry_parked(&self, code: Option<&str>) -> Result<u64, StoreError> {
+        let (mut after, mut users) = (None, 0);
+        while let Some(retried) = self.store.retry_parked(code, after).await? {
+            (after, users) = (Some(retried.through), users + retried.users);
+        }
+        if users > 0 {
+            self.wakeups.announce(Lane::RealTime);
+            self.wakeups.announce(Lane::Batch);
+        }
+        Ok(users)
+    }
+
     async fn record_if_it_can_run(&self, user: UserId) -> Result<bool, CalculationError> {
         let can_run = Inputs::parse(&self.store.analysis(user).await?).has_careers();
         if can_run {

@@ -68,32 +68,45 @@ impl Faults {
         CalculationError::ServerInTrouble(Box::new(error))
     }
 
-    /// A step on the queue failed. Returns whether this is news.
-    pub(super) async fn queue_failed(&self, error: &StoreError) -> bool {
-        if error.kind() != StoreErrorKind::Unavailable {
-            // Another server may have taken over: the probe renews the connections.
-            _ = self.store.probe().await;
+    /// Whether a failed step of no user belongs to an outage.
+    pub(super) async fn is_in_trouble(&self, error: &StoreError) -> bool {
+        let in_trouble = match error.kind() {
+            StoreErrorKind::Unavailable => true,
+            StoreErrorKind::Conflict => false,
+            _ => self.store.probe().await.is_err(),
+        };
+        if in_trouble {
+            self.begin_outage(Outage::Writes, error);
         }
-        self.begin_outage(Outage::Writes, error)
+        in_trouble
+    }
+
+    /// Ends an outage in which nothing could be written, if something can be written again.
+    pub(super) async fn look_for_the_end(&self) {
+        let known = self.observed().outage;
+        if known == Some(Outage::Writes) && self.store.probe().await.is_ok() {
+            self.end_outage(|outage| outage == Outage::Writes);
+        }
     }
 
     /// A run of the user has committed.
     pub(super) fn succeeded(&self, user: UserId, changes: RowChanges) {
         let inserted = changes.inserted > 0;
-        let mut observed = self.observed();
-        observed.evidence.succeeded(user, inserted);
-        if observed.outage.take_if(|outage| inserted || *outage == Outage::Writes).is_some() {
-            tracing::info!("database available again");
+        self.observed().evidence.succeeded(user, inserted);
+        self.end_outage(|outage| inserted || outage == Outage::Writes);
+    }
+
+    /// Logs the cause once per outage.
+    fn begin_outage(&self, outage: Outage, cause: &dyn std::error::Error) {
+        if self.observed().outage.replace(outage).is_none() {
+            tracing::error!(%cause, "database in trouble: no failure is counted against a user");
         }
     }
 
-    /// Logs the cause once per outage; returns whether it has just begun.
-    fn begin_outage(&self, outage: Outage, cause: &dyn std::error::Error) -> bool {
-        let before = self.observed().outage.replace(outage);
-        if before.is_none() {
-            tracing::error!(%cause, "database in trouble: no failure is counted against a user");
+    fn end_outage(&self, is_over: impl FnOnce(Outage) -> bool) {
+        if self.observed().outage.take_if(|outage| is_over(*outage)).is_some() {
+            tracing::info!("database available again");
         }
-        before.is_none()
     }
 
     fn observed(&self) -> MutexGuard<'_, Observed> {

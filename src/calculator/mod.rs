@@ -103,9 +103,14 @@ impl Calculator {
         }
     }
 
-    /// Looks into a failed step on the queue. Returns whether it begins an outage, and is worth a line in the log.
-    pub(crate) async fn queue_failed(&self, error: &StoreError) -> bool {
-        self.inner.faults.queue_failed(error).await
+    /// Whether a failed step on the queue belongs to an outage of the database.
+    pub(crate) async fn is_in_trouble(&self, error: &StoreError) -> bool {
+        self.inner.faults.is_in_trouble(error).await
+    }
+
+    /// For idle workers, which read the queue without trouble: whether the database takes writes again.
+    pub(crate) async fn look_for_the_end_of_an_outage(&self) {
+        self.inner.faults.look_for_the_end().await;
     }
 
     /// Returns when no caller waits for a run in real time, at the latest after `patience`: batches give way

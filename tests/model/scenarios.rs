@@ -17,6 +17,7 @@ pub const CALM: Scenario = Scenario {
         crashes: 0,
         lost: 0,
         timeouts: 0,
+        outages: 0,
         pauses: 0,
     },
     mutant: None,
@@ -47,12 +48,15 @@ pub const TAKE_OVER: Scenario =
 /// A batch, a listing that is deleted, and a list that is removed because it is old.
 pub const NIGHT: Scenario =
     Scenario { budget: Budget { requests: 1, batches: 1, retentions: 1, ..NONE }, ..CALM };
+/// A trigger in the background, and a server that is in trouble for longer than the user has attempts.
+pub const OUTAGE: Scenario =
+    Scenario { profiles: &[1, 2], budget: Budget { background: 1, outages: 2, ..NONE }, ..CALM };
 /// A request and a trigger in the background during a rollout.
 const ROLLOUT_AT_WORK: Scenario =
     Scenario { budget: Budget { requests: 1, background: 1, ..NONE }, ..ROLLOUT };
 
 /// Explored with every `cargo test`.
-pub const SMALL: [(&str, Scenario, usize); 8] = [
+pub const SMALL: [(&str, Scenario, usize); 9] = [
     ("requests", REQUESTS, 6_038),
     ("rollout", ROLLOUT, 3_762),
     ("lost answer", LOST_ANSWER, 872),
@@ -60,6 +64,7 @@ pub const SMALL: [(&str, Scenario, usize); 8] = [
     ("failure", FAILURE, 74_880),
     ("take-over", TAKE_OVER, 8_658),
     ("night", NIGHT, 5_933),
+    ("outage", OUTAGE, 1),
     ("rollout at work", ROLLOUT_AT_WORK, 37_971),
 ];
 

@@ -10,6 +10,7 @@ mod changes;
 mod cleanup;
 mod listings;
 mod marking;
+mod parked;
 mod queue;
 mod reads;
 mod replace;
@@ -24,7 +25,7 @@ use sqlx::mysql::MySqlPool;
 
 pub use self::address::{InvalidMysqlAddress, MysqlAddress};
 use crate::domain::{ScoringRevision, UserId};
-use crate::storage::{ListingRecord, SampleUser, Store, StoreError};
+use crate::storage::{ListingRecord, Retried, SampleUser, Store, StoreError};
 
 /// The store on MySQL or MariaDB.
 #[derive(Clone, Debug)]
@@ -70,6 +71,14 @@ impl Store for MysqlStore {
         after: Option<UserId>,
     ) -> Result<Option<UserId>, StoreError> {
         rollback::lower_scoring(&self.pool, scoring_revision, after).await
+    }
+
+    async fn retry_parked(
+        &self,
+        code: Option<&str>,
+        after: Option<UserId>,
+    ) -> Result<Option<Retried>, StoreError> {
+        parked::retry(&self.pool, code, after).await
     }
 
     async fn close(&self) {

@@ -23,6 +23,7 @@ pub enum Event {
     LoseAnswer { slot: u8 },
     Conflict { slot: u8 },
     TimeOut { slot: u8 },
+    Outage { slot: u8 },
     // By the service, sooner or later.
     Find { instance: u8 },
     Continue { slot: u8 },
@@ -104,8 +105,12 @@ impl Scenario {
             if world.left.lost > 0 && matches!(phase, Phase::Writing { .. }) {
                 events.push(Event::Conflict { slot });
             }
-            if world.left.timeouts > 0 && !matches!(phase, Phase::Found | Phase::GivingBack(_)) {
+            let runs = !matches!(phase, Phase::Found | Phase::GivingBack(_));
+            if world.left.timeouts > 0 && runs {
                 events.push(Event::TimeOut { slot });
+            }
+            if world.left.outages > 0 && runs {
+                events.push(Event::Outage { slot });
             }
         }
     }

@@ -68,6 +68,8 @@ pub struct Budget {
     /// Answers of the database that are lost, or report a conflict with another transaction.
     pub lost: u8,
     pub timeouts: u8,
+    /// Runs that fail because the server is in trouble: evidence has told.
+    pub outages: u8,
     /// Leases that end before the worker that holds them.
     pub pauses: u8,
 }

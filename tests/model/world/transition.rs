@@ -41,6 +41,18 @@ impl Transition<'_> {
                 self.orphan_statement(&activity);
                 self.finish(activity, Err(Box::new(TIMED_OUT)));
             }
+            Event::Outage { slot } => {
+                world.left.outages -= 1;
+                let activity = self.end(slot);
+                // A commit that hangs lands when there is room again.
+                self.orphan_statement(&activity);
+                let error = CalculationError::Store(StoreError::refused("the table is full"));
+                let error = match self.scenario.is(Mutant::OutagesAreCharged) {
+                    true => error,
+                    false => CalculationError::ServerInTrouble(Box::new(error)),
+                };
+                self.finish(activity, Err(Box::new(error)));
+            }
             Event::Find { instance } => self.find(instance),
             Event::Continue { slot } => {
                 let activity = self.end(slot);
