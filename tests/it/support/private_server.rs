@@ -98,7 +98,7 @@ impl PrivateServer {
             format!("--pid-file={}", place("pid")),
         ]);
         if kind == Kind::Mysql {
-            options.push("--mysqlx=OFF".to_owned());
+            options.extend(["--mysqlx=OFF".to_owned(), "--secure-file-priv=NULL".to_owned()]);
         }
         self.arguments = [program.to_owned()].into_iter().chain(options).collect();
     }
