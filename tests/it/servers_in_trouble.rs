@@ -57,7 +57,7 @@ enum Trouble {
     ReadOnly,
     Offline,
     Stopped,
-    TooManyConnections,
+    ResourceLimit,
     OtherPassword,
 }
 
@@ -82,7 +82,7 @@ impl Deployment {
             Trouble::ReadOnly => self.database.execute("SET GLOBAL read_only = 1").await,
             Trouble::Offline => self.database.execute("SET GLOBAL offline_mode = 1").await,
             Trouble::Stopped => self.server.stop(),
-            Trouble::TooManyConnections => {
+            Trouble::ResourceLimit => {
                 let limit = format!("ALTER USER {account} WITH MAX_QUERIES_PER_HOUR 1");
                 self.database.execute(&limit).await;
                 self.server.end_sessions().await;
@@ -100,7 +100,7 @@ impl Deployment {
             Trouble::ReadOnly => self.database.execute("SET GLOBAL read_only = 0").await,
             Trouble::Offline => self.database.execute("SET GLOBAL offline_mode = 0").await,
             Trouble::Stopped => self.server.start_again().await,
-            Trouble::TooManyConnections => {
+            Trouble::ResourceLimit => {
                 self.database.execute(&format!("ALTER USER {account} WITH MAX_QUERIES_PER_HOUR 0")).await;
                 self.database.execute("FLUSH USER_RESOURCES").await;
                 self.server.end_sessions().await;
@@ -158,7 +158,7 @@ async fn acknowledged_triggers_outlast_a_server_in_trouble(kind: Kind) {
     let troubles = [
         (Trouble::ReadOnly, "간호사"),
         (Trouble::Offline, "회계 담당자"),
-        (Trouble::TooManyConnections, "간호사"),
+        (Trouble::ResourceLimit, "간호사"),
         (Trouble::OtherPassword, "회계 담당자"),
         (Trouble::Stopped, "간호사"),
     ];
@@ -178,7 +178,7 @@ async fn acknowledged_triggers_outlast_a_server_in_trouble(kind: Kind) {
         workers.signal("CONT");
         let mut starting = TestProcess::begin(&deployment.url, &WITHOUT_WORKERS);
         eventually("workers and callers fail often", || async {
-            let answer = post(&workers, USER).await;
+            let answer = post(&workers, USERS.start).await;
             let status = answer.status().as_u16();
             assert!(answer.headers().contains_key("retry-after") || status == 200, "{trouble:?}: {answer:?}");
             assert!([200, 503].contains(&status), "{trouble:?}: {answer:?}");
@@ -201,7 +201,7 @@ async fn acknowledged_triggers_outlast_a_full_disk(kind: Kind, test: &str) {
     let Some(server) = PrivateServer::start_on_disk(kind, 320).await else {
         return report_skipped(test, "this user may not mount a disk to fill");
     };
-    let deployment = Deployment::new(kind, server).await;
+    let mut deployment = Deployment::new(kind, server).await;
     let front = TestApp::start_with(config(&deployment.database, &WITHOUT_WORKERS)).await;
     let mut workers = TestProcess::begin(&deployment.url, &SETTINGS);
     workers.listens().await;
@@ -212,31 +212,37 @@ async fn acknowledged_triggers_outlast_a_full_disk(kind: Kind, test: &str) {
     }
     deployment.all_are_served("the first run", &workers).await;
     deployment.set_careers("백엔드 개발자").await;
+    workers.signal("STOP");
+    for user in USERS {
+        assert_eq!(front.calculate_in_background(user).await.status, 202);
+    }
     let filler = deployment.server.fill_disk();
     fill_table(&deployment.database).await;
-    for user in USERS {
-        assert_eq!(front.calculate_in_background(user).await.status, 202, "{}", workers.log());
-    }
     let before = failures(&workers);
-    eventually("runs fail often", || async { failures(&workers) >= before + 200 }).await;
-    assert_eq!(deployment.count("parked_at IS NOT NULL").await, 0, "{}", workers.log());
-    let open = deployment.count("requested_seq > completed_seq").await;
-    assert!(open > 0, "the disk is not full");
-    // A caller who waits is told to come back.
-    let answer = post(&workers, USERS.start).await;
-    assert!([200, 503].contains(&answer.status().as_u16()), "{answer:?}");
+    workers.signal("CONT");
+    eventually("the trouble is known", || async { !workers.events("database in trouble").is_empty() }).await;
+    eventually("workers and callers fail often", || async {
+        let answer = post(&workers, USERS.start).await;
+        assert!(answer.headers().contains_key("retry-after"), "{answer:?}");
+        failures(&workers) >= before + 60
+    })
+    .await;
 
     let freed = Instant::now();
     drop(filler);
+    if !deployment.server.is_running() {
+        // MariaDB ends itself when it finds no room for a rollback.
+        deployment.server.start_again().await;
+    }
     deployment.all_are_served("a full disk", &workers).await;
-    println!("{kind:?}: {open} users served {:?} after there was room", freed.elapsed());
+    println!("{kind:?}: served {:?} after there was room", freed.elapsed());
     assert!(!workers.events("database available again").is_empty());
 }
 
 /// Takes the room that the table of the lists has already.
 async fn fill_table(database: &TestDatabase) {
     let mut listing = 1_000_000;
-    for size in [16_000, 4_000, 200] {
+    for size in [4_000, 200] {
         loop {
             listing += 1;
             let row = format!(

@@ -13,6 +13,7 @@ pub const CALM: Scenario = Scenario {
         background: 0,
         batches: 0,
         dangling: 0,
+        retries: 0,
         retentions: 0,
         crashes: 0,
         lost: 0,
@@ -48,6 +49,9 @@ pub const TAKE_OVER: Scenario =
 /// A batch, a listing that is deleted, and a list that is removed because it is old.
 pub const NIGHT: Scenario =
     Scenario { budget: Budget { requests: 1, batches: 1, retentions: 1, ..NONE }, ..CALM };
+/// Two triggers in the background, a run that takes too long, and an operator who tries parked users again.
+pub const RETRY: Scenario =
+    Scenario { budget: Budget { background: 2, timeouts: 1, retries: 1, ..NONE }, ..CALM };
 /// A trigger in the background, and a server that is in trouble for longer than the user has attempts.
 pub const OUTAGE: Scenario =
     Scenario { profiles: &[1, 2], budget: Budget { background: 1, outages: 2, ..NONE }, ..CALM };
@@ -56,7 +60,7 @@ const ROLLOUT_AT_WORK: Scenario =
     Scenario { budget: Budget { requests: 1, background: 1, ..NONE }, ..ROLLOUT };
 
 /// Explored with every `cargo test`.
-pub const SMALL: [(&str, Scenario, usize); 9] = [
+pub const SMALL: [(&str, Scenario, usize); 10] = [
     ("requests", REQUESTS, 6_038),
     ("rollout", ROLLOUT, 3_762),
     ("lost answer", LOST_ANSWER, 872),
@@ -64,7 +68,8 @@ pub const SMALL: [(&str, Scenario, usize); 9] = [
     ("failure", FAILURE, 74_880),
     ("take-over", TAKE_OVER, 8_658),
     ("night", NIGHT, 5_933),
-    ("outage", OUTAGE, 1),
+    ("outage", OUTAGE, 3_255),
+    ("retry", RETRY, 4_809),
     ("rollout at work", ROLLOUT_AT_WORK, 37_971),
 ];
 

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
-use sqlx::{ConnectOptions, Connection};
-use tempfile::TempDir;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use tempfile::{NamedTempFile, TempDir};
 
+use super::evidence::watch_log;
 use super::{Kind, eventually, server_variable};
 
 /// A MySQL or MariaDB of the test's own, to be stopped, filled up or set read-only: the program of the server that
@@ -21,6 +22,8 @@ pub struct PrivateServer {
     arguments: Vec<String>,
     child: Option<Child>,
     mounted: bool,
+    /// On the machine's disk.
+    log: NamedTempFile,
 }
 
 impl PrivateServer {
@@ -59,7 +62,16 @@ impl PrivateServer {
         assert!(owner.unwrap().success());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let url = format!("mysql://root@127.0.0.1:{port}");
-        let mut server = Self { url, folder, root, user, arguments: Vec::new(), child: None, mounted };
+        let mut server = Self {
+            url,
+            folder,
+            root,
+            user,
+            arguments: Vec::new(),
+            child: None,
+            mounted,
+            log: NamedTempFile::new().unwrap(),
+        };
         server.initialise(kind, &arguments_of(process)[0], port);
         server.start_again().await;
         Some(server)
@@ -120,12 +132,15 @@ impl PrivateServer {
 
     /// On the same port and data as before.
     pub async fn start_again(&mut self) {
-        let log = std::fs::File::create(self.folder.path().join("log")).ok();
         let mut command = self.command(&self.arguments[0]);
-        command.args(&self.arguments[1..]).stdout(Stdio::null());
-        command.stderr(log.map_or_else(Stdio::null, Stdio::from));
+        command.args(&self.arguments[1..]).stdout(Stdio::null()).stderr(self.log.reopen().unwrap());
         self.child = Some(command.spawn().unwrap());
+        watch_log(self.log.path());
         eventually("the private server answers", || async { self.try_connect().await.is_ok() }).await;
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
     async fn try_connect(&self) -> sqlx::Result<MySqlConnection> {
@@ -148,15 +163,15 @@ impl PrivateServer {
         let sessions: Vec<(i64,)> = sqlx::query_as(others).fetch_all(&mut connection).await.unwrap();
         for (session,) in sessions {
             // It may have ended meanwhile.
-            _ = sqlx::query("KILL ?").bind(session).execute(&mut connection).await;
+            _ = connection.execute(AssertSqlSafe(format!("KILL {session}"))).await;
         }
         connection.close().await.unwrap();
     }
 
     /// Takes all space that is left on the server's own disk; dropping the file frees it.
-    pub fn fill_disk(&self) -> tempfile::NamedTempFile {
+    pub fn fill_disk(&self) -> NamedTempFile {
         assert!(self.mounted, "the disk is the machine's");
-        let mut filler = tempfile::NamedTempFile::new_in(self.folder.path()).unwrap();
+        let mut filler = NamedTempFile::new_in(self.folder.path()).unwrap();
         for size in [1 << 20, 1 << 12] {
             while filler.write_all(&vec![0; size]).is_ok() {}
         }

@@ -16,6 +16,7 @@ pub enum Event {
     RequestInBackground { instance: u8 },
     MarkByBatch,
     RemoveDanglingRows,
+    RetryParked,
     PassRetention,
     RemoveOldList,
     // Faults.
@@ -76,6 +77,9 @@ impl Scenario {
         }
         if world.left.dangling > 0 && world.user.list.number > 0 {
             events.push(Event::RemoveDanglingRows);
+        }
+        if world.left.retries > 0 && world.user.recorded.as_ref().is_some_and(|recorded| recorded.parked) {
+            events.push(Event::RetryParked);
         }
         // Runs, and the sessions of processes that died, end long before a retention time does.
         if world.left.retentions > 0 && world.activities.is_empty() && world.orphans.is_empty() {

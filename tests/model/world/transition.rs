@@ -27,6 +27,12 @@ impl Transition<'_> {
             Event::RequestInBackground { instance } => self.request_in_background(instance),
             Event::MarkByBatch => self.mark_by_batch(),
             Event::RemoveDanglingRows => self.remove_dangling_rows(),
+            Event::RetryParked => {
+                world.left.retries -= 1;
+                world.user.retry_parked();
+                self.reset_attempts();
+                self.forget_settled();
+            }
             Event::PassRetention => {
                 world.left.retentions -= 1;
                 world.era += 1;
