@@ -11,7 +11,7 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// The users whose latest run failed, and the lists that were written meanwhile.
 #[derive(Debug, Default)]
-pub struct Evidence {
+pub(super) struct Evidence {
     failing: HashMap<UserId, Failing>,
     /// Lists written since the process began.
     lists_written: u64,
@@ -30,7 +30,7 @@ impl Evidence {
     /// been written since the latest of them began to fail. A server that takes no lists soon has this evidence
     /// against it, whatever the code of its error; users whose own data is refused do not, as long as others are
     /// served.
-    pub fn failed(&mut self, user: UserId, cause: &str, now: Instant) -> bool {
+    pub(super) fn failed(&mut self, user: UserId, cause: &str, now: Instant) -> bool {
         self.failing.retain(|_, failing| now.duration_since(failing.latest) < FORGOTTEN_AFTER);
         let since = match self.failing.get(&user) {
             Some(failing) if failing.cause == cause => failing.since,
@@ -45,7 +45,7 @@ impl Evidence {
 
     /// A run of the user has committed. Only one that inserted rows says that the database takes lists: others need
     /// no room, for example.
-    pub fn succeeded(&mut self, user: UserId, inserted: bool) {
+    pub(super) fn succeeded(&mut self, user: UserId, inserted: bool) {
         self.failing.remove(&user);
         self.lists_written += u64::from(inserted);
     }

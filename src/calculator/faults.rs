@@ -98,7 +98,9 @@ impl Faults {
 
     /// Logs the cause once per outage.
     fn begin_outage(&self, outage: Outage, cause: &dyn std::error::Error) {
-        if self.observed().outage.replace(outage).is_none() {
+        let mut observed = self.observed();
+        if observed.outage.is_none() {
+            observed.outage = Some(outage);
             tracing::error!(%cause, "database in trouble: no failure is counted against a user");
         }
     }

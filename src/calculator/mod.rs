@@ -8,7 +8,7 @@
 pub mod decision;
 pub mod digest;
 mod error;
-pub mod evidence;
+mod evidence;
 mod faults;
 mod joining;
 mod outcome;
