@@ -24,7 +24,7 @@ use crate::http::server::{self, ServerConfig};
 use crate::http::{self, ApiState, Origin};
 use crate::listings::sample::{self, SampleError};
 use crate::ranking::{Vocabulary, VocabularyError};
-use crate::storage::{MysqlAddress, MysqlStore, SqliteStore, Store, StoreError, StoreErrorKind};
+use crate::storage::{MysqlAddress, MysqlStore, RunStore, SqliteStore, Store, StoreError};
 
 /// Time limit of handing unfinished work over at the shutdown.
 const HAND_OVER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -35,8 +35,8 @@ pub enum AppError {
     /// The database failed or refused a step.
     #[error("{0}")]
     Store(#[from] StoreError),
-    /// The database did not answer within DATABASE_START_TIMEOUT_SECS.
-    #[error("the database at {address} was not reachable for {waited:?}: {cause}")]
+    /// The database was away, or in trouble, for DATABASE_START_TIMEOUT_SECS.
+    #[error("the database at {address} was not usable for {waited:?}: {cause}")]
     DatabaseUnreachable {
         /// The address, without the password.
         address: String,
@@ -120,7 +120,7 @@ pub struct App {
 impl App {
     /// Connects to everything, brings the schema up to date, and reads the first catalogue.
     pub async fn build(config: &Config) -> Result<Self, AppError> {
-        let store = open_store(config).await?;
+        let store = open(config, true).await?;
         let redis = connect_redis(config).await?;
         let lock = redis.clone().map(|link| redis_lock(config, link));
         let locks = UserLocks::new(lock, config.lock_wait);
@@ -247,11 +247,20 @@ impl App {
 
 /// The configured database, reachable and with its schema up to date.
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, AppError> {
+    open(config, false).await
+}
+
+/// As [`open_store`]; a database that must be `writable` is waited for until it takes writes.
+async fn open(config: &Config, writable: bool) -> Result<Arc<dyn Store>, AppError> {
     match &config.database {
         DatabaseConfig::Mysql { address, max_connections } => {
             let store = MysqlStore::new(address, *max_connections);
-            wait_until_reachable(&store, address, config.database_start_timeout).await?;
-            store.migrate().await?;
+            let ready = async || {
+                store.ping().await?;
+                store.migrate().await?;
+                if writable { store.probe().await } else { Ok(()) }
+            };
+            wait_for_database(ready, address, config.database_start_timeout).await?;
             let sample_data =
                 config.sample_data && store.load_sample(&sample::users()?, &sample::listings()?).await?;
             tracing::info!(database = %address, sample_data, "database ready");
@@ -296,16 +305,18 @@ pub fn vocabulary(config: &Config) -> Result<Arc<Vocabulary>, AppError> {
     Vocabulary::parse(&text).map(Arc::new).map_err(|cause| AppError::Vocabulary { path: path.clone(), cause })
 }
 
-async fn wait_until_reachable(
-    store: &MysqlStore,
+/// Waits for a step that fails because the database is away, or in trouble: read-only, full, offline, not ready, or
+/// it does not take the password yet.
+async fn wait_for_database(
+    step: impl AsyncFn() -> Result<(), StoreError>,
     address: &MysqlAddress,
     limit: Duration,
 ) -> Result<(), AppError> {
     let deadline = Instant::now() + limit;
     let mut delay = Duration::from_millis(200);
     loop {
-        match store.ping().await {
-            Err(error) if error.kind() != StoreErrorKind::Unavailable => return Err(error.into()),
+        match step().await {
+            Err(error) if !error.may_pass() => return Err(error.into()),
             Err(error) if Instant::now() < deadline => {
                 tracing::warn!(database = %address, %error, "waiting for the database");
                 tokio::time::sleep(delay).await;

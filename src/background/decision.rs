@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use crate::calculator::{CalculationError, Outcome};
-use crate::storage::{GiveBack, StoreErrorKind, WorkError};
+use crate::calculator::{CalculationError, Failure, Outcome};
+use crate::storage::{GiveBack, WorkError};
 
 /// Delay after the first failure; each further failure doubles it.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// Longest delay after a failure.
 const LONGEST_RETRY: Duration = Duration::from_secs(300);
-/// Delay when the run never started, so that the other run or the outage can end.
+/// Delay when the run never started, or failed by no fault of the user's, so that the other run or the outage can end.
 const RETRY_UNTRIED: Duration = Duration::from_secs(1);
 
 /// The next step of a worker that has claimed a user.
@@ -46,9 +46,7 @@ pub fn after_run<E: AsRef<CalculationError>>(
         Ok(_) => return None,
         Err(error) => error.as_ref(),
     };
-    if let CalculationError::Store(error) = error
-        && error.kind() == StoreErrorKind::Unavailable
-    {
+    if error.failure() == Failure::Unavailable {
         return Some(GiveBack::Untried { after: jittered(RETRY_UNTRIED) });
     }
     let error = WorkError { code: error.code(), cause: error.to_string() };
@@ -90,11 +88,14 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_that_never_ran_is_not_counted() {
+    fn an_attempt_that_never_ran_or_failed_with_the_server_is_not_counted() {
         type Result = std::result::Result<Outcome, Box<CalculationError>>;
         let unavailable = StoreError::unavailable("no answer");
         let outage: Result = Err(Box::new(CalculationError::Store(unavailable)));
         assert!(matches!(after_run(&outage, 5, 5, 0.0), Some(GiveBack::Untried { .. })));
+        let full = CalculationError::Store(StoreError::refused("the table is full"));
+        let in_trouble: Result = Err(Box::new(CalculationError::ServerInTrouble(Box::new(full))));
+        assert!(matches!(after_run(&in_trouble, 5, 5, 0.0), Some(GiveBack::Untried { .. })));
         let busy: Result = Ok(Outcome::Queued(QueuedReason::LockBusy));
         assert!(matches!(after_run(&busy, 5, 5, 0.0), Some(GiveBack::Untried { .. })));
         let done: Result = Ok(Outcome::UpToDate { saved_count: 1 });

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::calculator::{CalculationError, Calculator, Outcome};
+use crate::calculator::{CalculationError, Calculator, Failure, Outcome};
 use crate::coordination::Wakeups;
 use crate::domain::{Lane, UserId};
 use crate::profile::Inputs;
@@ -41,11 +41,15 @@ impl Triggers {
         calculator: &Calculator,
         user: UserId,
     ) -> Result<Accepted, Arc<CalculationError>> {
-        match calculator.bounded(self.record_if_it_can_run(user)).await {
+        match calculator.bounded(user, self.record_if_it_can_run(user)).await {
             Ok(true) => Ok(Accepted::Recorded),
             Ok(false) => calculator.calculate(user, false).await.map(Accepted::NothingToCalculate),
             Err(error) => {
-                tracing::error!(user_id = %user, %error, "the trigger could not be recorded");
+                if error.failure() == Failure::Unavailable {
+                    tracing::debug!(user_id = %user, %error, "the trigger could not be recorded");
+                } else {
+                    tracing::error!(user_id = %user, %error, "the trigger could not be recorded");
+                }
                 Err(Arc::new(error))
             }
         }
@@ -61,6 +65,23 @@ impl Triggers {
             self.record(user).await?;
         }
         Ok(known)
+    }
+
+    /// Makes parked users due, with all attempts left: all of them, or those whose last failure has this code.
+    /// Returns their number.
+    ///
+    /// # Errors
+    /// The database failed; users before that are due.
+    pub async fn retry_parked(&self, code: Option<&str>) -> Result<u64, StoreError> {
+        let (mut after, mut users) = (None, 0);
+        while let Some(retried) = self.store.retry_parked(code, after).await? {
+            (after, users) = (Some(retried.through), users + retried.users);
+        }
+        if users > 0 {
+            self.wakeups.announce(Lane::RealTime);
+            self.wakeups.announce(Lane::Batch);
+        }
+        Ok(users)
     }
 
     async fn record_if_it_can_run(&self, user: UserId) -> Result<bool, CalculationError> {

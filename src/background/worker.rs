@@ -3,7 +3,7 @@
 //!
 //! A worker claims a due user with a short lease and starts an ordinary run. A committed run ends the lease.
 //! A failed run gives the user back: due again later or, after too many attempts, parked until the next
-//! trigger. If a worker dies, its lease expires. Leases only keep instances from doing work twice; the run
+//! trigger; a run that failed because the database is in trouble does not count. If a worker dies, its lease expires. Leases only keep instances from doing work twice; the run
 //! itself keeps the rows right (see [`crate::calculator`]).
 //!
 //! Real-time triggers and batches have workers of their own, so that neither waits for the other. A batch
@@ -11,7 +11,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use rand::seq::SliceRandom;
@@ -99,7 +99,10 @@ impl Workers {
         let held = std::mem::take(&mut *self.0.held());
         // Concurrently: a run that is stuck in its transaction locks the row of its own lease.
         let how = GiveBack::Untried { after: Duration::ZERO };
-        join_all(held.iter().map(|(token, due)| self.0.give_back(due, token, &how))).await;
+        let ended = join_all(held.iter().map(|(token, due)| self.0.give_back(due, token, &how))).await;
+        for error in ended.iter().filter_map(|ended| ended.as_ref().err()) {
+            tracing::warn!(%error, "a lease could not be ended: it expires");
+        }
     }
 }
 
@@ -119,19 +122,22 @@ impl Inner {
             if lane == Lane::Batch {
                 self.calculator.give_way(PATIENCE).await;
             }
-            match self.claim(&due).await {
-                Ok(Some(token)) => {
-                    self.serve(lane, &due, &token).await;
+            let token = self.config.instance.token();
+            match self.claim(&due, &token).await {
+                Ok(true) => {
+                    self.serve(lane, &due, &token, stop).await;
                     // The user is still due if a trigger came in during the run; other workers found the user
                     // claimed.
                     self.wakeups.notify(lane);
                 }
                 // Another worker was faster.
-                Ok(None) => {}
-                // The claim may have committed: its lease then expires.
+                Ok(false) => {}
                 Err(error) => {
-                    tracing::warn!(user_id = %due.user, %error, "a due user could not be claimed");
+                    self.failed(&error, "a due user could not be claimed").await;
                     stop.run_until_cancelled(tokio::time::sleep(poll())).await;
+                    // The claim may have committed.
+                    let untried = GiveBack::Untried { after: Duration::ZERO };
+                    self.end_lease(&due, &token, &untried, stop).await;
                 }
             }
         }
@@ -151,8 +157,9 @@ impl Inner {
             match self.due_users(lane).await {
                 Ok(due) if !due.is_empty() => ahead.extend(due),
                 nothing => {
-                    if let Err(error) = nothing {
-                        tracing::warn!(%error, "the queue cannot be read");
+                    match nothing {
+                        Ok(_) => self.calculator.look_for_the_end_of_an_outage().await,
+                        Err(error) => _ = self.failed(&error, "the queue cannot be read").await,
                     }
                     tokio::select! {
                         () = stop.cancelled() => {}
@@ -175,15 +182,13 @@ impl Inner {
         Ok(due)
     }
 
-    /// Claims the user and returns the lease's token; `None` if another worker was faster.
-    async fn claim(&self, due: &DueUser) -> Result<Option<String>, StoreError> {
-        let lease = Lease { token: self.config.instance.token(), duration: self.config.lease };
-        let claimed =
-            storage::within(STEP_LIMIT, self.store.claim(due, &lease, self.config.scoring_revision)).await?;
-        Ok(claimed.then_some(lease.token))
+    /// Leases the user; `false` if another worker was faster.
+    async fn claim(&self, due: &DueUser, token: &str) -> Result<bool, StoreError> {
+        let lease = Lease { token: token.to_owned(), duration: self.config.lease };
+        storage::within(STEP_LIMIT, self.store.claim(due, &lease, self.config.scoring_revision)).await
     }
 
-    async fn serve(&self, lane: Lane, due: &DueUser, token: &str) {
+    async fn serve(&self, lane: Lane, due: &DueUser, token: &str, stop: &CancellationToken) {
         self.held().insert(token.to_owned(), *due);
         let max_attempts = self.config.max_attempts;
         let ended = match decision::after_claim(due.attempts, max_attempts) {
@@ -199,14 +204,38 @@ impl Inner {
             if let GiveBack::Parked { error } = &how {
                 tracing::error!(user_id = %due.user, code = error.code, cause = error.cause, "user parked");
             }
-            self.give_back(due, token, &how).await;
+            self.end_lease(due, token, &how, stop).await;
         }
     }
 
-    async fn give_back(&self, due: &DueUser, token: &str, how: &GiveBack) {
-        if let Err(error) = storage::within(STEP_LIMIT, self.store.give_back(due, token, how)).await {
-            tracing::warn!(user_id = %due.user, %error, "a lease could not be ended: it expires");
+    /// Ends a lease, and does not give up while the database is in trouble: a claim whose end is not recorded looks
+    /// like one that has ended its process, and counts.
+    async fn end_lease(&self, due: &DueUser, token: &str, how: &GiveBack, stop: &CancellationToken) {
+        let begun = Instant::now();
+        while let Err(error) = self.give_back(due, token, how).await {
+            let in_trouble = self.failed(&error, "a lease could not be ended").await;
+            let has_expired = begun.elapsed() >= self.config.lease;
+            if stop.is_cancelled() || has_expired && !in_trouble {
+                tracing::warn!(user_id = %due.user, %error, "a lease could not be ended: it expires");
+                return;
+            }
+            stop.run_until_cancelled(tokio::time::sleep(poll())).await;
         }
+    }
+
+    async fn give_back(&self, due: &DueUser, token: &str, how: &GiveBack) -> Result<(), StoreError> {
+        storage::within(STEP_LIMIT, self.store.give_back(due, token, how)).await
+    }
+
+    /// Logs a failed step; not if it belongs to an outage, which is logged as a whole. Returns whether it does.
+    async fn failed(&self, error: &StoreError, step: &str) -> bool {
+        let in_trouble = self.calculator.is_in_trouble(error).await;
+        if in_trouble {
+            tracing::debug!(%error, "{step}");
+        } else {
+            tracing::warn!(%error, "{step}");
+        }
+        in_trouble
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, DueUser>> {

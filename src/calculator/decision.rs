@@ -77,6 +77,8 @@ pub enum AfterWrite {
     /// Read the state again: the write lost the comparison (`None`), or its fate is unknown. If an ambiguous
     /// commit landed, the digest is now equal.
     StartAgain(Option<StoreError>),
+    /// A calculated listing is gone: refresh the catalogue, then start again.
+    RefreshCatalogue(StoreError),
     /// The write lost too often: leave the trigger to the queue.
     GiveUp,
     /// The database failed or refused the write.
@@ -92,6 +94,7 @@ pub fn after_write(answer: Result<Written, StoreError>, attempt: u32) -> AfterWr
         Err(error) => match error.kind() {
             StoreErrorKind::Conflict if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
             StoreErrorKind::Conflict => AfterWrite::StartAgain(Some(error)),
+            StoreErrorKind::ListingGone if attempt < MAX_ATTEMPTS => AfterWrite::RefreshCatalogue(error),
             StoreErrorKind::Unavailable if attempt < MAX_UNAVAILABLE => AfterWrite::StartAgain(Some(error)),
             _ => AfterWrite::Fail(error),
         },
@@ -164,5 +167,13 @@ mod tests {
         assert!(matches!(after_write(unavailable(), 1), AfterWrite::StartAgain(Some(_))));
         assert!(matches!(after_write(unavailable(), 2), AfterWrite::Fail(_)));
         assert!(matches!(after_write(refused, 1), AfterWrite::Fail(_)));
+    }
+
+    #[test]
+    fn a_listing_that_is_gone_refreshes_the_catalogue_a_few_times() {
+        let gone = || Err(StoreError::listing_gone("foreign key"));
+        assert!(matches!(after_write(gone(), 1), AfterWrite::RefreshCatalogue(_)));
+        assert!(matches!(after_write(gone(), MAX_ATTEMPTS - 1), AfterWrite::RefreshCatalogue(_)));
+        assert!(matches!(after_write(gone(), MAX_ATTEMPTS), AfterWrite::Fail(_)));
     }
 }

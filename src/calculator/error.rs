@@ -10,6 +10,9 @@ pub enum CalculationError {
     /// The database failed or refused a step.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A failure that is not the user's fault, as evidence shows.
+    #[error("the database is in trouble: {0}")]
+    ServerInTrouble(#[source] Box<CalculationError>),
     /// The run took longer than [`super::CalculatorConfig::run_timeout`].
     #[error("the run was ended after {0:?}")]
     TimedOut(Duration),
@@ -24,7 +27,7 @@ pub enum CalculationError {
 /// The meaning of a failure to a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The database is away or busy: the same request may succeed later.
+    /// The database is away, busy or in trouble: the same request may succeed later.
     Unavailable,
     /// The run took too long.
     TimedOut,
@@ -39,6 +42,7 @@ impl CalculationError {
     pub fn failure(&self) -> Failure {
         match self {
             Self::Store(error) => error.into(),
+            Self::ServerInTrouble(_) => Failure::Unavailable,
             Self::TimedOut(_) => Failure::TimedOut,
             Self::Overloaded => Failure::Overloaded,
             Self::Panicked => Failure::Internal,
@@ -55,7 +59,9 @@ impl From<&StoreError> for Failure {
     fn from(error: &StoreError) -> Self {
         match error.kind() {
             StoreErrorKind::Unavailable | StoreErrorKind::Conflict => Self::Unavailable,
-            StoreErrorKind::Refused | StoreErrorKind::Migration => Self::Internal,
+            StoreErrorKind::ListingGone | StoreErrorKind::Refused | StoreErrorKind::Migration => {
+                Self::Internal
+            }
         }
     }
 }

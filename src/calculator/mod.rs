@@ -8,7 +8,10 @@
 pub mod decision;
 pub mod digest;
 mod error;
+mod evidence;
+mod faults;
 mod joining;
+mod outcome;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +22,16 @@ use tokio_util::task::TaskTracker;
 
 use self::decision::{Action, AfterWrite, BeforeInputs, Calculated};
 pub use self::error::{CalculationError, Failure};
+use self::faults::Faults;
 use self::joining::{Caller, Joinable, Joining, NoResult};
+pub use self::outcome::{Outcome, QueuedReason};
+use self::outcome::{outcome, without_careers};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Busy, UserGuard, UserLocks};
 use crate::domain::{CareerProfile, Lane, Recommendation, UserId};
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
-use crate::storage::{QueueStore, RunStore, StoreError};
+use crate::storage::{QueueStore, RunStore, StoreError, Written};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -54,49 +60,7 @@ struct Inner {
     locks: UserLocks,
     catalogue: Arc<CurrentCatalogue>,
     config: CalculatorConfig,
-}
-
-/// The successful outcome of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The list was calculated and stored.
-    Computed {
-        /// Rows stored.
-        saved_count: usize,
-    },
-    /// The newest inputs give the stored list: nothing was written.
-    UpToDate {
-        /// Rows stored.
-        saved_count: usize,
-    },
-    /// This run wrote nothing. Its trigger is recorded, and a worker will serve it.
-    Queued(QueuedReason),
-    /// The user has no analysis; rows of earlier analyses are removed.
-    NoProfileAnalysis,
-    /// The user has an analysis that recommends no career; rows of earlier analyses are removed.
-    NoJobRecommendations,
-}
-
-/// Why a run left its trigger to the queue. Callers are told "already in progress" in every case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueuedReason {
-    /// Another run held the user's lock for the whole wait.
-    LockBusy,
-    /// The stored rows come from a newer version of the service, which must do the run.
-    NewerScoring,
-    /// The run lost the compare-and-set [`decision::MAX_ATTEMPTS`] times.
-    LostToOtherRuns,
-}
-
-impl QueuedReason {
-    /// The reason in the log.
-    fn in_log(self) -> &'static str {
-        match self {
-            Self::LockBusy => "already running",
-            Self::NewerScoring => "newer scoring",
-            Self::LostToOtherRuns => "lost against other runs",
-        }
-    }
+    faults: Faults,
 }
 
 /// The result of a run, shared by all callers that joined it.
@@ -114,7 +78,8 @@ impl Calculator {
     ) -> Self {
         let joining = Arc::new(Joining::new(tasks, config.max_runs));
         let urgent = watch::Sender::new(0);
-        Self { inner: Arc::new(Inner { store, queue, locks, catalogue, config }), joining, urgent }
+        let faults = Faults::new(store.clone());
+        Self { inner: Arc::new(Inner { store, queue, locks, catalogue, config, faults }), joining, urgent }
     }
 
     /// Brings the user's stored list up to date. Shares a run of this process that has not read its inputs
@@ -128,7 +93,24 @@ impl Calculator {
     /// does not count their runs.
     pub async fn calculate_for_worker(&self, user: UserId, lane: Lane) -> RunResult {
         let _urgent = (lane == Lane::RealTime).then(|| Urgent::new(&self.urgent));
-        self.join(user, false, Caller::Worker).await
+        let result = self.join(user, false, Caller::Worker).await;
+        match result.as_ref().map_err(Arc::as_ref) {
+            // A worker has the time to find out. A request is answered the same in either case.
+            Err(CalculationError::TimedOut(limit)) => {
+                Err(Arc::new(self.inner.faults.judge(user, CalculationError::TimedOut(*limit)).await))
+            }
+            _ => result,
+        }
+    }
+
+    /// Whether a failed step on the queue belongs to an outage of the database.
+    pub(crate) async fn is_in_trouble(&self, error: &StoreError) -> bool {
+        self.inner.faults.is_in_trouble(error).await
+    }
+
+    /// For idle workers, which read the queue without trouble: whether the database takes writes again.
+    pub(crate) async fn look_for_the_end_of_an_outage(&self) {
+        self.inner.faults.look_for_the_end().await;
     }
 
     /// Returns when no caller waits for a run in real time, at the latest after `patience`: batches give way
@@ -137,12 +119,13 @@ impl Calculator {
         let _ = timeout(patience, self.urgent.subscribe().wait_for(|urgent| *urgent == 0)).await;
     }
 
-    /// Runs a step that belongs to a run under the time limit of a run.
+    /// Runs a step for the user under the time limit of a run.
     pub(crate) async fn bounded<T>(
         &self,
+        user: UserId,
         step: impl Future<Output = Result<T, CalculationError>>,
     ) -> Result<T, CalculationError> {
-        self.inner.bounded(step).await
+        self.inner.bounded(user, step).await
     }
 
     async fn join(&self, user: UserId, force: bool, caller: Caller) -> RunResult {
@@ -185,8 +168,8 @@ impl Inner {
         // Before anything is read or recorded: the trigger of a later caller may stand for newer inputs.
         joinable.close();
         let result = match &locked {
-            Err(Busy { .. }) => self.bounded(self.leave_to_queue(user, QueuedReason::LockBusy)).await,
-            Ok(guard) => self.bounded(self.run_locked(guard, force)).await,
+            Err(Busy { .. }) => self.bounded(user, self.leave_to_queue(user, QueuedReason::LockBusy)).await,
+            Ok(guard) => self.bounded(user, self.run_locked(guard, force)).await,
         };
         match &result {
             Ok(Outcome::Computed { saved_count }) => {
@@ -198,6 +181,10 @@ impl Inner {
             // Logged in `leave_to_queue`.
             Ok(Outcome::Queued(_)) => {}
             Ok(outcome) => tracing::info!(user_id = %user, ?outcome, "nothing to calculate"),
+            // Logged once per outage, by `faults`.
+            Err(error) if error.failure() == Failure::Unavailable => {
+                tracing::debug!(user_id = %user, %error, "calculation failed");
+            }
             Err(error) => tracing::error!(user_id = %user, %error, "calculation failed"),
         }
         // The end of a run is logged before the next can begin, so that logs tell whether two overlapped.
@@ -238,10 +225,17 @@ impl Inner {
                 Action::Confirm => self.store.confirm(&basis).await,
                 Action::Replace => self.store.replace(&basis, &rows, &digest).await,
             };
+            if let Ok(Written::Committed(changes)) = &written {
+                self.faults.succeeded(user, *changes);
+            }
             match decision::after_write(written, attempt) {
                 AfterWrite::Done => return Ok(outcome(&inputs, action, rows.len())),
                 AfterWrite::StartAgain(cause) => {
                     tracing::info!(user_id = %user, attempt, ?cause, "starting again");
+                }
+                AfterWrite::RefreshCatalogue(cause) => {
+                    tracing::info!(user_id = %user, attempt, %cause, "starting again with the newest listings");
+                    self.catalogue.refresh().await?;
                 }
                 AfterWrite::GiveUp => break,
                 AfterWrite::Fail(error) => return Err(error.into()),
@@ -270,14 +264,21 @@ impl Inner {
             .map_err(|_| CalculationError::Panicked)
     }
 
-    /// Runs `work` with a time limit: a database that accepts connections but never answers must not block
-    /// the caller.
+    /// Runs `work`, and finds out whose fault its failure is, with a time limit: a database that accepts
+    /// connections but never answers must not block the caller.
     async fn bounded<T>(
         &self,
+        user: UserId,
         work: impl Future<Output = Result<T, CalculationError>>,
     ) -> Result<T, CalculationError> {
+        let judged = async {
+            match work.await {
+                Err(error) => Err(self.faults.judge(user, error).await),
+                done => done,
+            }
+        };
         let limit = self.config.run_timeout;
-        timeout(limit, work).await.unwrap_or(Err(CalculationError::TimedOut(limit)))
+        timeout(limit, judged).await.unwrap_or(Err(CalculationError::TimedOut(limit)))
     }
 
     /// Records the run's trigger without waking a worker: the cause of the delay (the other run, a rolling
@@ -288,19 +289,4 @@ impl Inner {
         tracing::info!(user_id = %user, outcome = "queued", reason = in_log, "skipped: the trigger is queued");
         Ok(Outcome::Queued(reason))
     }
-}
-
-/// The outcome for the caller once the stored rows are those that the inputs give.
-fn outcome(inputs: &Inputs, action: Action, saved_count: usize) -> Outcome {
-    if !inputs.has_careers() {
-        without_careers(inputs)
-    } else if action == Action::Confirm {
-        Outcome::UpToDate { saved_count }
-    } else {
-        Outcome::Computed { saved_count }
-    }
-}
-
-fn without_careers(inputs: &Inputs) -> Outcome {
-    if inputs.has_analysis { Outcome::NoJobRecommendations } else { Outcome::NoProfileAnalysis }
 }

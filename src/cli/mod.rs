@@ -58,8 +58,8 @@ enum Command {
     Batch(batch::Arguments),
     /// Show the queue and the last batch, or the state of one user's list
     Status { user_id: Option<UserId> },
-    /// Make a parked or waiting user due now
-    Retry { user_id: UserId },
+    /// Make a parked or waiting user, or many parked ones, due now
+    Retry(operator::Retry),
     /// After a roll-back to an older version (or an older VOCABULARY_FILE): let this version replace the lists
     /// of the newer one. Until then it leaves them alone
     RollBack,
@@ -85,7 +85,7 @@ impl Cli {
             Command::Evaluate(arguments) => evaluate::evaluate(&config, &arguments),
             Command::Batch(arguments) => batch::batch(&config, &arguments).await,
             Command::Status { user_id } => status::status(&config, user_id).await,
-            Command::Retry { user_id } => operator::retry(&config, user_id).await,
+            Command::Retry(arguments) => operator::retry(&config, &arguments).await,
             Command::RollBack => operator::roll_back(&config).await,
             Command::Unlock { user_id } => operator::unlock(&config, user_id).await,
             Command::Healthcheck => healthcheck::healthcheck(&config).await,

@@ -14,16 +14,35 @@ use crate::coordination::Wakeups;
 use crate::domain::UserId;
 use crate::ranking;
 
-pub(super) async fn retry(config: &Config, user: UserId) -> Result {
+/// The users that `job-agent retry` makes due.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub(super) struct Retry {
+    /// This user, parked or waiting
+    user_id: Option<UserId>,
+    /// All parked users
+    #[arg(long)]
+    all: bool,
+    /// The parked users whose last failure has this code, such as internal_error
+    #[arg(long)]
+    code: Option<String>,
+}
+
+pub(super) async fn retry(config: &Config, arguments: &Retry) -> Result {
     let store = app::open_store(config).await?;
     let wakeups = Arc::new(Wakeups::new(app::connect_redis(config).await?, TaskTracker::new()));
-    let known = Triggers::new(store.clone(), wakeups.clone()).retry(user).await?;
+    let triggers = Triggers::new(store.clone(), wakeups.clone());
+    let line = match arguments.user_id {
+        Some(user) if triggers.retry(user).await? => Ok(format!("user {user} is due")),
+        Some(user) => Err(format!("user {user} is not known")),
+        None => {
+            let users = triggers.retry_parked(arguments.code.as_deref()).await?;
+            Ok(format!("{users} parked users are due"))
+        }
+    };
     wakeups.close().await;
     store.close().await;
-    if !known {
-        return Err(format!("user {user} is not known").into());
-    }
-    writeln!(std::io::stdout(), "user {user} is due")?;
+    writeln!(std::io::stdout(), "{}", line?)?;
     Ok(ExitCode::SUCCESS)
 }
 

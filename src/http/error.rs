@@ -204,6 +204,8 @@ mod tests {
             (CalculationError::Store(StoreError::unavailable("")), "unavailable"),
             (CalculationError::Store(StoreError::conflict("")), "unavailable"),
             (CalculationError::Store(StoreError::refused("")), "internal_error"),
+            (CalculationError::Store(StoreError::listing_gone("")), "internal_error"),
+            (CalculationError::ServerInTrouble(Box::new(CalculationError::Panicked)), "unavailable"),
             (CalculationError::TimedOut(Duration::ZERO), "calculation_timed_out"),
             (CalculationError::Overloaded, "overloaded"),
             (CalculationError::Panicked, "internal_error"),

@@ -33,7 +33,7 @@ pub(super) async fn fast(
 ) -> Result<Json<List>, ApiError> {
     let limit = parameters.integer("limit", 1..=100, 20, "1–100")?;
     let min_score = parameters.integer("min_score", 0..=100, 0, "0–100")?;
-    let list = read(api.store.stored_list(user, limit.into(), min_score)).await?;
+    let list = read(&api, api.store.stored_list(user, limit.into(), min_score)).await?;
     let StoredList { rows, stored_count, calculated_at } = list;
     Ok(Json(List {
         success: true,

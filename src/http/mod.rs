@@ -32,7 +32,7 @@ use tower_http::normalize_path::NormalizePath;
 use tower_http::trace::TraceLayer;
 
 use crate::background::{Batches, Scheduler, Triggers};
-use crate::calculator::Calculator;
+use crate::calculator::{Calculator, Failure};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::RedisLink;
 use crate::storage::{self, Store, StoreError};
@@ -105,8 +105,14 @@ async fn detach(State(api): State<ApiState>, request: Request, next: Next) -> Re
 }
 
 /// Runs a read with a time limit: a database that accepts connections but never answers must not block it.
-async fn read<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, ApiError> {
-    storage::within(READ_TIMEOUT, read).await.map_err(Into::into)
+/// If it fails and the database takes no trivial write either, the database is in trouble, not the request.
+async fn read<T>(api: &ApiState, read: impl Future<Output = Result<T, StoreError>>) -> Result<T, ApiError> {
+    match storage::within(READ_TIMEOUT, read).await {
+        Err(error) if Failure::from(&error) == Failure::Internal && api.store.probe().await.is_err() => {
+            Err(StoreError::unavailable(error).into())
+        }
+        answer => answer.map_err(Into::into),
+    }
 }
 
 /// A time as clients read it.

@@ -25,7 +25,7 @@ pub(super) async fn trigger(
     State(api): State<ApiState>,
     _: EmptyBody,
 ) -> Result<(StatusCode, Json<Triggered>), ApiError> {
-    let opened = read(api.batches.open(&BatchScope::Active)).await?;
+    let opened = read(&api, api.batches.open(&BatchScope::Active)).await?;
     let message = if opened.joined {
         "이미 실행 중인 배치에 합류했습니다."
     } else {
@@ -79,7 +79,7 @@ struct Queue {
 }
 
 pub(super) async fn status(State(api): State<ApiState>) -> Result<Json<Status>, ApiError> {
-    let (now, batch, counts) = read(async {
+    let (now, batch, counts) = read(&api, async {
         let now = api.store.now().await?;
         Ok((now, api.store.latest_batch().await?, api.store.queue_counts().await?))
     })

@@ -63,7 +63,7 @@ fn state(status: &UserStatus) -> UserListState {
 }
 
 pub(super) async fn status(State(api): State<ApiState>, User(user): User) -> Result<Json<Status>, ApiError> {
-    let status = read(api.store.user_status(user)).await?;
+    let status = read(&api, api.store.user_status(user)).await?;
     let known = status.as_ref().map_or(UserListState::Unknown, state);
     let waits = known == UserListState::Pending;
     let time = |time: fn(&UserStatus) -> Option<_>| status.as_ref().and_then(time).map(timestamp);

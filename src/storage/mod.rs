@@ -62,12 +62,32 @@ pub trait Store: RunStore + QueueStore + BatchStore + ListingStore + ReadStore +
         after: Option<UserId>,
     ) -> Result<Option<UserId>, StoreError>;
 
+    /// Makes the next parked users after this one, or the first ones, due with all attempts left: all of them, or
+    /// those whose last failure has this code. `None`: there are no more.
+    async fn retry_parked(
+        &self,
+        code: Option<&str>,
+        after: Option<UserId>,
+    ) -> Result<Option<Retried>, StoreError>;
+
     /// Closes all connections.
     async fn close(&self);
 }
 
+/// The answer to [`Store::retry_parked`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retried {
+    /// The last user of this step: the next step starts after it.
+    pub through: UserId,
+    /// Users that were parked and are due now.
+    pub users: u64,
+}
+
 /// Time limit of one step on the queue or on a batch.
 pub const STEP_LIMIT: Duration = Duration::from_secs(10);
+
+/// Time limit of [`RunStore::probe`]: one small write. A database that takes longer is in trouble.
+pub const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Runs a step with a time limit: a database that accepts connections but never answers must not block the
 /// caller. A write may still be committed after the limit.

@@ -33,6 +33,10 @@ pub trait RunStore: Send + Sync {
     /// it would overwrite rows that have just been reported as current. Ends the user's lease and serves
     /// triggers as [`RunStore::replace`] does.
     async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError>;
+
+    /// Writes and commits something that no client sees, within [`super::PROBE_LIMIT`]: whether the database takes
+    /// writes of any kind. After a failure, connections are made again before they are used.
+    async fn probe(&self) -> Result<(), StoreError>;
 }
 
 /// The result of [`RunStore::user_state`].

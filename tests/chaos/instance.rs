@@ -272,7 +272,7 @@ mod tests {
             .output()
             .unwrap();
         let log = String::from_utf8(output.stderr).unwrap();
-        assert!(!output.status.success() && log.contains("was not reachable"), "{log}");
+        assert!(!output.status.success() && log.contains("was not usable"), "{log}");
         assert!(!log.contains("listening"), "{log}");
     }
 }

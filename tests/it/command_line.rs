@@ -15,6 +15,7 @@ on_every_database!(
     a_batch_from_the_command_line_is_watched_to_its_end,
     a_batch_is_for_whom_the_command_line_says,
     status_and_retry_serve_an_operator,
+    parked_users_are_tried_again_all_or_by_the_code_of_their_failure,
 );
 
 fn run(folder: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -126,6 +127,42 @@ async fn a_batch_is_for_whom_the_command_line_says(database: TestDatabase) {
     database.store().finish_batch(BatchId(1)).await.unwrap();
     assert_eq!(batch(&["--all"]).1, "batch 2 opened\n2 users are due\n");
     assert_eq!(marked().await, [1, 2], "the inactive one, too");
+}
+
+async fn parked_users_are_tried_again_all_or_by_the_code_of_their_failure(database: TestDatabase) {
+    let parked = async |users: std::ops::Range<i64>, code: &str| {
+        for user in users {
+            database.store().request_run(user.try_into().unwrap()).await.unwrap();
+            database
+                .execute(&format!(
+                    "UPDATE recommendation_state SET due_at = NULL, parked_at = requested_at, attempts = 5, \
+                     last_error_code = '{code}' WHERE user_id = {user}"
+                ))
+                .await;
+        }
+    };
+    parked(1..6, "internal_error").await;
+    parked(6..8, "process_ended").await;
+    // A user that waits is none of them.
+    database.store().request_run(8.try_into().unwrap()).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("DATABASE_URL", database.url.as_str())];
+    let retry = |arguments: &[&str]| run(folder.path(), &settings, &[&["retry"], arguments].concat());
+    let due = async || {
+        let due = "SELECT user_id FROM recommendation_state \
+                   WHERE due_at IS NOT NULL AND parked_at IS NULL AND attempts = 0 ORDER BY user_id";
+        database.numbers(due).await
+    };
+    for arguments in [&[][..], &["1", "--all"], &["--all", "--code", "internal_error"]] {
+        assert_eq!(retry(arguments).0, Some(2), "{arguments:?}: one of the three");
+    }
+    assert_eq!(due().await, [8]);
+    let (code, out, log) = retry(&["--code", "process_ended"]);
+    assert_eq!((code, out.as_str()), (Some(0), "2 parked users are due\n"), "{log}");
+    assert_eq!(due().await, [6, 7, 8]);
+    assert_eq!(retry(&["--all"]).1, "5 parked users are due\n");
+    assert_eq!(due().await, [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert_eq!(retry(&["--all"]).1, "0 parked users are due\n");
 }
 
 async fn status_and_retry_serve_an_operator(database: TestDatabase) {

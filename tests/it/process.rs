@@ -11,7 +11,7 @@ use crate::support::{
     Kind, TestApp, TestDatabase, TestProcess, USER, can_run_on, command, config, eventually, on_servers,
 };
 
-on_servers!(a_database_that_goes_away_is_a_503_and_recovers);
+on_servers!(a_database_that_goes_away_is_a_503_and_recovers, a_start_without_rights_does_not_wait);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminated_process_finishes_and_exits_with_success() {
@@ -104,6 +104,19 @@ async fn a_database_that_goes_away_is_a_503_and_recovers(database: TestDatabase)
     assert_eq!(app.calculate(USER).await.outcome(), "up_to_date");
     assert_eq!(app.fast(USER, "").await.status, 200);
     assert_eq!(app.get("/health/ready").await.status, 200);
+}
+
+/// The schema cannot be made, and no waiting helps.
+async fn a_start_without_rights_does_not_wait(database: TestDatabase) {
+    let empty = TestDatabase::create_bare(database.kind).await;
+    let url = empty.add_account().await;
+    let name = empty.name();
+    empty.execute(&format!("REVOKE ALL PRIVILEGES ON {name}.* FROM '{name}_service'@'%'")).await;
+    empty.execute(&format!("GRANT SELECT ON {name}.* TO '{name}_service'@'%'")).await;
+    let mut process = TestProcess::begin(&url, &[]);
+    assert_eq!(process.exit_code().await, Some(1));
+    assert!(process.events("waiting for the database").is_empty(), "{}", process.log());
+    assert!(process.log().contains("denied"), "{}", process.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,8 @@ on_every_database!(
     a_user_is_left_to_its_worker_until_the_lease_ends,
     leases_and_due_times_absurdly_far_in_the_future_delay_no_user,
     a_poison_user_is_parked_and_a_trigger_starts_over,
+    two_poison_users_among_others_are_parked,
+    a_fault_that_users_share_is_not_charged_to_them,
     a_failed_user_is_tried_again_later,
     a_user_whose_lock_is_taken_is_tried_again_later_and_loses_no_attempt,
     an_idle_worker_reacts_to_a_trigger_at_once,
@@ -139,6 +141,68 @@ async fn a_poison_user_is_parked_and_a_trigger_starts_over(database: TestDatabas
     let healed = status(&app, USER).await;
     assert_eq!((&healed["state"], &healed["attempts"]), (&"current".into(), &0.into()), "{healed}");
     assert_eq!(healed["lastError"], serde_json::Value::Null);
+}
+
+/// The two have the same error; that others are served shows that it is not the server's.
+async fn two_poison_users_among_others_are_parked(database: TestDatabase) {
+    let app = TestApp::start(&database, &[("QUEUE_MAX_ATTEMPTS", "3")]).await;
+    database.poison(USER).await;
+    // Both at once: the trigger compares one user's id.
+    let poisoned = "CREATE TRIGGER other_poison BEFORE INSERT ON user_job_recommendations";
+    database
+        .execute(&match database.kind {
+            Kind::Sqlite => {
+                format!("{poisoned} WHEN NEW.user_id = {OTHER_USER} BEGIN SELECT RAISE(ABORT, 'poison'); END")
+            }
+            _ => format!(
+                "{poisoned} FOR EACH ROW IF NEW.user_id = {OTHER_USER} \
+                 THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'poison'; END IF"
+            ),
+        })
+        .await;
+    for user in [USER, OTHER_USER] {
+        database.set_career(user, "간호사").await;
+        assert_eq!(app.calculate_in_background(user).await.status, 202);
+    }
+    let mut next = 5_000;
+    eventually("both are parked while others are served", || {
+        next += 1;
+        let (database, app) = (&database, &app);
+        async move {
+            database.set_career(next, "간호사").await;
+            assert_eq!(app.calculate(next).await.outcome(), "computed");
+            database.number("SELECT COUNT(*) FROM recommendation_state WHERE parked_at IS NOT NULL").await
+                == 2
+        }
+    })
+    .await;
+}
+
+/// The error of a table that is broken for lists is no error of the users, even though other writes work.
+async fn a_fault_that_users_share_is_not_charged_to_them(database: TestDatabase) {
+    for user in USER..USER + 20 {
+        request(&database, user).await;
+    }
+    let broken = "CREATE TRIGGER broken BEFORE INSERT ON user_job_recommendations";
+    database
+        .execute(&match database.kind {
+            Kind::Sqlite => format!("{broken} BEGIN SELECT RAISE(ABORT, 'full'); END"),
+            _ => format!("{broken} FOR EACH ROW SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'full'"),
+        })
+        .await;
+    let settings = [("QUEUE_MAX_ATTEMPTS", "2"), ("RUST_LOG", "warn,job_agent=debug")];
+    let process = TestProcess::start(&database, &settings).await;
+    eventually("each user is tried often", || async { process.events("calculation failed").len() >= 100 })
+        .await;
+    let charged = "SELECT COUNT(*) FROM recommendation_state WHERE parked_at IS NOT NULL";
+    assert_eq!(database.number(charged).await, 0, "{}", process.log());
+    assert_eq!(process.events("database in trouble").len(), 1, "once per outage");
+    database.execute("DROP TRIGGER broken").await;
+    for user in USER..USER + 20 {
+        done(&database, user).await;
+        assert_eq!(database.state(user, "attempts").await, 0);
+    }
+    assert_eq!(process.events("database available again").len(), 1);
 }
 
 async fn a_failed_user_is_tried_again_later(database: TestDatabase) {

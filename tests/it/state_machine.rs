@@ -62,6 +62,7 @@ enum Operation {
         claim: usize,
         how: How,
     },
+    RetryParked,
     ExpireLease,
     EndPause,
     Batch,
@@ -115,6 +116,7 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => (nth.clone(), version).prop_map(|(due, scoring)| Operation::Claim { due, scoring }),
         6 => Just(Operation::Take),
         6 => (nth, how).prop_map(|(claim, how)| Operation::GiveBack { claim, how }),
+        1 => Just(Operation::RetryParked),
         2 => Just(Operation::ExpireLease),
         2 => Just(Operation::EndPause),
         1 => Just(Operation::Batch),
@@ -228,6 +230,12 @@ impl Both<'_> {
                 let how = how.give_back();
                 self.store.give_back(&due, &token.to_string(), &how).await.unwrap();
                 self.spec.give_back(&due, token, &how);
+            }
+            Operation::RetryParked => {
+                let parked = self.spec.recorded.as_ref().is_some_and(|recorded| recorded.parked);
+                let retried = self.store.retry_parked(None, None).await.unwrap();
+                assert_eq!(retried.map_or(0, |retried| retried.users), u64::from(parked));
+                self.spec.retry_parked();
             }
             Operation::ExpireLease => {
                 self.set(&format!("lease_until = {} WHERE lease_until IS NOT NULL AND", self.long_ago()))

@@ -8,6 +8,7 @@ on_every_database!(
     the_status_of_a_user_follows_his_triggers,
     an_unknown_user_is_unknown_and_asking_leaves_no_trace,
     the_status_of_the_scheduler_counts_the_work,
+    a_read_that_fails_is_a_defect_only_if_the_database_takes_writes,
 );
 
 async fn status(app: &TestApp, user: &str) -> Value {
@@ -120,4 +121,17 @@ async fn bad_ids_and_methods_are_refused_as_everywhere() {
     assert_eq!(app.post("/api/scheduler/trigger").await.status, 202, "a disabled schedule can be triggered");
     let body = app.send(reqwest::Method::POST, "/api/scheduler/trigger", |request| request.body("[]")).await;
     assert_eq!((body.status.as_u16(), &body.body["code"]), (400, &"malformed_body".into()));
+}
+
+/// The probe's table is away, too: as far as the service can tell, the database is in trouble.
+async fn a_read_that_fails_is_a_defect_only_if_the_database_takes_writes(database: TestDatabase) {
+    let app = TestApp::start(&database, &[("QUEUE_WORKERS", "0"), ("BATCH_WORKERS", "0")]).await;
+    database.execute("ALTER TABLE recommendation_state RENAME TO state_elsewhere").await;
+    let path = format!("/api/job-agent/recommendations/status/{USER}");
+    let answer = app.get(&path).await;
+    assert_eq!((answer.status.as_u16(), answer.outcome()), (500, "internal_error"), "{answer:?}");
+    database.execute("ALTER TABLE scheduled_jobs RENAME TO jobs_elsewhere").await;
+    let answer = app.get(&path).await;
+    assert_eq!((answer.status.as_u16(), answer.outcome()), (503, "unavailable"), "{answer:?}");
+    assert!(answer.headers.contains_key("retry-after"));
 }

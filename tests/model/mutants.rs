@@ -5,9 +5,12 @@
 //! in its head why the model has no such bug, and [`ONLY_IN_THE_MODEL`] says why there is no patch.
 
 use crate::properties::{
-    CONFIRMED, CONVERGES, DURABLE, ENDS, FORWARD, HONEST, NO_LEASE, NOT_SWALLOWED, OURS, PARKS_WHAT_FAILED,
+    CONFIRMED, CONVERGES, DURABLE, ENDS, FORWARD, HONEST, NO_LEASE, NOT_CHARGED, NOT_SWALLOWED, OURS,
+    PARKS_WHAT_FAILED,
 };
-use crate::scenarios::{CRASH, FAILURE, LOST_ANSWER, NIGHT, OTHER_WRITER, REQUESTS, ROLLOUT, TAKE_OVER};
+use crate::scenarios::{
+    CRASH, FAILURE, LOST_ANSWER, NIGHT, OTHER_WRITER, OUTAGE, REQUESTS, ROLLOUT, TAKE_OVER,
+};
 use crate::world::Scenario;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,10 +49,12 @@ pub enum Mutant {
     RowsAreOnlyCounted,
     /// The clean-up does not look for lists that another writer has altered.
     AlteredRowsUnnoticed,
+    /// A failure that is the server's fault counts against the user.
+    OutagesAreCharged,
 }
 
 /// Each with the property that it breaks, and the fewest steps to do so.
-pub const MUTANTS: [(Mutant, Scenario, &str, usize); 17] = [
+pub const MUTANTS: [(Mutant, Scenario, &str, usize); 18] = [
     (Mutant::NoVersionCompare, REQUESTS, FORWARD, 9),
     (Mutant::InputsBeforeState, REQUESTS, FORWARD, 9),
     (Mutant::LoserAnswersSuccess, REQUESTS, HONEST, 10),
@@ -61,6 +66,7 @@ pub const MUTANTS: [(Mutant, Scenario, &str, usize); 17] = [
     (Mutant::AttemptsCountedOnFailure, CRASH, ENDS, 8),
     (Mutant::ScoringUnordered, ROLLOUT, FORWARD, 8),
     (Mutant::CatalogueUnordered, ROLLOUT, FORWARD, 10),
+    (Mutant::OutagesAreCharged, OUTAGE, NOT_CHARGED, 6),
     (Mutant::ConfirmationsDoNotCount, REQUESTS, FORWARD, 10),
     (Mutant::UnparksWithoutDue, FAILURE, CONVERGES, 11),
     (Mutant::ParksWhatIsNew, TAKE_OVER, PARKS_WHAT_FAILED, 8),
@@ -70,11 +76,12 @@ pub const MUTANTS: [(Mutant, Scenario, &str, usize); 17] = [
 ];
 
 /// Bugs that need no patch, and why.
-pub const ONLY_IN_THE_MODEL: [(Mutant, &str); 7] = [
+pub const ONLY_IN_THE_MODEL: [(Mutant, &str); 8] = [
     (Mutant::LostAnswerIsSuccess, "the campaign's loser-answers-success breaks the same decision"),
     (Mutant::CatalogueUnordered, "the campaign's scoring-unordered breaks the same decision"),
     (Mutant::UnparksWithoutDue, "a parked user with a newer trigger is too rare in a campaign"),
     (Mutant::ParksWhatIsNew, "a parked user with a newer trigger is too rare in a campaign"),
+    (Mutant::OutagesAreCharged, "tests/it/servers_in_trouble.rs shows it on real servers"),
     (Mutant::CleanUpDoesNotCount, "the campaign runs no clean-up: its histories last seconds"),
     (Mutant::RowsAreOnlyCounted, "the campaign has no other writer; tests/it/other_writers.rs has one"),
     (Mutant::AlteredRowsUnnoticed, "the campaign runs no clean-up: its histories last seconds"),

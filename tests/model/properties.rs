@@ -3,7 +3,7 @@
 use stateright::Property;
 
 use crate::spec::Due;
-use crate::world::{Actor, Phase, Scenario, Violation, World};
+use crate::world::{Actor, Budget, Phase, Scenario, Violation, World};
 
 pub const FORWARD: &str = "I2 forward: no commit has older inputs, listings or scoring than one before";
 pub const CONFIRMED: &str = "I2 forward: a run confirms only rows that are stored";
@@ -15,6 +15,7 @@ pub const OURS: &str = "I6 converges: at rest, the stored rows are those of a ru
 pub const NO_LEASE: &str = "I9 clean: at rest no lease is held";
 pub const ENDS: &str = "a user whose runs end their process is parked after max_attempts";
 pub const PARKS_WHAT_FAILED: &str = "a worker parks only triggers that it knew of";
+pub const NOT_CHARGED: &str = "a server in trouble parks no user";
 
 pub fn all() -> Vec<Property<Scenario>> {
     let mut properties = vec![
@@ -27,6 +28,10 @@ pub fn all() -> Vec<Property<Scenario>> {
             world.user.recorded.as_ref().is_none_or(|recorded| {
                 !recorded.parked || recorded.requested_seq <= world.history.parked_with
             })
+        }),
+        Property::always(NOT_CHARGED, |scenario: &Scenario, world: &World| {
+            let Budget { crashes, lost, timeouts, pauses, .. } = scenario.budget;
+            crashes + lost + timeouts + pauses > 0 || !is_parked(world)
         }),
         Property::always(DURABLE, |scenario: &Scenario, world: &World| {
             let shown = world.history.shown.map_or(0, |shown| shown.profile);

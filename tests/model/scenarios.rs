@@ -14,10 +14,12 @@ pub const CALM: Scenario = Scenario {
         batches: 0,
         dangling: 0,
         other_writers: 0,
+        retries: 0,
         retentions: 0,
         crashes: 0,
         lost: 0,
         timeouts: 0,
+        outages: 0,
         pauses: 0,
     },
     mutant: None,
@@ -51,12 +53,18 @@ pub const NIGHT: Scenario =
 /// A request and another writer, while the inputs change.
 pub const OTHER_WRITER: Scenario =
     Scenario { profiles: &[1, 2], budget: Budget { requests: 1, other_writers: 1, ..NONE }, ..CALM };
+/// Two triggers in the background, a run that takes too long, and an operator who tries parked users again.
+pub const RETRY: Scenario =
+    Scenario { budget: Budget { background: 2, timeouts: 1, retries: 1, ..NONE }, ..CALM };
+/// A trigger in the background, and a server that is in trouble for longer than the user has attempts.
+pub const OUTAGE: Scenario =
+    Scenario { profiles: &[1, 2], budget: Budget { background: 1, outages: 2, ..NONE }, ..CALM };
 /// A request and a trigger in the background during a rollout.
 const ROLLOUT_AT_WORK: Scenario =
     Scenario { budget: Budget { requests: 1, background: 1, ..NONE }, ..ROLLOUT };
 
 /// Explored with every `cargo test`.
-pub const SMALL: [(&str, Scenario, usize); 9] = [
+pub const SMALL: [(&str, Scenario, usize); 11] = [
     ("requests", REQUESTS, 6_038),
     ("rollout", ROLLOUT, 3_762),
     ("lost answer", LOST_ANSWER, 872),
@@ -64,6 +72,8 @@ pub const SMALL: [(&str, Scenario, usize); 9] = [
     ("failure", FAILURE, 74_880),
     ("take-over", TAKE_OVER, 8_658),
     ("night", NIGHT, 5_933),
+    ("outage", OUTAGE, 3_255),
+    ("retry", RETRY, 4_809),
     ("rollout at work", ROLLOUT_AT_WORK, 37_971),
     ("other writer", OTHER_WRITER, 17_048),
 ];

@@ -188,6 +188,7 @@ impl User {
         // started.
         let later = |after: &Duration| if after.is_zero() { Due::Now } else { Due::Later };
         let error = match how {
+            // Also after a failure that is the server's fault.
             GiveBack::Untried { after } => {
                 recorded.attempts = recorded.attempts.saturating_sub(1);
                 recorded.due = later(after);
@@ -209,6 +210,13 @@ impl User {
             }
         };
         recorded.error = error.map(|error| error.code).or(recorded.error);
+    }
+
+    /// `Store::retry_parked`, of all parked users.
+    pub fn retry_parked(&mut self) {
+        if let Some(recorded) = self.recorded.as_mut().filter(|recorded| recorded.parked) {
+            (recorded.parked, recorded.attempts, recorded.due) = (false, 0, Due::Now);
+        }
     }
 
     /// `BatchStore::mark_batch`, for a user of the batch.

@@ -126,7 +126,7 @@ impl BatchStore for MysqlStore {
     }
 
     async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
-        let (now,) = query_as("SELECT UTC_TIMESTAMP(6)").fetch_one(&self.pool).await?;
+        let (now,) = query_as("SELECT UTC_TIMESTAMP(6)").fetch_one(&mut *self.pool.acquire().await?).await?;
         Ok(now)
     }
 }

@@ -9,12 +9,13 @@
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use rustc_hash::{FxHashMap, FxHashSet};
-use sqlx::mysql::{MySqlConnection, MySqlPool};
+use sqlx::mysql::MySqlConnection;
 use sqlx::types::Json;
 use sqlx::{Connection, query, query_as};
 use sqlx_macros::FromRow;
 use tokio::task::coop::consume_budget;
 
+use super::session::Pool;
 use crate::domain::{CatalogueVersion, ListingId};
 use crate::storage::known_listings::{BLOCK, Delta, ListingHashes};
 use crate::storage::rows::ListingRow;
@@ -26,7 +27,7 @@ const ROWS_PER_READ: usize = 1_000;
 /// Reads the changes since `known` was read, and applies them. `version` is that of `known`, if it has one.
 /// `None`: the changes cannot be found.
 pub(super) async fn read(
-    pool: &MySqlPool,
+    pool: &Pool,
     known: &mut ListingHashes,
     version: Option<CatalogueVersion>,
 ) -> Result<Option<CatalogueChanges>, StoreError> {
@@ -49,7 +50,7 @@ pub(super) async fn read(
 }
 
 /// `None` if the table holds rows that `updated_at` does not show as new.
-async fn read_delta(pool: &MySqlPool, known: &ListingHashes) -> Result<Option<Delta>, StoreError> {
+async fn read_delta(pool: &Pool, known: &ListingHashes) -> Result<Option<Delta>, StoreError> {
     let mut reader = pool.acquire().await?;
     query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
     let mut snapshot = reader.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;

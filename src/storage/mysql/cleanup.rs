@@ -2,11 +2,11 @@
 //! for a clean-up.
 
 use chrono::{DateTime, Utc};
-use sqlx::mysql::MySqlPool;
 use sqlx::{query, query_as};
 
 use super::fingerprint::altered_users;
 use super::replace::ensure_state_row;
+use super::session::Pool;
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::{UserRow, users};
@@ -30,7 +30,7 @@ LIMIT ?
 ";
 
 pub(super) async fn next_users(
-    pool: &MySqlPool,
+    pool: &Pool,
     after: Option<UserId>,
     unverified_since: Option<DateTime<Utc>>,
 ) -> Result<Option<CleanedUp>, StoreError> {
@@ -41,7 +41,7 @@ pub(super) async fn next_users(
         .bind(after)
         .bind(CHUNK)
         .bind(CHUNK)
-        .fetch_all(pool)
+        .fetch_all(&mut *pool.acquire().await?)
         .await?;
     let Some(through) = users(next).last().copied() else { return Ok(None) };
     let mut cleaned = CleanedUp { through, lists: 0, rows: 0, altered: 0 };
@@ -88,12 +88,17 @@ HAVING COALESCE(MAX(s.verified_at), MAX(r.updated_at)) < ?
 
 /// Users whose list no run has found current since.
 async fn unverified(
-    pool: &MySqlPool,
+    pool: &Pool,
     after: i64,
     through: UserId,
     since: DateTime<Utc>,
 ) -> Result<Vec<UserId>, StoreError> {
-    let rows = query_as(UNVERIFIED).bind(after).bind(through.get()).bind(since).fetch_all(pool).await?;
+    let rows = query_as(UNVERIFIED)
+        .bind(after)
+        .bind(through.get())
+        .bind(since)
+        .fetch_all(&mut *pool.acquire().await?)
+        .await?;
     Ok(users(rows))
 }
 
@@ -109,7 +114,7 @@ DELETE FROM user_job_recommendations WHERE user_id = ?
 
 /// A replacement by no rows. It bumps the version, so that a run that has read the state before starts again,
 /// and forgets the digest, so that the next run writes the list again.
-async fn remove_list(pool: &MySqlPool, user: UserId, since: DateTime<Utc>) -> Result<bool, StoreError> {
+async fn remove_list(pool: &Pool, user: UserId, since: DateTime<Utc>) -> Result<bool, StoreError> {
     ensure_state_row(pool, user).await?;
     let mut transaction = pool.begin().await?;
     let emptied = query(EMPTY_STATE).bind(user.get()).bind(since).execute(&mut *transaction).await?;
@@ -129,12 +134,12 @@ WHERE r.user_id > ? AND r.user_id <= ? AND l.id IS NULL
 ";
 
 /// Users with rows whose listing is gone.
-async fn with_dangling_rows(
-    pool: &MySqlPool,
-    after: i64,
-    through: UserId,
-) -> Result<Vec<UserId>, StoreError> {
-    let rows = query_as(WITH_DANGLING_ROWS).bind(after).bind(through.get()).fetch_all(pool).await?;
+async fn with_dangling_rows(pool: &Pool, after: i64, through: UserId) -> Result<Vec<UserId>, StoreError> {
+    let rows = query_as(WITH_DANGLING_ROWS)
+        .bind(after)
+        .bind(through.get())
+        .fetch_all(&mut *pool.acquire().await?)
+        .await?;
     Ok(users(rows))
 }
 
@@ -142,8 +147,8 @@ const NEWEST_CATALOGUE: &str = r"
 SELECT COALESCE(MAX(version), 0) FROM catalogue_state
 ";
 
-async fn newest_catalogue(pool: &MySqlPool) -> Result<i64, StoreError> {
-    let (version,) = query_as(NEWEST_CATALOGUE).fetch_one(pool).await?;
+async fn newest_catalogue(pool: &Pool) -> Result<i64, StoreError> {
+    let (version,) = query_as(NEWEST_CATALOGUE).fetch_one(&mut *pool.acquire().await?).await?;
     Ok(version)
 }
 
@@ -167,11 +172,7 @@ WHERE r.user_id = ? AND l.id IS NULL
 
 /// The list is then short of rows: the user is due, to have it filled up. `catalogue_version` makes an instance that
 /// has older listings in memory read the newer ones first.
-async fn remove_dangling_rows(
-    pool: &MySqlPool,
-    user: UserId,
-    catalogue_version: i64,
-) -> Result<u64, StoreError> {
+async fn remove_dangling_rows(pool: &Pool, user: UserId, catalogue_version: i64) -> Result<u64, StoreError> {
     let lane = lane_number(Lane::Batch);
     let mut transaction = pool.begin().await?;
     query(MARK_DUE)
@@ -194,8 +195,12 @@ WHERE user_id = ? AND due_at IS NULL AND parked_at IS NULL
 ";
 
 /// Whether the user was made due: 0 or 1.
-async fn mark_altered(pool: &MySqlPool, user: UserId) -> Result<u64, StoreError> {
+async fn mark_altered(pool: &Pool, user: UserId) -> Result<u64, StoreError> {
     ensure_state_row(pool, user).await?;
-    let marked = query(MARK_ALTERED).bind(lane_number(Lane::Batch)).bind(user.get()).execute(pool).await?;
+    let marked = query(MARK_ALTERED)
+        .bind(lane_number(Lane::Batch))
+        .bind(user.get())
+        .execute(&mut *pool.acquire().await?)
+        .await?;
     Ok(marked.rows_affected())
 }

@@ -79,7 +79,7 @@ impl ListingStore for MysqlStore {
     }
 
     async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError> {
-        import(&self.pool, listings).await
+        import(&mut *self.pool.acquire().await?, listings).await
     }
 }
 

@@ -1,11 +1,12 @@
 //! Marking the users of a batch due, chunk by chunk.
 
-use sqlx::mysql::{MySqlConnection, MySqlPool};
+use sqlx::mysql::MySqlConnection;
 use sqlx::types::Json;
 use sqlx::{QueryBuilder, query, query_as};
 use sqlx_macros::FromRow;
 
 use super::fingerprint::altered_users;
+use super::session::Pool;
 use crate::domain::{BatchId, Lane, UserId};
 use crate::storage::batches::{ACTIVE_DAYS, StoredScope};
 use crate::storage::queue::lane_number;
@@ -36,7 +37,7 @@ SET marked_through = ?, marked = marked + ?, marking_ended_at = CASE WHEN ? THEN
 WHERE id = ? AND marked_through = ? AND marking_ended_at IS NULL
 ";
 
-pub(super) async fn mark(pool: &MySqlPool, batch: BatchId) -> Result<Marking, StoreError> {
+pub(super) async fn mark(pool: &Pool, batch: BatchId) -> Result<Marking, StoreError> {
     let mut connection = pool.acquire().await?;
     let open: Option<Open> = query_as(OPEN).bind(batch.0).fetch_optional(&mut *connection).await?;
     let Some(open) = open else { return Ok(Marking::Ended) };

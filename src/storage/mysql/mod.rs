@@ -11,6 +11,7 @@ mod cleanup;
 mod fingerprint;
 mod listings;
 mod marking;
+mod parked;
 mod queue;
 mod reads;
 mod replace;
@@ -25,18 +26,18 @@ use sqlx::mysql::MySqlPool;
 
 pub use self::address::{InvalidMysqlAddress, MysqlAddress};
 use crate::domain::{ScoringRevision, UserId};
-use crate::storage::{ListingRecord, SampleUser, Store, StoreError};
+use crate::storage::{ListingRecord, Retried, SampleUser, Store, StoreError};
 
 /// The store on MySQL or MariaDB.
 #[derive(Clone, Debug)]
 pub struct MysqlStore {
-    pool: MySqlPool,
+    pool: session::Pool,
 }
 
 impl MysqlStore {
     /// A store that connects when it is first used; `max_connections` is the size of its pool.
     pub fn new(address: &MysqlAddress, max_connections: u32) -> Self {
-        Self { pool: session::pool(address.options(), max_connections) }
+        Self { pool: session::Pool::new(address.options(), max_connections) }
     }
 
     /// Loads sample users and listings if none of their tables has a row. Returns whether it did.
@@ -50,7 +51,7 @@ impl MysqlStore {
 
     /// The pool, for tests that look at its connections.
     pub fn pool(&self) -> &MySqlPool {
-        &self.pool
+        self.pool.connections()
     }
 }
 
@@ -61,7 +62,7 @@ impl Store for MysqlStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        sqlx::query("SELECT 1").execute(&mut *self.pool.acquire().await?).await?;
         Ok(())
     }
 
@@ -71,6 +72,14 @@ impl Store for MysqlStore {
         after: Option<UserId>,
     ) -> Result<Option<UserId>, StoreError> {
         rollback::lower_scoring(&self.pool, scoring_revision, after).await
+    }
+
+    async fn retry_parked(
+        &self,
+        code: Option<&str>,
+        after: Option<UserId>,
+    ) -> Result<Option<Retried>, StoreError> {
+        parked::retry(&self.pool, code, after).await
     }
 
     async fn close(&self) {

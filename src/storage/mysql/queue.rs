@@ -77,7 +77,7 @@ impl QueueStore for MysqlStore {
             .bind(user.get())
             .bind(lane_number(Lane::RealTime))
             .bind(lane_number(Lane::RealTime))
-            .execute(&self.pool)
+            .execute(&mut *self.pool.acquire().await?)
             .await?;
         // A row that was inserted has no LAST_INSERT_ID.
         Ok(i64::try_from(recorded.last_insert_id()).unwrap_or(i64::MAX).max(1))
@@ -93,7 +93,7 @@ impl QueueStore for MysqlStore {
             .bind(lane_number(lane))
             .bind(scoring_revision.0)
             .bind(limit)
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *self.pool.acquire().await?)
             .await?;
         Ok(rows.into_iter().filter_map(DueRow::into_due_user).collect())
     }
@@ -111,7 +111,7 @@ impl QueueStore for MysqlStore {
             .bind(due.attempts)
             .bind(due.requested_seq)
             .bind(scoring_revision.0)
-            .execute(&self.pool)
+            .execute(&mut *self.pool.acquire().await?)
             .await?;
         Ok(claimed.rows_affected() == 1)
     }
@@ -132,7 +132,7 @@ impl QueueStore for MysqlStore {
                 .bind(error.code)
                 .bind(error.stored_cause()),
         };
-        update.bind(due.user.get()).bind(token).execute(&self.pool).await?;
+        update.bind(due.user.get()).bind(token).execute(&mut *self.pool.acquire().await?).await?;
         Ok(())
     }
 }

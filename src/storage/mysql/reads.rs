@@ -65,12 +65,17 @@ FROM (
 #[async_trait]
 impl ReadStore for MysqlStore {
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
-        let rows = query_as(LIST).bind(user.get()).bind(limit).fetch_all(&self.pool).await?;
+        let rows =
+            query_as(LIST).bind(user.get()).bind(limit).fetch_all(&mut *self.pool.acquire().await?).await?;
         Ok(stored_list(rows, min_score))
     }
 
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
-        Ok(query_as(USER_STATUS).bind(user.get()).bind(user.get()).fetch_optional(&self.pool).await?)
+        Ok(query_as(USER_STATUS)
+            .bind(user.get())
+            .bind(user.get())
+            .fetch_optional(&mut *self.pool.acquire().await?)
+            .await?)
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {
@@ -80,7 +85,7 @@ impl ReadStore for MysqlStore {
             .bind(batch)
             .bind(real_time)
             .bind(batch)
-            .fetch_one(&self.pool)
+            .fetch_one(&mut *self.pool.acquire().await?)
             .await?)
     }
 }

@@ -3,11 +3,12 @@
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
 use serde_json::Value;
-use sqlx::mysql::{MySqlConnection, MySqlPool};
+use sqlx::mysql::MySqlConnection;
 use sqlx::types::Json;
 use sqlx::{query, query_as};
 
 use super::fingerprint::row_checksum;
+use super::session::Pool;
 use crate::domain::{ListingId, Recommendation, UserId};
 use crate::storage::diff::{Difference, ExistingRow};
 use crate::storage::rows::RecommendationRow;
@@ -17,7 +18,7 @@ use crate::storage::{LockedBasis, StateToken, StoreError, Written};
 /// difference. After any error the transaction is dropped, and thereby rolled back: a lock wait timeout
 /// (1205) undoes only its own statement, and a commit after it would keep half of the list.
 pub(super) async fn replace(
-    pool: &MySqlPool,
+    pool: &Pool,
     basis: &LockedBasis<'_>,
     rows: &[Recommendation],
     digest: &str,
@@ -49,8 +50,8 @@ ON DUPLICATE KEY UPDATE user_id = user_id
 ";
 
 /// Outside the transaction, because two transactions that insert the same key and then update it deadlock.
-pub(super) async fn ensure_state_row(pool: &MySqlPool, user: UserId) -> Result<(), StoreError> {
-    query(ENSURE_STATE_ROW).bind(user.get()).execute(pool).await?;
+pub(super) async fn ensure_state_row(pool: &Pool, user: UserId) -> Result<(), StoreError> {
+    query(ENSURE_STATE_ROW).bind(user.get()).execute(&mut *pool.acquire().await?).await?;
     Ok(())
 }
 

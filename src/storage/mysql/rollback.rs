@@ -1,8 +1,8 @@
 //! `job-agent roll-back`: an older scoring replaces the lists of newer ones.
 
-use sqlx::mysql::MySqlPool;
 use sqlx::{query, query_as};
 
+use super::session::Pool;
 use crate::domain::{ScoringRevision, UserId};
 use crate::storage::StoreError;
 use crate::storage::rows::{UserRow, users};
@@ -26,19 +26,20 @@ WHERE user_id > ? AND user_id <= ? AND scoring_revision > ?
 ";
 
 pub(super) async fn lower_scoring(
-    pool: &MySqlPool,
+    pool: &Pool,
     scoring_revision: ScoringRevision,
     after: Option<UserId>,
 ) -> Result<Option<UserId>, StoreError> {
     let after = after.map_or(0, UserId::get);
-    let next: Vec<UserRow> = query_as(NEXT_USERS).bind(after).bind(CHUNK).fetch_all(pool).await?;
+    let next: Vec<UserRow> =
+        query_as(NEXT_USERS).bind(after).bind(CHUNK).fetch_all(&mut *pool.acquire().await?).await?;
     let Some(through) = users(next).last().copied() else { return Ok(None) };
     query(LOWER_SCORING)
         .bind(scoring_revision.0)
         .bind(after)
         .bind(through.get())
         .bind(scoring_revision.0)
-        .execute(pool)
+        .execute(&mut *pool.acquire().await?)
         .await?;
     Ok(Some(through))
 }

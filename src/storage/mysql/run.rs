@@ -5,7 +5,7 @@ use sqlx::{query, query_as};
 use sqlx_macros::FromRow;
 
 use super::fingerprint::row_checksum;
-use super::{MysqlStore, replace};
+use super::{MysqlStore, replace, session};
 use crate::domain::{Recommendation, UserId};
 use crate::storage::rows::StateRow;
 use crate::storage::{
@@ -90,8 +90,11 @@ WHERE user_id = ? AND version = ?
 #[async_trait]
 impl RunStore for MysqlStore {
     async fn user_state(&self, user: UserId) -> Result<UserState, StoreError> {
-        let StateAndRows { state, row_count, row_checksum } =
-            query_as(USER_STATE).bind(user.get()).bind(user.get()).fetch_one(&self.pool).await?;
+        let StateAndRows { state, row_count, row_checksum } = query_as(USER_STATE)
+            .bind(user.get())
+            .bind(user.get())
+            .fetch_one(&mut *self.pool.acquire().await?)
+            .await?;
         Ok(state.with(RowsFingerprint { count: row_count, checksum: row_checksum }))
     }
 
@@ -124,11 +127,15 @@ impl RunStore for MysqlStore {
             .bind(basis.now)
             .bind(basis.user().get())
             .bind(basis.expected.version)
-            .execute(&self.pool)
+            .execute(&mut *self.pool.acquire().await?)
             .await?;
         Ok(match updated.rows_affected() {
             1 => Written::Committed(RowChanges::default()),
             _ => Written::Lost,
         })
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        session::probe(&self.pool).await
     }
 }

@@ -1,10 +1,11 @@
 //! Loading the sample.
 
 use serde_json::Value;
-use sqlx::mysql::{MySqlConnection, MySqlPool};
+use sqlx::mysql::MySqlConnection;
 use sqlx::types::Json;
 use sqlx::{Connection, query, query_scalar};
 
+use super::session::Pool;
 use super::{listings, session};
 use crate::storage::sample::{ANY_ROW, SampleAnalysis, SampleUser};
 use crate::storage::{ListingRecord, StoreError};
@@ -36,7 +37,7 @@ VALUES (?, ?, ?, ?, ?, ?)
 
 /// In one transaction, one instance at a time. Returns whether the tables were empty, and are filled now.
 pub(super) async fn load(
-    pool: &MySqlPool,
+    pool: &Pool,
     users: &[SampleUser],
     listings: &[ListingRecord],
 ) -> Result<bool, StoreError> {

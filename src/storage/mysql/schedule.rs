@@ -1,10 +1,11 @@
 //! Beginning the occurrences of scheduled jobs.
 
 use chrono::{DateTime, Utc};
-use sqlx::mysql::{MySqlConnection, MySqlPool};
+use sqlx::mysql::MySqlConnection;
 use sqlx::{query, query_as};
 
 use super::batches::{finish, open_or_join};
+use super::session::Pool;
 use crate::domain::BatchId;
 use crate::storage::batches::StoredScope;
 use crate::storage::{BatchScope, ListingJob, Occurrence, ScheduledJob, StoreError, UnseenListings};
@@ -29,7 +30,7 @@ LIMIT 1
 ";
 
 pub(super) async fn begin_occurrence(
-    pool: &MySqlPool,
+    pool: &Pool,
     job: ScheduledJob,
     occurrence: DateTime<Utc>,
 ) -> Result<Occurrence, StoreError> {
@@ -82,8 +83,9 @@ FROM (
 ) AS counted
 ";
 
-pub(super) async fn unseen_listings(pool: &MySqlPool, job: ListingJob) -> Result<UnseenListings, StoreError> {
-    let unseen = query_as(UNSEEN_LISTINGS).bind(job.name()).fetch_optional(pool).await?;
+pub(super) async fn unseen_listings(pool: &Pool, job: ListingJob) -> Result<UnseenListings, StoreError> {
+    let unseen =
+        query_as(UNSEEN_LISTINGS).bind(job.name()).fetch_optional(&mut *pool.acquire().await?).await?;
     Ok(unseen.unwrap_or_default())
 }
 
@@ -97,7 +99,7 @@ UPDATE scheduled_jobs SET listings_seen = ? WHERE name = ?
 
 /// The instance that moves `listings_seen` begins the job.
 pub(super) async fn begin_for_listings(
-    pool: &MySqlPool,
+    pool: &Pool,
     job: ListingJob,
     unseen: UnseenListings,
 ) -> Result<Occurrence, StoreError> {

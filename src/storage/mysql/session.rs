@@ -1,26 +1,84 @@
 //! Connections and the settings of their sessions.
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::Migrator;
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions};
-use sqlx::{Connection, Executor, query};
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, Executor, MySql, Transaction, query};
 
-use crate::storage::StoreError;
+use crate::storage::{PROBE_LIMIT, StoreError, within};
 
-/// A pool whose connections are READ COMMITTED (replacements of neighbouring users deadlock under MySQL's
+/// The pool. Its connections are READ COMMITTED (replacements of neighbouring users deadlock under MySQL's
 /// default), give up on a row lock after 3 s, and are ended by the server after 20 s of silence: a process
 /// that is stopped inside its transaction would otherwise hold the user's row for 8 hours.
 ///
 /// If the future of a `begin` is dropped at the wrong moment, its connection returns to the pool with an open
 /// transaction; later statements on it would report success and be lost. Hence the `ROLLBACK` at every
 /// check-out, which is also the liveness test.
-pub(super) fn pool(options: MySqlConnectOptions, max_connections: u32) -> MySqlPool {
+///
+/// It is no executor of statements: whatever goes wrong while a connection is taken is the server's fault, and
+/// every caller can tell that from the refusal of a statement.
+#[derive(Clone, Debug)]
+pub(super) struct Pool {
+    connections: MySqlPool,
+    renewal: Renewal,
+}
+
+/// When connections were last found useless. Those that are older are closed instead of being handed out.
+type Renewal = Arc<Mutex<Option<Instant>>>;
+
+impl Pool {
+    /// Connects when it is first used.
+    pub(super) fn new(options: MySqlConnectOptions, max_connections: u32) -> Self {
+        let renewal = Renewal::default();
+        Self { connections: connections(options, max_connections, renewal.clone()), renewal }
+    }
+
+    /// # Errors
+    /// [`StoreErrorKind::Unavailable`](crate::storage::StoreErrorKind::Unavailable), whatever the cause: the server
+    /// is away, full of connections, or refuses the password.
+    pub(super) async fn acquire(&self) -> Result<PoolConnection<MySql>, StoreError> {
+        self.connections.acquire().await.map_err(StoreError::unavailable)
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// As [`Pool::acquire`].
+    pub(super) async fn begin(&self) -> Result<Transaction<'static, MySql>, StoreError> {
+        self.connections.begin().await.map_err(StoreError::unavailable)
+    }
+
+    /// Closes every connection that is older than this moment before it would be used again: after a failover, they
+    /// still lead to the old server. New connections look the server's name up again. In a long outage, at most
+    /// once a second.
+    pub(super) fn renew(&self) {
+        let mut renewed = self.renewal.lock().unwrap_or_else(PoisonError::into_inner);
+        if renewed.is_none_or(|renewed| renewed.elapsed() >= Duration::from_secs(1)) {
+            *renewed = Some(Instant::now());
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        self.connections.close().await;
+    }
+
+    /// The pool as the driver knows it.
+    pub(super) fn connections(&self) -> &MySqlPool {
+        &self.connections
+    }
+}
+
+fn connections(options: MySqlConnectOptions, max_connections: u32, renewal: Renewal) -> MySqlPool {
     MySqlPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(Duration::from_secs(5))
         // Below wait_timeout, so that the pool never hands out a connection that the server has ended.
         .idle_timeout(Duration::from_secs(12))
+        // A name that leads to another server by now is noticed, even if the old one goes on answering.
+        .max_lifetime(Duration::from_secs(300))
         .test_before_acquire(false)
         .after_connect(|connection, _| {
             Box::pin(async move {
@@ -29,8 +87,12 @@ pub(super) fn pool(options: MySqlConnectOptions, max_connections: u32) -> MySqlP
                 Ok(())
             })
         })
-        .before_acquire(|connection, _| {
+        .before_acquire(move |connection, metadata| {
+            let renewed = *renewal.lock().unwrap_or_else(PoisonError::into_inner);
             Box::pin(async move {
+                if renewed.is_some_and(|renewed| renewed.elapsed() < metadata.age) {
+                    return Ok(false);
+                }
                 if connection.is_in_transaction() {
                     // The driver knows of a transaction that was never ended. It would make the next BEGIN a
                     // savepoint.
@@ -43,9 +105,26 @@ pub(super) fn pool(options: MySqlConnectOptions, max_connections: u32) -> MySqlP
         .connect_lazy_with(options)
 }
 
+const PROBE: &str = r"
+INSERT INTO scheduled_jobs (name, last_occurrence) VALUES ('probe', UTC_TIMESTAMP(6))
+ON DUPLICATE KEY UPDATE last_occurrence = UTC_TIMESTAMP(6)
+";
+
+/// Writes and commits a row that no job has. If the server refuses, the pool is renewed: a connection to another
+/// server may do better.
+pub(super) async fn probe(pool: &Pool) -> Result<(), StoreError> {
+    let mut connection = pool.acquire().await?;
+    let written = within(PROBE_LIMIT, async { Ok(query(PROBE).execute(&mut *connection).await?) }).await;
+    if written.is_err() {
+        connection.close_on_drop();
+        pool.renew();
+    }
+    written.map(drop)
+}
+
 /// Applies the migrations, one instance at a time. The migrator's own lock has an endless timeout, which
 /// MariaDB reads as no waiting at all.
-pub(super) async fn migrate(pool: &MySqlPool) -> Result<(), StoreError> {
+pub(super) async fn migrate(pool: &Pool) -> Result<(), StoreError> {
     let mut connection = pool.acquire().await?;
     lock_start(&mut connection).await?;
     let migrated = migrator().run_direct(None, &mut *connection, false).await;

@@ -6,6 +6,7 @@ mod cleanup;
 mod fingerprint;
 mod listings;
 mod marking;
+mod parked;
 mod queue;
 mod reads;
 mod replace;
@@ -24,7 +25,7 @@ use sqlx::sqlite::{
 };
 
 use crate::domain::{ScoringRevision, UserId};
-use crate::storage::{ListingRecord, SampleUser, Store, StoreError};
+use crate::storage::{ListingRecord, Retried, SampleUser, Store, StoreError};
 
 /// The store on an embedded SQLite file.
 #[derive(Clone, Debug)]
@@ -81,6 +82,14 @@ impl Store for SqliteStore {
         after: Option<UserId>,
     ) -> Result<Option<UserId>, StoreError> {
         rollback::lower_scoring(&self.pool, scoring_revision, after).await
+    }
+
+    async fn retry_parked(
+        &self,
+        code: Option<&str>,
+        after: Option<UserId>,
+    ) -> Result<Option<Retried>, StoreError> {
+        parked::retry(&self.pool, code, after).await
     }
 
     async fn close(&self) {

@@ -7,7 +7,8 @@ use super::{SqliteStore, fingerprint, replace, time_text};
 use crate::domain::{Recommendation, UserId};
 use crate::storage::rows::StateRow;
 use crate::storage::{
-    LockedBasis, MAX_CAREERS, RowChanges, RunStore, StoreError, StoredAnalysis, UserState, Written,
+    LockedBasis, MAX_CAREERS, PROBE_LIMIT, RowChanges, RunStore, StoreError, StoredAnalysis, UserState,
+    Written, within,
 };
 
 const USER_STATE: &str = r"
@@ -66,6 +67,11 @@ SET confirmations = confirmations + 1,
 WHERE user_id = ?5 AND version = ?6
 ";
 
+const PROBE: &str = r"
+INSERT INTO scheduled_jobs (name, last_occurrence) VALUES ('probe', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+ON CONFLICT (name) DO UPDATE SET last_occurrence = excluded.last_occurrence
+";
+
 #[async_trait]
 impl RunStore for SqliteStore {
     async fn user_state(&self, user: UserId) -> Result<UserState, StoreError> {
@@ -109,5 +115,9 @@ impl RunStore for SqliteStore {
             1 => Written::Committed(RowChanges::default()),
             _ => Written::Lost,
         })
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        within(PROBE_LIMIT, async { Ok(query(PROBE).execute(&self.pool).await?) }).await.map(drop)
     }
 }

@@ -53,6 +53,24 @@ impl TestDatabase {
 
     /// Without any table.
     pub async fn create_bare(kind: Kind) -> Self {
+        let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let server = match kind {
+            Kind::Mysql => server_variable("TEST_MYSQL_URL"),
+            Kind::Mariadb => server_variable("TEST_MARIADB_URL"),
+            Kind::Sqlite => String::new(),
+        };
+        Self::create_bare_on(kind, &server, &name).await
+    }
+
+    /// The database `name` on another server, with the schema and the sample listings.
+    pub async fn create_on(kind: Kind, server: &str, name: &str) -> Self {
+        let database = Self::create_bare_on(kind, server, name).await;
+        database.store().migrate().await.unwrap();
+        database.store().import_listings(&sample::listings().unwrap()).await.unwrap();
+        database
+    }
+
+    async fn create_bare_on(kind: Kind, server: &str, name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         if kind == Kind::Sqlite {
             let path = folder.path().join("test.db");
@@ -62,15 +80,13 @@ impl TestDatabase {
             watch_database(kind, &url);
             return Self { kind, url, pool, folder };
         }
-        let variable = if kind == Kind::Mysql { "TEST_MYSQL_URL" } else { "TEST_MARIADB_URL" };
-        let server: MySqlConnectOptions = server_variable(variable).parse().unwrap();
-        let name = format!("test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let admin = MySqlPoolOptions::new().max_connections(1).connect_with(server.clone()).await.unwrap();
+        let options: MySqlConnectOptions = server.parse().unwrap();
+        let admin = MySqlPoolOptions::new().max_connections(1).connect_with(options.clone()).await.unwrap();
         let create = format!("CREATE DATABASE {name} CHARACTER SET utf8mb4");
         admin.execute(AssertSqlSafe(create)).await.unwrap();
         admin.close().await;
-        let options = server.database(&name);
-        let url = format!("{}/{name}", server_variable(variable).trim_end_matches('/'));
+        let options = options.database(name);
+        let url = format!("{}/{name}", server.trim_end_matches('/'));
         let pool = Pool::Mysql(MySqlPoolOptions::new().max_connections(8).connect_lazy_with(options));
         watch_database(kind, &url);
         Self { kind, url, pool, folder }
@@ -93,6 +109,29 @@ impl TestDatabase {
     pub async fn begin(&self) -> Transaction<'static, MySql> {
         let Pool::Mysql(pool) = &self.pool else { panic!("SQLite has no other service") };
         pool.begin().await.unwrap()
+    }
+
+    /// The name of the database on its server.
+    pub fn name(&self) -> &str {
+        self.url.rsplit('/').next().unwrap()
+    }
+
+    /// An account with a password and without any right but those on this database; its address.
+    pub async fn add_account(&self) -> String {
+        let (name, account) = (self.name(), format!("{}_service", self.name()));
+        self.execute(&format!("CREATE USER IF NOT EXISTS '{account}'@'%' IDENTIFIED BY 'secret'")).await;
+        self.execute(&format!("GRANT ALL PRIVILEGES ON {name}.* TO '{account}'@'%'")).await;
+        let (_, server) = self.url.split_once('@').unwrap();
+        format!("mysql://{account}:secret@{server}")
+    }
+
+    /// Whether a statement succeeds.
+    pub async fn try_execute(&self, sql: &str) -> Result<(), sqlx::Error> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match &self.pool {
+            Pool::Mysql(pool) => pool.execute(sql).await.map(drop),
+            Pool::Sqlite(pool) => pool.execute(sql).await.map(drop),
+        }
     }
 
     /// Locks all users' state rows until the transaction ends: runs go on up to their write and wait there.

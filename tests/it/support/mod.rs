@@ -3,7 +3,9 @@
 mod app;
 mod database;
 mod evidence;
+mod forwarder;
 mod old_service;
+mod private_server;
 mod process;
 pub mod raw;
 mod redis_server;
@@ -15,7 +17,9 @@ use std::time::{Duration, Instant};
 pub use app::{TestApp, config};
 pub use database::{Kind, TestDatabase};
 pub use evidence::report;
+pub use forwarder::Forwarder;
 pub use old_service::OldService;
+pub use private_server::PrivateServer;
 pub use process::{TestProcess, command};
 pub use redis_server::RedisServer;
 
@@ -93,21 +97,26 @@ pub async fn transactions_wait(database: &TestDatabase, transactions: i64) {
     .await;
 }
 
-/// Whether a test has its server. If the machine has no MySQL, which `scripts/with-servers` has said, the test
-/// is reported as skipped: on standard error, whatever becomes of the test's own output, and in the file that
-/// `TEST_SKIPPED` names.
+/// Whether a test has its server. If the machine has no MySQL, which `scripts/with-servers` has said, the test is
+/// reported as skipped.
 pub fn can_run_on(kind: Kind, test: &str) -> bool {
     if kind != Kind::Mysql || std::env::var_os("TEST_MYSQL_UNAVAILABLE").is_none() {
         return true;
     }
+    report_skipped(test, "this machine has no MySQL (TEST_MYSQL_UNAVAILABLE)");
+    false
+}
+
+/// Reports a test as skipped: on standard error, whatever becomes of the test's own output, and in the file that
+/// `TEST_SKIPPED` names.
+pub fn report_skipped(test: &str, reason: &str) {
     let test = test.split_once("::").map_or(test, |(_, test)| test);
-    let line = format!("SKIPPED {test}: this machine has no MySQL (TEST_MYSQL_UNAVAILABLE)\n");
+    let line = format!("SKIPPED {test}: {reason}\n");
     std::io::stderr().write_all(line.as_bytes()).unwrap();
     if let Some(list) = std::env::var_os("TEST_SKIPPED") {
         let mut list = std::fs::OpenOptions::new().append(true).create(true).open(list).unwrap();
         list.write_all(line.as_bytes()).unwrap();
     }
-    false
 }
 
 /// A required variable of the environment that `scripts/test` sets up.

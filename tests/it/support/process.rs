@@ -45,28 +45,46 @@ impl TestProcess {
         Self::run(command, folder, database).await
     }
 
-    async fn run(mut command: Command, folder: TempDir, database: &TestDatabase) -> Self {
+    async fn run(command: Command, folder: TempDir, database: &TestDatabase) -> Self {
+        let mut process = Self::spawn(command, folder, &database.url);
+        process.listens().await;
+        process
+    }
+
+    /// Does not wait until it listens.
+    pub fn begin(url: &str, settings: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let command = command(folder.path(), settings);
+        Self::spawn(command, folder, url)
+    }
+
+    fn spawn(mut command: Command, folder: TempDir, url: &str) -> Self {
         let log = fs::File::create(folder.path().join("log")).unwrap();
         watch_log(&folder.path().join("log"));
         let child = command
-            .env("DATABASE_URL", &database.url)
+            .env("DATABASE_URL", url)
             .env("PORT", "0")
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()
             .unwrap();
-        let mut process = Self { address: String::new(), child, folder };
+        Self { address: String::new(), child, folder }
+    }
+
+    /// Waits until it listens.
+    pub async fn listens(&mut self) {
+        let mut address = String::new();
         eventually("the process listens", || {
-            let listening = process.events("listening").pop();
-            process.address = listening
+            let listening = self.events("listening").pop();
+            address = listening
                 .map(|event| format!("http://{}", event["address"].as_str().unwrap()))
                 .unwrap_or_default();
-            let done = !process.address.is_empty();
-            assert!(process.child.try_wait().unwrap().is_none(), "ended: {}", process.log());
+            let done = !address.is_empty();
+            assert!(self.child.try_wait().unwrap().is_none(), "ended: {}", self.log());
             async move { done }
         })
         .await;
-        process
+        self.address = address;
     }
 
     /// Everything that was logged.

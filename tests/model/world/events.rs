@@ -17,6 +17,7 @@ pub enum Event {
     MarkByBatch,
     RemoveDanglingRows,
     AlterRows,
+    RetryParked,
     PassRetention,
     RemoveOldList,
     // Faults.
@@ -24,6 +25,7 @@ pub enum Event {
     LoseAnswer { slot: u8 },
     Conflict { slot: u8 },
     TimeOut { slot: u8 },
+    Outage { slot: u8 },
     // By the service, sooner or later.
     Find { instance: u8 },
     Continue { slot: u8 },
@@ -81,6 +83,9 @@ impl Scenario {
         if world.left.other_writers > 0 && !world.user.list.altered {
             events.push(Event::AlterRows);
         }
+        if world.left.retries > 0 && world.user.recorded.as_ref().is_some_and(|recorded| recorded.parked) {
+            events.push(Event::RetryParked);
+        }
         // Runs, and the sessions of processes that died, end long before a retention time does.
         if world.left.retentions > 0 && world.activities.is_empty() && world.orphans.is_empty() {
             events.push(Event::PassRetention);
@@ -109,8 +114,12 @@ impl Scenario {
             if world.left.lost > 0 && matches!(phase, Phase::Writing { .. }) {
                 events.push(Event::Conflict { slot });
             }
-            if world.left.timeouts > 0 && !matches!(phase, Phase::Found | Phase::GivingBack(_)) {
+            let runs = !matches!(phase, Phase::Found | Phase::GivingBack(_));
+            if world.left.timeouts > 0 && runs {
                 events.push(Event::TimeOut { slot });
+            }
+            if world.left.outages > 0 && runs {
+                events.push(Event::Outage { slot });
             }
         }
     }

@@ -64,12 +64,16 @@ pub struct Budget {
     pub dangling: u8,
     /// Changes of the stored rows by another writer, such as the service that this one replaces.
     pub other_writers: u8,
+    /// Times that an operator makes parked users due.
+    pub retries: u8,
     /// Retention times that pass: after one, the clean-up removes an old list.
     pub retentions: u8,
     pub crashes: u8,
     /// Answers of the database that are lost, or report a conflict with another transaction.
     pub lost: u8,
     pub timeouts: u8,
+    /// Runs that fail because the server is in trouble: evidence has told.
+    pub outages: u8,
     /// Leases that end before the worker that holds them.
     pub pauses: u8,
 }

@@ -168,6 +168,10 @@ impl Transition<'_> {
                 self.finish(activity, Ok(outcome));
             }
             AfterWrite::StartAgain(_) => self.start_again(activity, attempt),
+            AfterWrite::RefreshCatalogue(_) => {
+                self.refresh(activity.instance);
+                self.start_again(activity, attempt);
+            }
             AfterWrite::GiveUp => {
                 activity.phase = Phase::Recording;
                 self.begin(activity);

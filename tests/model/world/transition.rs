@@ -31,6 +31,12 @@ impl Transition<'_> {
                 world.left.other_writers -= 1;
                 world.user.list.altered = true;
             }
+            Event::RetryParked => {
+                world.left.retries -= 1;
+                world.user.retry_parked();
+                self.reset_attempts();
+                self.forget_settled();
+            }
             Event::PassRetention => {
                 world.left.retentions -= 1;
                 world.era += 1;
@@ -44,6 +50,18 @@ impl Transition<'_> {
                 let activity = self.end(slot);
                 self.orphan_statement(&activity);
                 self.finish(activity, Err(Box::new(TIMED_OUT)));
+            }
+            Event::Outage { slot } => {
+                world.left.outages -= 1;
+                let activity = self.end(slot);
+                // A commit that hangs lands when there is room again.
+                self.orphan_statement(&activity);
+                let error = CalculationError::Store(StoreError::refused("the table is full"));
+                let error = match self.scenario.is(Mutant::OutagesAreCharged) {
+                    true => error,
+                    false => CalculationError::ServerInTrouble(Box::new(error)),
+                };
+                self.finish(activity, Err(Box::new(error)));
             }
             Event::Find { instance } => self.find(instance),
             Event::Continue { slot } => {

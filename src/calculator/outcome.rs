@@ -1,0 +1,62 @@
+//! What a run has come to.
+
+use super::decision::Action;
+use crate::profile::Inputs;
+
+/// The successful outcome of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The list was calculated and stored.
+    Computed {
+        /// Rows stored.
+        saved_count: usize,
+    },
+    /// The newest inputs give the stored list: nothing was written.
+    UpToDate {
+        /// Rows stored.
+        saved_count: usize,
+    },
+    /// This run wrote nothing. Its trigger is recorded, and a worker will serve it.
+    Queued(QueuedReason),
+    /// The user has no analysis; rows of earlier analyses are removed.
+    NoProfileAnalysis,
+    /// The user has an analysis that recommends no career; rows of earlier analyses are removed.
+    NoJobRecommendations,
+}
+
+/// Why a run left its trigger to the queue. Callers are told "already in progress" in every case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueuedReason {
+    /// Another run held the user's lock for the whole wait.
+    LockBusy,
+    /// The stored rows come from a newer version of the service, which must do the run.
+    NewerScoring,
+    /// The run lost the compare-and-set [`MAX_ATTEMPTS`](super::decision::MAX_ATTEMPTS) times.
+    LostToOtherRuns,
+}
+
+impl QueuedReason {
+    /// The reason in the log.
+    pub(super) fn in_log(self) -> &'static str {
+        match self {
+            Self::LockBusy => "already running",
+            Self::NewerScoring => "newer scoring",
+            Self::LostToOtherRuns => "lost against other runs",
+        }
+    }
+}
+
+/// The outcome for the caller once the stored rows are those that the inputs give.
+pub(super) fn outcome(inputs: &Inputs, action: Action, saved_count: usize) -> Outcome {
+    if !inputs.has_careers() {
+        without_careers(inputs)
+    } else if action == Action::Confirm {
+        Outcome::UpToDate { saved_count }
+    } else {
+        Outcome::Computed { saved_count }
+    }
+}
+
+pub(super) fn without_careers(inputs: &Inputs) -> Outcome {
+    if inputs.has_analysis { Outcome::NoJobRecommendations } else { Outcome::NoProfileAnalysis }
+}
