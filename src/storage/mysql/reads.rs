@@ -12,10 +12,12 @@ use crate::storage::{QueueCounts, ReadStore, StoreError, StoredList, UserStatus}
 
 /// An inner join: a listing that has been deleted is gone from the list at once.
 const LIST: &str = r"
-SELECT r.job_listing_id, CAST(r.match_score AS DOUBLE) AS match_score, r.match_reason,
-       CAST(r.recommendation_data AS CHAR) AS recommendation_data, l.title, l.company, l.location, l.url,
-       LEFT(l.description, 300) AS description, l.site_name, l.tech_stack,
-       CAST(l.required_skills AS CHAR) AS required_skills, l.experience
+SELECT CAST(r.job_listing_id AS SIGNED) AS job_listing_id, CAST(r.match_score AS DOUBLE) AS match_score,
+       CAST(r.match_reason AS CHAR) AS match_reason, CAST(r.recommendation_data AS CHAR) AS recommendation_data,
+       CAST(l.title AS CHAR) AS title, CAST(l.company AS CHAR) AS company, CAST(l.location AS CHAR) AS location,
+       CAST(l.url AS CHAR) AS url, LEFT(CAST(l.description AS CHAR), 300) AS description,
+       CAST(l.site_name AS CHAR) AS site_name, CAST(l.tech_stack AS CHAR) AS tech_stack,
+       CAST(l.required_skills AS CHAR) AS required_skills, CAST(l.experience AS CHAR) AS experience
 FROM user_job_recommendations AS r
 JOIN job_listings AS l ON l.id = r.job_listing_id
 WHERE r.user_id = ? AND r.match_score >= ?
@@ -58,10 +60,14 @@ FROM (
 impl ReadStore for MysqlStore {
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let rows: Vec<ListRow> =
-            query_as(LIST).bind(user.get()).bind(min_score).bind(limit).fetch_all(&mut *connection).await?;
-        let (total_count, calculated_at): (i64, Option<DateTime<Utc>>) =
-            query_as(LIST_TOTAL).bind(min_score).bind(user.get()).fetch_one(&mut *connection).await?;
+        let source = &self.source;
+        let rows: Vec<ListRow> = source
+            .rows(&mut connection, LIST, |query| query.bind(user.get()).bind(min_score).bind(limit))
+            .await?;
+        let mut totals: Vec<(i64, Option<DateTime<Utc>>)> =
+            source.rows(&mut connection, LIST_TOTAL, |query| query.bind(min_score).bind(user.get())).await?;
+        // Without job_listings there is no total.
+        let (total_count, calculated_at) = totals.pop().unwrap_or_default();
         Ok(StoredList { rows: rows.into_iter().map(Into::into).collect(), total_count, calculated_at })
     }
 
