@@ -235,7 +235,7 @@ impl<'a> Import<'a> {
         let names = || COLUMNS.iter().map(|(name, _)| name);
         let whole: Vec<_> = names().filter_map(whole).collect();
         let values: Vec<_> = names()
-            .map(|name| format!("'{name}', {}", held(&name).unwrap_or_else(|| format!("n.{name}"))))
+            .map(|name| format!("'{name}', {}", held(name).unwrap_or_else(|| format!("n.{name}"))))
             .collect();
         (!whole.is_empty()).then(|| {
             format!(
