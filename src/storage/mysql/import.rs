@@ -1,17 +1,17 @@
 //! Importing listings into the crawler's table, in whatever form it is.
 //!
-//! The listings of a statement are one JSON parameter. Its texts are converted to the character set of their column, so
+//! The listings of a statement are one JSON text. Its texts are converted to the character set of their column, so
 //! that the statements can use the table's keys and compare texts by their bytes. Characters that a column cannot hold are
 //! replaced by '?' before: the servers would refuse the whole statement. For the usual columns the statements are
 //!
 //! ```sql
-//! UPDATE job_listings AS l JOIN JSON_TABLE(?, …) AS n
+//! UPDATE job_listings AS l JOIN JSON_TABLE(@listings, …) AS n
 //!     ON l.site_name = CONVERT(n.site_name USING utf8mb4) COLLATE utf8mb4_0900_ai_ci AND l.job_id = …
 //! SET l.title = n.title, …, l.updated_at = UTC_TIMESTAMP(6)
 //! WHERE NOT (CAST(l.title AS BINARY) <=> CAST(n.title AS BINARY) AND …);
 //! INSERT INTO job_listings (site_name, job_id, title, …, created_at, updated_at)
 //! SELECT n.site_name, n.job_id, n.title, …, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6)
-//! FROM JSON_TABLE(?, …) AS n
+//! FROM JSON_TABLE(@listings, …) AS n
 //! WHERE NOT EXISTS (SELECT 1 FROM job_listings AS l WHERE l.site_name = … AND l.job_id = …)
 //! ON DUPLICATE KEY UPDATE title = n.title, …, updated_at = UTC_TIMESTAMP(6);
 //! ```
@@ -70,11 +70,19 @@ pub(super) async fn import(
         if let Some(fit) = import.fit() {
             listings = fit_listings(&mut transaction, fit, &listings).await?;
         }
+        send(&mut transaction, &listings).await?;
         for statement in [import.update(), import.insert()] {
-            query(AssertSqlSafe(statement)).bind(&listings).execute(&mut *transaction).await?;
+            query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
         }
     }
+    send(&mut transaction, "[]").await?;
     transaction.commit().await?;
+    Ok(())
+}
+
+/// Makes these listings those of the following statements of the session, so that they travel once.
+async fn send(connection: &mut MySqlConnection, listings: &str) -> Result<(), StoreError> {
+    query("SET @listings = ?").bind(listings).execute(connection).await?;
     Ok(())
 }
 
@@ -84,8 +92,8 @@ async fn fit_listings(
     statement: String,
     listings: &str,
 ) -> Result<String, StoreError> {
-    let rows: Vec<(String, bool)> =
-        query_as(AssertSqlSafe(statement)).bind(listings).fetch_all(connection).await?;
+    send(connection, listings).await?;
+    let rows: Vec<(String, bool)> = query_as(AssertSqlSafe(statement)).fetch_all(connection).await?;
     let replaced = rows.iter().filter(|(_, is_whole)| !is_whole).count();
     if replaced > 0 {
         let listings = replaced;
@@ -101,9 +109,11 @@ fn statements(listings: &[ListingRecord], max_packet: usize) -> Result<Vec<Strin
     let mut statements = Vec::new();
     let mut statement = String::new();
     let mut sent_keys = HashSet::new();
-    for listing in
-        listings.iter().rev().filter(|listing| sent_keys.insert((&listing.site_name, &listing.job_id)))
-    {
+    let latest = listings.iter().rev();
+    let mut latest: Vec<_> =
+        latest.filter(|listing| sent_keys.insert((&listing.site_name, &listing.job_id))).collect();
+    latest.reverse();
+    for listing in latest {
         let listing_json = sent(listing).to_string();
         if listing_json.len() + PACKET_HEADER_BYTES > max_packet {
             return Err(StoreError::refused(format!(
@@ -268,7 +278,7 @@ fn listings_table() -> String {
         _ => format!("{name} {sent_as} CHARACTER SET utf8mb4 PATH '$.{name}'"),
     };
     let columns = COLUMNS.iter().map(column).collect::<Vec<_>>().join(", ");
-    format!("JSON_TABLE(?, '$[*]' COLUMNS ({columns})) AS n")
+    format!("JSON_TABLE(@listings, '$[*]' COLUMNS ({columns})) AS n")
 }
 
 /// The character set of a column that cannot hold all characters.
