@@ -355,7 +355,7 @@ fn listing(job_id: &str, title: &str) -> ListingRecord {
         // Valid as JSON and as text.
         description: Some("\"병동 😀 근무\"".to_owned()),
         crawled_at: Some("2026-10-01T02:03:04.567Z".parse().unwrap()),
-        required_skills: Some("[\"간호\"]".to_owned()),
+        required_skills: Some("간호, 돌봄".to_owned()),
         ..ListingRecord::default()
     }
 }
@@ -466,7 +466,8 @@ async fn tables_that_the_backend_replaces_are_read_again(database: TestDatabase)
         database.execute(&format!("DROP TABLE {table}")).await;
     }
     assert_eq!(app.calculate(USER).await.outcome(), "no_profile_analysis");
-    assert_eq!(app.fast(USER, "").await.body["totalCount"], 0);
+    let list = app.fast(USER, "").await;
+    assert_eq!((list.status.as_u16(), &list.body["totalCount"]), (200, &0.into()));
     database.execute("CREATE TABLE job_recommendations (user_id INT, job_name VARCHAR(100))").await;
     database.execute(&BACKEND.listings()).await;
     add_listing(&database, 1).await;
@@ -572,6 +573,12 @@ async fn the_source_tables_are_made_on_request(database: TestDatabase) {
     assert_eq!(source_tables(&sample_database).await, all);
     let listings = sample_database.number("SELECT COUNT(*) FROM job_listings").await;
     assert_eq!(listings as usize, sample::listings().unwrap().len());
+
+    let backend_database = bare(database.kind).await;
+    BACKEND.make_all(&backend_database).await;
+    job_agent(&backend_database.url, &[("SAMPLE_DATA", "true")], &["migrate"]);
+    let users = backend_database.number("SELECT COUNT(*) FROM users").await;
+    assert_eq!(users as usize, sample::users().unwrap().len(), "the backend's own tables, empty");
 
     let used_database = bare(database.kind).await;
     used_database.execute("CREATE TABLE users (user_id INT PRIMARY KEY)").await;
