@@ -3,15 +3,13 @@
 //! Characters that a column cannot hold are replaced by '?' first: the servers would refuse the whole statement. Then the
 //! listings whose content has changed are updated, and those that are new inserted.
 
-mod statements;
-
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Connection, query, query_as, query_scalar};
 
-use self::statements::Import;
+use super::import_statements::Import;
 use super::source::SourceColumns;
 use crate::storage::{ListingRecord, StoreError};
 

@@ -9,6 +9,7 @@ mod batches;
 mod changes;
 mod cleanup;
 mod import;
+mod import_statements;
 mod listings;
 mod marking;
 mod migrations;

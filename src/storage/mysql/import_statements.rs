@@ -15,8 +15,8 @@
 //! ON DUPLICATE KEY UPDATE title = n.title, …, updated_at = UTC_TIMESTAMP(6);
 //! ```
 
+use super::source::{Column, JOB_LISTINGS, SourceColumns};
 use crate::storage::StoreError;
-use crate::storage::mysql::source::{Column, JOB_LISTINGS, SourceColumns};
 
 /// The columns that an import sets, the key first, and the type as which each is sent.
 const COLUMNS: [(&str, &str); 14] = [
