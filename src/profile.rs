@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 
 use regex::Regex;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::{Career, CareerProfile, MatchScore};
@@ -25,10 +26,22 @@ const MIN_INTEREST_LEVEL: f64 = 5.0;
 pub struct Inputs {
     /// Whether the user has any analysis at all, with or without careers.
     pub has_analysis: bool,
+    /// Where the careers come from; `None` if there are none.
+    pub source: Option<CareerSource>,
     /// Everything that ranking depends on.
     pub profile: CareerProfile,
     /// The parts that could not be read, for the log.
     pub ignored: Vec<String>,
+}
+
+/// The table that a user's careers come from. Serialised, it is the table's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CareerSource {
+    /// `job_recommendations`.
+    JobRecommendations,
+    /// The newest of the user's `career_analyses`.
+    CareerAnalyses,
 }
 
 impl Inputs {
@@ -42,13 +55,16 @@ impl Inputs {
             ..Self::default()
         };
         let mut careers = stored.job_recommendations.iter().filter_map(from_row).collect::<Vec<_>>();
+        let mut source = CareerSource::JobRecommendations;
         if let Some(analysis) = &stored.career_analysis {
             if careers.is_empty() {
+                source = CareerSource::CareerAnalyses;
                 careers = inputs.careers_of(analysis.recommended_careers.as_deref());
             }
             inputs.interest_areas(analysis.interest_areas.as_deref());
         }
         inputs.profile.careers = best_careers(careers, &mut inputs.ignored);
+        inputs.source = inputs.has_careers().then_some(source);
         if let Some(profile) = &stored.profile {
             inputs.profile_terms(profile);
             inputs.profile.experience_years = [&profile.summary, &profile.goals]

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::ApiState;
-use super::error::ApiError;
+use super::error::{ApiError, NotCalculated};
 use super::input::{EmptyBody, Parameters, User};
 use crate::background::Accepted;
 use crate::calculator::Outcome;
@@ -20,10 +20,14 @@ struct Answer {
     success: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
+    /// English: callers know these texts.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'static str>,
+    /// Korean, for users: why the list was not calculated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     saved_count: Option<usize>,
     user_id: i64,
@@ -74,7 +78,13 @@ fn answer(user: UserId, outcome: &Outcome) -> Answer {
         skipped: Some(false),
         ..Answer::default()
     };
-    let failed = |error, code| Answer { error: Some(error), code: Some(code), user_id, ..Answer::default() };
+    let failed = |why: NotCalculated| Answer {
+        error: Some(why.error()),
+        code: Some(why.code()),
+        detail: Some(why.message()),
+        user_id,
+        ..Answer::default()
+    };
     match *outcome {
         Outcome::Computed { saved_count } => {
             stored(saved_count, format!("사용자 {user}의 추천이 계산되었습니다."))
@@ -84,12 +94,10 @@ fn answer(user: UserId, outcome: &Outcome) -> Answer {
             code: Some("up_to_date"),
             ..stored(saved_count, format!("사용자 {user}의 추천이 이미 최신 상태입니다."))
         },
-        Outcome::Queued(_) => Answer {
-            skipped: Some(true),
-            queued: Some(true),
-            ..failed("Already in progress", "already_in_progress")
-        },
-        Outcome::NoProfileAnalysis => failed("No profile analysis", "no_profile_analysis"),
-        Outcome::NoJobRecommendations => failed("No job recommendations", "no_job_recommendations"),
+        Outcome::Queued(_) => {
+            Answer { skipped: Some(true), queued: Some(true), ..failed(NotCalculated::AlreadyInProgress) }
+        }
+        Outcome::NoProfileAnalysis => failed(NotCalculated::NoProfileAnalysis),
+        Outcome::NoJobRecommendations => failed(NotCalculated::NoJobRecommendations),
     }
 }

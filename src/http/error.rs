@@ -11,45 +11,31 @@ use crate::calculator::{CalculationError, Failure};
 use crate::storage::StoreError;
 
 /// Why the service refuses a request or fails it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ApiError {
-    #[error("Invalid user id")]
     InvalidUserId,
-    #[error("Invalid query")]
     InvalidQuery { parameter: &'static str, allowed: &'static str },
-    #[error("Malformed body")]
     MalformedBody,
-    #[error("Body too large")]
     BodyTooLarge,
-    #[error("URI too long")]
     UriTooLong,
-    #[error("Header too large")]
     HeaderTooLarge,
-    #[error("Request not received in time")]
     RequestTimedOut,
-    #[error("Not found")]
     UnknownPath,
-    #[error("Method not allowed")]
     MethodNotAllowed,
-    #[error("Temporarily unavailable")]
     Unavailable,
-    #[error("Stopping")]
     Stopping,
-    #[error("Calculation timed out")]
     CalculationTimedOut,
-    #[error("Too many calculations")]
     Overloaded,
-    #[error("Internal error")]
     Internal,
 }
 
-/// The envelope of every error. `detail` is what the web client shows to the user.
+/// The envelope of every error. One page shows `error` to the user, another one `detail`: both are the message.
 #[derive(Serialize)]
-struct Body {
+struct Body<'a> {
     success: bool,
-    error: String,
+    error: &'a str,
     code: &'static str,
-    detail: String,
+    detail: &'a str,
 }
 
 /// Seconds until a client should try again after an outage of the database.
@@ -94,7 +80,8 @@ impl ApiError {
         }
     }
 
-    fn detail(self) -> String {
+    /// For users.
+    fn message(self) -> String {
         match self {
             Self::InvalidUserId => "사용자 ID는 1 이상의 정수여야 합니다.".to_owned(),
             Self::InvalidQuery { parameter, allowed } => {
@@ -123,13 +110,54 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
-        let body = Body { success: false, error: self.to_string(), code: self.code(), detail: self.detail() };
+        let message = self.message();
+        let body = Body { success: false, error: &message, code: self.code(), detail: &message };
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             let after = if self == Self::Overloaded { RETRY_AFTER_OVERLOAD } else { RETRY_AFTER_OUTAGE };
             response.headers_mut().insert(header::RETRY_AFTER, after);
         }
         response
+    }
+}
+
+/// Why a request that was handled has calculated no list. A business outcome, answered 200.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum NotCalculated {
+    AlreadyInProgress,
+    NoProfileAnalysis,
+    NoJobRecommendations,
+}
+
+impl NotCalculated {
+    /// The English text that callers of `calculate` know.
+    pub(super) fn error(self) -> &'static str {
+        match self {
+            Self::AlreadyInProgress => "Already in progress",
+            Self::NoProfileAnalysis => "No profile analysis",
+            Self::NoJobRecommendations => "No job recommendations",
+        }
+    }
+
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Self::AlreadyInProgress => "already_in_progress",
+            Self::NoProfileAnalysis => "no_profile_analysis",
+            Self::NoJobRecommendations => "no_job_recommendations",
+        }
+    }
+
+    /// For users.
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::AlreadyInProgress => "추천을 이미 계산하고 있습니다. 잠시 후 다시 확인해 주세요.",
+            Self::NoProfileAnalysis => {
+                "아직 진로 분석 결과가 없습니다. 먼저 진로 상담이나 프로필 작성을 완료해 주세요."
+            }
+            Self::NoJobRecommendations => {
+                "아직 추천된 직업이 없습니다. 먼저 진로 상담이나 프로필 작성을 완료해 주세요."
+            }
+        }
     }
 }
 

@@ -16,8 +16,10 @@ use crate::storage::{StoredList, StoredRecommendation};
 pub(super) struct List {
     success: bool,
     recommendations: Vec<Map<String, Value>>,
-    /// Stored recommendations with at least `min_score` points; the limit does not count.
-    total_count: i64,
+    /// The recommendations in this answer.
+    total_count: usize,
+    /// All that are stored, regardless of `limit` and `min_score`.
+    stored_count: i64,
     /// Whether the user has a stored list.
     cached: bool,
     calculated_at: Option<String>,
@@ -32,12 +34,13 @@ pub(super) async fn fast(
     let limit = parameters.integer("limit", 1..=100, 20, "1–100")?;
     let min_score = parameters.integer("min_score", 0..=100, 0, "0–100")?;
     let list = read(api.store.stored_list(user, limit.into(), min_score)).await?;
-    let StoredList { rows, total_count, calculated_at } = list;
+    let StoredList { rows, stored_count, calculated_at } = list;
     Ok(Json(List {
         success: true,
+        total_count: rows.len(),
+        stored_count,
         recommendations: rows.into_iter().map(recommendation).collect(),
-        total_count,
-        cached: calculated_at.is_some(),
+        cached: stored_count > 0,
         calculated_at: calculated_at.map(timestamp),
         error: None,
     }))

@@ -1,5 +1,6 @@
 //! The HTTP interface: the router, and one file per resource. Only this module knows axum.
 
+mod by_careers;
 mod calculate;
 mod connection;
 mod error;
@@ -73,6 +74,7 @@ pub struct ApiState {
 pub fn router(api: ApiState, config: &ServerConfig, cors_origins: &[Origin]) -> NormalizePath<Router> {
     let recommendations = Router::new()
         .route("/calculate/{user_id}", post(calculate::calculate))
+        .route("/by-careers/{user_id}", get(by_careers::by_careers))
         .route("/fast/{user_id}", get(fast::fast))
         .route("/status/{user_id}", get(status::status));
     let scheduler =

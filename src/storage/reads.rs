@@ -10,8 +10,8 @@ use crate::domain::{ListingId, UserId};
 /// Storage for HTTP reads and status pages.
 #[async_trait]
 pub trait ReadStore: Send + Sync {
-    /// The user's stored list, best first: at most `limit` of the rows that score at least `min_score` points
-    /// and whose listing still exists.
+    /// The user's stored list, best first: at most `limit` (from 1 on) of the rows that score at least
+    /// `min_score` points and whose listing still exists.
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError>;
 
     /// The state of the user's list; `None` if the user is unknown.
@@ -26,9 +26,9 @@ pub trait ReadStore: Send + Sync {
 pub struct StoredList {
     /// The rows, best first.
     pub rows: Vec<StoredRecommendation>,
-    /// Rows that satisfy the filter, regardless of the limit.
-    pub total_count: i64,
-    /// When the list was calculated; `None` if the user has no rows at all.
+    /// All stored rows whose listing still exists, regardless of limit and score.
+    pub stored_count: i64,
+    /// When the list was calculated; `None` if there is no such row, or if another writer left no time.
     pub calculated_at: Option<DateTime<Utc>>,
 }
 
@@ -55,6 +55,8 @@ pub struct StoredRecommendation {
     pub required_skills: String,
     /// The required experience in the site's own words.
     pub experience: String,
+    /// When a crawler last saw the posting.
+    pub crawled_at: Option<DateTime<Utc>>,
     /// Points, 0 to 100.
     pub match_score: f64,
     /// Korean, shown to the user.
@@ -86,8 +88,11 @@ pub struct UserStatus {
     pub calculated_at: Option<DateTime<Utc>>,
     /// When the rows were last replaced or confirmed.
     pub verified_at: Option<DateTime<Utc>>,
-    /// The number of stored rows.
+    /// The number of rows that the last replacement stored.
     pub saved_count: i64,
+    /// The stored rows are those of the last run, and their listings exist. `false`: another writer has changed the
+    /// rows, listings have been deleted since, or the clean-up has removed the list.
+    pub intact: bool,
 }
 
 /// The amount of background work, over all instances.

@@ -6,14 +6,15 @@ use serde_json::{Map, Value};
 use sqlx_macros::FromRow;
 
 use super::diff::ExistingRow;
-use super::{BatchStatus, DueUser, RecordedState, StateToken, StoredRecommendation, UserState};
+use super::{
+    BatchStatus, DueUser, RecordedState, RowsFingerprint, StateToken, StoredList, StoredRecommendation,
+    UserState,
+};
 use crate::domain::{BatchId, CatalogueVersion, JobListing, ListingId, Score, ScoringRevision, UserId};
 
-/// The columns of `recommendation_state`, with a fingerprint of the user's rows.
+/// The columns of `recommendation_state`.
 #[derive(FromRow)]
 pub(super) struct StateRow {
-    row_count: i64,
-    newest: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
     /// This column and all columns below are NULL for a user without a state row.
     version: Option<i64>,
@@ -22,28 +23,30 @@ pub(super) struct StateRow {
     catalogue_version: Option<i64>,
     scoring_revision: Option<i64>,
     saved_count: Option<i64>,
-    rows_updated_at: Option<DateTime<Utc>>,
+    rows_checksum: Option<i64>,
     requested_seq: Option<i64>,
     completed_seq: Option<i64>,
     calculated_at: Option<DateTime<Utc>>,
     verified_at: Option<DateTime<Utc>>,
 }
 
-impl From<StateRow> for UserState {
-    fn from(row: StateRow) -> Self {
+impl StateRow {
+    /// The state, with the fingerprint of the stored rows.
+    pub(super) fn with(self, rows: RowsFingerprint) -> UserState {
+        let row = self;
+        let saved_count = row.saved_count.unwrap_or_default();
         let recorded = row.version.map(|version| RecordedState {
             token: StateToken { version, confirmations: row.confirmations.unwrap_or_default() },
             result_digest: row.result_digest,
             catalogue_version: CatalogueVersion(row.catalogue_version.unwrap_or_default()),
             scoring_revision: ScoringRevision(row.scoring_revision.unwrap_or_default()),
-            saved_count: row.saved_count.unwrap_or_default(),
-            rows_updated_at: row.rows_updated_at,
+            rows: row.rows_checksum.map(|checksum| RowsFingerprint { count: saved_count, checksum }),
             requested_seq: row.requested_seq.unwrap_or_default(),
             completed_seq: row.completed_seq.unwrap_or_default(),
             calculated_at: row.calculated_at,
             verified_at: row.verified_at,
         });
-        Self { recorded, row_count: row.row_count, rows_updated_at: row.newest, now: row.now }
+        UserState { recorded, rows, now: row.now }
     }
 }
 
@@ -135,7 +138,9 @@ pub(super) struct RecommendationRow {
     hundredths: i64,
     match_reason: Option<String>,
     recommendation_data: Option<String>,
-    updated_at: Option<DateTime<Utc>>,
+    /// SQLite, whose transaction has no other writer beside it, needs no checksum per row.
+    #[sqlx(default)]
+    checksum: i64,
 }
 
 impl From<RecommendationRow> for ExistingRow {
@@ -146,14 +151,16 @@ impl From<RecommendationRow> for ExistingRow {
             score: Score(u16::try_from(row.hundredths).unwrap_or(u16::MAX)),
             reason: row.match_reason.unwrap_or_default(),
             data: recommendation_data(row.recommendation_data.as_deref()),
-            updated_at: row.updated_at.unwrap_or(DateTime::UNIX_EPOCH),
+            checksum: row.checksum,
         }
     }
 }
 
-/// A stored recommendation with its listing, for clients.
+/// A stored recommendation with its listing, for clients. The first two columns are the same in all rows.
 #[derive(FromRow)]
 pub(super) struct ListRow {
+    stored_count: i64,
+    calculated_at: Option<DateTime<Utc>>,
     job_listing_id: i64,
     match_score: f64,
     match_reason: Option<String>,
@@ -167,6 +174,15 @@ pub(super) struct ListRow {
     tech_stack: Option<String>,
     required_skills: Option<String>,
     experience: Option<String>,
+    crawled_at: Option<String>,
+}
+
+/// The list of the best rows. Those that score less than `min_score` points are the last ones.
+pub(super) fn stored_list(rows: Vec<ListRow>, min_score: u8) -> StoredList {
+    let (stored_count, calculated_at) =
+        rows.first().map_or((0, None), |row| (row.stored_count, row.calculated_at));
+    let good = rows.into_iter().take_while(|row| row.match_score >= min_score.into());
+    StoredList { rows: good.map(Into::into).collect(), stored_count, calculated_at }
 }
 
 impl From<ListRow> for StoredRecommendation {
@@ -182,6 +198,7 @@ impl From<ListRow> for StoredRecommendation {
             tech_stack: row.tech_stack.unwrap_or_default(),
             required_skills: row.required_skills.unwrap_or_default(),
             experience: row.experience.unwrap_or_default(),
+            crawled_at: row.crawled_at.as_deref().and_then(time),
             match_score: row.match_score,
             match_reason: row.match_reason.unwrap_or_default(),
             data: recommendation_data(row.recommendation_data.as_deref()),

@@ -78,7 +78,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         path: "http",
-        imports: &["domain", "coordination", "storage", "catalogue", "calculator", "background"],
+        imports: &["domain", "coordination", "storage", "profile", "catalogue", "calculator", "background"],
         without: &[],
     },
     Room { path: "listings", imports: &["storage"], without: &[] },

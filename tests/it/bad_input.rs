@@ -2,10 +2,11 @@
 
 use reqwest::{Method, RequestBuilder};
 
-use crate::support::{Kind, TestApp, TestDatabase};
+use crate::support::{Kind, TestApp, TestDatabase, is_korean};
 
 const CALCULATE: &str = "/api/job-agent/recommendations/calculate";
 const FAST: &str = "/api/job-agent/recommendations/fast";
+const BY_CAREERS: &str = "/api/job-agent/recommendations/by-careers";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_bad_request_gets_its_documented_answer() {
@@ -34,6 +35,7 @@ async fn every_bad_request_gets_its_documented_answer() {
         (post.clone(), format!("{CALCULATE}/1'%20OR%20'1'='1"), 422, "invalid_user_id"),
         (get.clone(), format!("{FAST}/0"), 422, "invalid_user_id"),
         (get.clone(), format!("{FAST}/x"), 422, "invalid_user_id"),
+        (get.clone(), format!("{BY_CAREERS}/0"), 422, "invalid_user_id"),
         // Queries.
         (post.clone(), format!("{CALCULATE}/1?background=maybe"), 422, "invalid_query"),
         (post.clone(), format!("{CALCULATE}/1?background="), 422, "invalid_query"),
@@ -48,6 +50,10 @@ async fn every_bad_request_gets_its_documented_answer() {
         (get.clone(), format!("{FAST}/1?min_score=101"), 422, "invalid_query"),
         (get.clone(), format!("{FAST}/1?min_score=NaN"), 422, "invalid_query"),
         (get.clone(), format!("{FAST}/1?limit=20;DROP%20TABLE"), 422, "invalid_query"),
+        (get.clone(), format!("{BY_CAREERS}/1?limit=0"), 422, "invalid_query"),
+        (get.clone(), format!("{BY_CAREERS}/1?limit=101"), 422, "invalid_query"),
+        (get.clone(), format!("{BY_CAREERS}/1?limit="), 422, "invalid_query"),
+        (get.clone(), format!("{BY_CAREERS}/1?limit=5&limit=6"), 422, "invalid_query"),
         // Paths and methods.
         (get.clone(), "/".to_owned(), 404, "not_found"),
         (post.clone(), CALCULATE.to_owned(), 404, "not_found"),
@@ -57,6 +63,8 @@ async fn every_bad_request_gets_its_documented_answer() {
         (Method::DELETE, format!("{CALCULATE}/1"), 405, "method_not_allowed"),
         (Method::PUT, format!("{CALCULATE}/1"), 405, "method_not_allowed"),
         (post.clone(), format!("{FAST}/1"), 405, "method_not_allowed"),
+        (post.clone(), format!("{BY_CAREERS}/1"), 405, "method_not_allowed"),
+        (get.clone(), BY_CAREERS.to_owned(), 404, "not_found"),
         (post.clone(), "/health".to_owned(), 405, "method_not_allowed"),
     ];
     for (method, path, status, code) in table {
@@ -135,7 +143,7 @@ async fn check(
     assert_eq!(answer.body["success"], false, "{method} {shown}");
     for text in ["error", "detail"] {
         let text = answer.body[text].as_str().unwrap();
-        assert!(!text.is_empty(), "{method} {shown}");
+        assert!(is_korean(text), "a page shows it to users: {method} {shown}: {text}");
         for leak in ["SELECT", "sqlx", "panicked", "src/", "serde"] {
             assert!(!text.contains(leak), "{method} {shown}: {text}");
         }

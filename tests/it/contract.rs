@@ -56,6 +56,7 @@ async fn force_recomputes_although_nothing_has_changed(database: TestDatabase) {
 async fn a_user_without_analysis_leaves_no_trace(database: TestDatabase) {
     let app = TestApp::start(&database, &[]).await;
     let expected = json!({"success": false, "error": "No profile analysis", "code": "no_profile_analysis",
+                          "detail": "아직 진로 분석 결과가 없습니다. 먼저 진로 상담이나 프로필 작성을 완료해 주세요.",
                           "userId": 424242});
     let answer = app.calculate(424_242).await;
     assert_eq!((answer.status, answer.body), (StatusCode::OK, expected.clone()));
@@ -73,7 +74,9 @@ async fn a_user_without_careers_is_told_so(database: TestDatabase) {
     let app = TestApp::start(&database, &[]).await;
     for answer in [app.calculate(USER).await, app.calculate_in_background(USER).await] {
         let expected = json!({"success": false, "error": "No job recommendations",
-                              "code": "no_job_recommendations", "userId": USER});
+                              "code": "no_job_recommendations",
+                              "detail": "아직 추천된 직업이 없습니다. 먼저 진로 상담이나 프로필 작성을 완료해 주세요.",
+                              "userId": USER});
         assert_eq!((answer.status, answer.body), (StatusCode::OK, expected));
     }
     assert_eq!(
@@ -110,7 +113,7 @@ async fn the_stored_list_is_read_best_first_with_every_documented_field(database
         (&list.body["success"], &list.body["cached"], &list.body["error"]),
         (&json!(true), &json!(true), &json!(null))
     );
-    assert_eq!(list.body["totalCount"], saved);
+    assert_eq!((&list.body["totalCount"], &list.body["storedCount"]), (&json!(saved), &json!(saved)));
     let time = list.body["calculatedAt"].as_str().unwrap();
     assert!(time.ends_with('Z') && time.len() == "2025-12-06T03:30:00Z".len(), "{time}");
     let rows = list.body["recommendations"].as_array().unwrap();
@@ -152,23 +155,23 @@ async fn limit_and_min_score_narrow_the_list(database: TestDatabase) {
     let three = app.fast(USER, "?limit=3").await.body;
     assert_eq!(three["recommendations"].as_array().unwrap().len(), 3);
     assert_eq!(three["recommendations"][2], all["recommendations"][2]);
-    assert_eq!(three["totalCount"], all["totalCount"]);
+    assert_eq!((&three["totalCount"], &three["storedCount"]), (&json!(3), &all["totalCount"]));
     let good = app.fast(USER, "?min_score=70&limit=100").await.body;
     let rows = good["recommendations"].as_array().unwrap();
     assert!(!rows.is_empty() && rows.iter().all(|row| row["matchScore"].as_f64().unwrap() >= 70.0));
-    assert_eq!(good["totalCount"], rows.len());
+    assert_eq!((&good["totalCount"], &good["storedCount"]), (&json!(rows.len()), &all["totalCount"]));
     let none = app.fast(USER, "?min_score=100").await.body;
     assert_eq!(
-        (&none["recommendations"], &none["totalCount"], &none["cached"]),
-        (&json!([]), &json!(0), &json!(true))
+        (&none["recommendations"], &none["totalCount"], &none["storedCount"], &none["cached"]),
+        (&json!([]), &json!(0), &all["totalCount"], &json!(true))
     );
 }
 
 async fn a_user_without_rows_reads_an_empty_list(database: TestDatabase) {
     let app = TestApp::start(&database, &[]).await;
     let list = app.fast(424_242, "").await;
-    let empty = json!({"success": true, "recommendations": [], "totalCount": 0, "cached": false,
-                       "calculatedAt": null, "error": null});
+    let empty = json!({"success": true, "recommendations": [], "totalCount": 0, "storedCount": 0,
+                       "cached": false, "calculatedAt": null, "error": null});
     assert_eq!((list.status, list.body), (StatusCode::OK, empty));
 }
 
@@ -196,7 +199,9 @@ async fn a_request_that_did_not_get_the_lock_is_queued_and_done_later(database: 
     redis.command(&["SET", &format!("job_recommendation_lock:user:{USER}"), "another client"]).await;
     let answer = app.calculate(USER).await;
     let expected = json!({"success": false, "skipped": true, "error": "Already in progress",
-                          "code": "already_in_progress", "userId": USER, "queued": true});
+                          "code": "already_in_progress",
+                          "detail": "추천을 이미 계산하고 있습니다. 잠시 후 다시 확인해 주세요.",
+                          "userId": USER, "queued": true});
     assert_eq!((answer.status, answer.body), (StatusCode::OK, expected));
     assert!(answer.took.as_secs_f64() < 3.0, "{:?}", answer.took);
     assert!(database.state(USER, "requested_seq").await >= 1);

@@ -33,6 +33,7 @@ fn request() -> impl Strategy<Value = Sent> {
     ];
     let resource = prop_oneof![
         Just("/api/job-agent/recommendations/calculate/"),
+        Just("/api/job-agent/recommendations/by-careers/"),
         Just("/api/job-agent/recommendations/fast/"),
         Just("/api/job-agent/recommendations/status/"),
         Just("/api/scheduler/"),

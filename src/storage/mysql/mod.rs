@@ -8,6 +8,7 @@ mod address;
 mod batches;
 mod changes;
 mod cleanup;
+mod fingerprint;
 mod import;
 mod import_statements;
 mod listings;

@@ -1,44 +1,46 @@
 //! The stored list, and the state of a user and of the queue.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
 use sqlx::query_as;
 
-use super::SqliteStore;
+use super::{SqliteStore, fingerprint};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
-use crate::storage::rows::ListRow;
+use crate::storage::rows::stored_list;
 use crate::storage::{QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
 
-/// An inner join: a listing that has been deleted is gone from the list at once.
+/// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
+/// and the time are those of the rows.
 const LIST: &str = r"
-SELECT r.job_listing_id, r.match_score / 100.0 AS match_score, r.match_reason,
+SELECT COUNT(*) OVER () AS stored_count,
+       COALESCE(s.calculated_at, MAX(r.calculated_at) OVER ()) AS calculated_at,
+       r.job_listing_id, r.match_score / 100.0 AS match_score, r.match_reason,
        CAST(r.recommendation_data AS TEXT) AS recommendation_data, l.title, l.company, l.location, l.url,
        substr(l.description, 1, 300) AS description, l.site_name, l.tech_stack,
-       CAST(l.required_skills AS TEXT) AS required_skills, l.experience
-FROM user_job_recommendations AS r
-JOIN job_listings AS l ON l.id = r.job_listing_id
-WHERE r.user_id = ? AND r.match_score >= ? * 100
-ORDER BY r.match_score DESC, l.crawled_at DESC, r.job_listing_id
-LIMIT ?
-";
-
-const LIST_TOTAL: &str = r"
-SELECT COUNT(CASE WHEN r.match_score >= ? * 100 THEN 1 END),
-       COALESCE(MAX(s.calculated_at), MAX(r.calculated_at))
+       CAST(l.required_skills AS TEXT) AS required_skills, l.experience,
+       CAST(l.crawled_at AS TEXT) AS crawled_at
 FROM user_job_recommendations AS r
 JOIN job_listings AS l ON l.id = r.job_listing_id
 LEFT JOIN recommendation_state AS s ON s.user_id = r.user_id
 WHERE r.user_id = ?
+ORDER BY r.match_score DESC, l.crawled_at DESC, r.job_listing_id
+LIMIT ?
 ";
 
 const USER_STATUS: &str = r"
 SELECT due_at IS NOT NULL AS pending,
        due_at IS NOT NULL AND COALESCE(lease_until > strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), FALSE) AS running,
        requested_at, due_at, parked_at, attempts, last_error_code, last_error, calculated_at, verified_at,
-       saved_count
+       saved_count,
+       -- Of the rows themselves, see `fingerprint::is_intact`.
+       result_digest IS NOT NULL AND NOT EXISTS (
+           SELECT 1
+           FROM user_job_recommendations AS r
+           LEFT JOIN job_listings AS l ON l.id = r.job_listing_id
+           WHERE r.user_id = ?1 AND l.id IS NULL
+       ) AS intact
 FROM recommendation_state
-WHERE user_id = ?
+WHERE user_id = ?1
 ";
 
 const QUEUE_COUNTS: &str = r"
@@ -56,16 +58,18 @@ FROM (
 #[async_trait]
 impl ReadStore for SqliteStore {
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let rows: Vec<ListRow> =
-            query_as(LIST).bind(user.get()).bind(min_score).bind(limit).fetch_all(&mut *connection).await?;
-        let (total_count, calculated_at): (i64, Option<DateTime<Utc>>) =
-            query_as(LIST_TOTAL).bind(min_score).bind(user.get()).fetch_one(&mut *connection).await?;
-        Ok(StoredList { rows: rows.into_iter().map(Into::into).collect(), total_count, calculated_at })
+        let rows = query_as(LIST).bind(user.get()).bind(limit).fetch_all(&self.pool).await?;
+        Ok(stored_list(rows, min_score))
     }
 
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
-        Ok(query_as(USER_STATUS).bind(user.get()).fetch_optional(&self.pool).await?)
+        let mut snapshot = self.pool.begin().await?;
+        let status: Option<UserStatus> =
+            query_as(USER_STATUS).bind(user.get()).fetch_optional(&mut *snapshot).await?;
+        let Some(status) = status else { return Ok(None) };
+        let intact = status.intact && fingerprint::is_intact(&mut snapshot, user).await?;
+        snapshot.rollback().await?;
+        Ok(Some(UserStatus { intact, ..status }))
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {

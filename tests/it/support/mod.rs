@@ -3,6 +3,7 @@
 mod app;
 mod database;
 mod evidence;
+mod old_service;
 mod process;
 pub mod raw;
 mod redis_server;
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 
 pub use app::{TestApp, config};
 pub use database::{Kind, TestDatabase};
+pub use evidence::report;
+pub use old_service::OldService;
 pub use process::{TestProcess, command};
 pub use redis_server::RedisServer;
 
@@ -59,6 +62,11 @@ macro_rules! on_database {
 }
 
 pub(crate) use {on_database, on_every_database, on_servers};
+
+/// Whether users can read the text.
+pub fn is_korean(text: &str) -> bool {
+    text.chars().any(|c| ('가'..='힣').contains(&c))
+}
 
 /// Polls until the condition holds. After a minute, far more than anything takes on a busy machine, it panics
 /// and shows the state of the users and the last log events.
