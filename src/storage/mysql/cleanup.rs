@@ -7,6 +7,7 @@ use sqlx::{query, query_as};
 use super::fingerprint::altered_users;
 use super::replace::ensure_state_row;
 use super::session::Pool;
+use super::source::if_table_exists;
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::{UserRow, users};
@@ -135,12 +136,10 @@ WHERE r.user_id > ? AND r.user_id <= ? AND l.id IS NULL
 
 /// Users with rows whose listing is gone.
 async fn with_dangling_rows(pool: &Pool, after: i64, through: UserId) -> Result<Vec<UserId>, StoreError> {
-    let rows = query_as(WITH_DANGLING_ROWS)
-        .bind(after)
-        .bind(through.get())
-        .fetch_all(&mut *pool.acquire().await?)
-        .await?;
-    Ok(users(rows))
+    let mut connection = pool.acquire().await?;
+    let rows = query_as(WITH_DANGLING_ROWS).bind(after).bind(through.get()).fetch_all(&mut *connection).await;
+    // A crawler that replaces its table must not empty all lists.
+    Ok(users(if_table_exists(rows)?.unwrap_or_default()))
 }
 
 const NEWEST_CATALOGUE: &str = r"

@@ -1,13 +1,14 @@
 //! The stored list, and the state of a user and of the queue.
 
 use async_trait::async_trait;
-use sqlx::query_as;
+use sqlx::{AssertSqlSafe, SqlSafeStr, query_as};
 
 use super::MysqlStore;
 use super::fingerprint::row_checksum;
+use super::source::{SourceQuery, if_table_exists};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
-use crate::storage::rows::stored_list;
+use crate::storage::rows::{ListRow, stored_list};
 use crate::storage::{QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
 
 /// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
@@ -15,11 +16,13 @@ use crate::storage::{QueueCounts, ReadStore, StoreError, StoredList, UserStatus}
 const LIST: &str = r"
 SELECT COUNT(*) OVER () AS stored_count,
        COALESCE(s.calculated_at, MAX(r.calculated_at) OVER ()) AS calculated_at,
-       r.job_listing_id, CAST(r.match_score AS DOUBLE) AS match_score, r.match_reason,
-       CAST(r.recommendation_data AS CHAR) AS recommendation_data, l.title, l.company, l.location, l.url,
-       LEFT(l.description, 300) AS description, l.site_name, l.tech_stack,
-       CAST(l.required_skills AS CHAR) AS required_skills, l.experience,
-       CAST(l.crawled_at AS CHAR) AS crawled_at
+       CAST(r.job_listing_id AS SIGNED) AS job_listing_id,
+       COALESCE(CAST(r.match_score AS DOUBLE), 0) AS match_score, CAST(r.match_reason AS CHAR) AS match_reason,
+       CAST(r.recommendation_data AS CHAR) AS recommendation_data, CAST(l.title AS CHAR) AS title,
+       CAST(l.company AS CHAR) AS company, CAST(l.location AS CHAR) AS location, CAST(l.url AS CHAR) AS url,
+       LEFT(CAST(l.description AS CHAR), 300) AS description, CAST(l.site_name AS CHAR) AS site_name,
+       CAST(l.tech_stack AS CHAR) AS tech_stack, CAST(l.required_skills AS CHAR) AS required_skills,
+       CAST(l.experience AS CHAR) AS experience, CAST(l.crawled_at AS CHAR) AS crawled_at
 FROM user_job_recommendations AS r
 JOIN job_listings AS l ON l.id = r.job_listing_id
 LEFT JOIN recommendation_state AS s ON s.user_id = r.user_id
@@ -49,6 +52,9 @@ WHERE s.user_id = ?
 "
 );
 
+/// Of [`USER_STATUS`]: without the table, no listing is there.
+const JOIN_LISTINGS: &str = "LEFT JOIN job_listings AS l ON l.id = r.job_listing_id";
+
 const QUEUE_COUNTS: &str = r"
 SELECT CAST(COALESCE(SUM(lane = ? AND NOT leased), 0) AS SIGNED) AS due_in_real_time,
        CAST(COALESCE(SUM(lane = ? AND NOT leased), 0) AS SIGNED) AS due_in_batch,
@@ -65,17 +71,20 @@ FROM (
 #[async_trait]
 impl ReadStore for MysqlStore {
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
-        let rows =
-            query_as(LIST).bind(user.get()).bind(limit).fetch_all(&mut *self.pool.acquire().await?).await?;
-        Ok(stored_list(rows, min_score))
+        let mut connection = self.pool.acquire().await?;
+        let bind = |query: SourceQuery<ListRow>| query.bind(user.get()).bind(limit);
+        Ok(stored_list(self.source.rows(&mut connection, LIST, bind).await?, min_score))
     }
 
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
-        Ok(query_as(USER_STATUS)
-            .bind(user.get())
-            .bind(user.get())
-            .fetch_optional(&mut *self.pool.acquire().await?)
-            .await?)
+        let mut connection = self.pool.acquire().await?;
+        let select = |statement| query_as(statement).bind(user.get()).bind(user.get());
+        let status = select(USER_STATUS.into_sql_str()).fetch_optional(&mut *connection).await;
+        if let Some(status) = if_table_exists(status)? {
+            return Ok(status);
+        }
+        let without = USER_STATUS.replace(JOIN_LISTINGS, "CROSS JOIN (SELECT NULL AS id) AS l");
+        Ok(select(AssertSqlSafe(without).into_sql_str()).fetch_optional(&mut *connection).await?)
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {

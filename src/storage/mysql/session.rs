@@ -3,8 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::migrate::Migrator;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions};
+use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Executor, MySql, Transaction, query};
 
@@ -120,34 +119,4 @@ pub(super) async fn probe(pool: &Pool) -> Result<(), StoreError> {
         pool.renew();
     }
     written.map(drop)
-}
-
-/// Applies the migrations, one instance at a time. The migrator's own lock has an endless timeout, which
-/// MariaDB reads as no waiting at all.
-pub(super) async fn migrate(pool: &Pool) -> Result<(), StoreError> {
-    let mut connection = pool.acquire().await?;
-    lock_start(&mut connection).await?;
-    let migrated = migrator().run_direct(None, &mut *connection, false).await;
-    unlock_start(&mut connection).await?;
-    Ok(migrated?)
-}
-
-/// Waits up to 60 s for other instances that migrate, or load the sample.
-pub(super) async fn lock_start(connection: &mut MySqlConnection) -> Result<(), StoreError> {
-    query("DO GET_LOCK(CONCAT('job-agent-', LEFT(DATABASE(), 50)), 60)").execute(connection).await?;
-    Ok(())
-}
-
-/// Releases what [`lock_start`] has taken.
-pub(super) async fn unlock_start(connection: &mut MySqlConnection) -> Result<(), StoreError> {
-    query("DO RELEASE_LOCK(CONCAT('job-agent-', LEFT(DATABASE(), 50)))").execute(connection).await?;
-    Ok(())
-}
-
-/// Of two versions that run side by side, the older one finds migrations that it does not know. Migrations
-/// only add tables and columns: those that it uses stay.
-fn migrator() -> Migrator {
-    let mut migrator = sqlx_macros::migrate!("migrations/mysql");
-    migrator.set_ignore_missing(true);
-    migrator
 }

@@ -48,6 +48,7 @@ impl TestDatabase {
     pub async fn create_empty(kind: Kind) -> Self {
         let database = Self::create_bare(kind).await;
         database.store().migrate().await.unwrap();
+        database.store().create_source_tables().await.unwrap();
         database
     }
 
@@ -184,10 +185,13 @@ impl TestDatabase {
 
     /// Executes one statement.
     pub async fn execute(&self, sql: &str) {
-        let sql = AssertSqlSafe(sql.to_owned());
-        match &self.pool {
-            Pool::Mysql(pool) => drop(pool.execute(sql).await.unwrap()),
-            Pool::Sqlite(pool) => drop(pool.execute(sql).await.unwrap()),
+        loop {
+            match self.try_execute(sql).await {
+                // A deadlock: of several writers at once, the server refuses one.
+                Err(sqlx::Error::Database(error))
+                    if error.message().contains("try restarting transaction") => {}
+                done => return done.unwrap(),
+            }
         }
     }
 
