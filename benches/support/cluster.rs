@@ -79,6 +79,7 @@ impl Cluster {
             .expect("created");
         let store = MysqlStore::new(&MysqlAddress::from_url(&url).expect("a URL"), 4);
         store.migrate().await.expect("migrated");
+        store.create_source_tables().await.expect("created");
         let mut generator = Generator::new(1);
         let records: Vec<ListingRecord> = (1..=listings).map(|id| record(generator.listing(id))).collect();
         for chunk in records.chunks(500) {

@@ -34,7 +34,11 @@ enum Command {
     #[default]
     Serve,
     /// Bring the database schema up to date
-    Migrate,
+    Migrate {
+        /// On MySQL and MariaDB, also create the tables of other services that do not exist, for demonstrations
+        #[arg(long)]
+        source_tables: bool,
+    },
     /// Recalculate one user's list
     Recalculate {
         user_id: UserId,
@@ -74,8 +78,12 @@ impl Cli {
     pub async fn run(self, config: Config) -> Result {
         match self.command.unwrap_or_default() {
             Command::Serve => serve::serve(&config).await,
-            Command::Migrate => {
-                app::open_store(&config).await?.close().await;
+            Command::Migrate { source_tables } => {
+                let store = app::open_store(&config).await?;
+                if source_tables {
+                    store.create_source_tables().await?;
+                }
+                store.close().await;
                 Ok(ExitCode::SUCCESS)
             }
             Command::Recalculate { user_id, force } => {

@@ -54,6 +54,11 @@ impl StoreError {
         Self { kind: StoreErrorKind::Refused, source: source.into() }
     }
 
+    /// An error of the kind [`StoreErrorKind::Migration`].
+    pub fn migration(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { kind: StoreErrorKind::Migration, source: source.into() }
+    }
+
     /// The database accepted a statement, or a connection, and has not answered within this time.
     pub(super) fn no_answer(within: Duration) -> Self {
         Self::unavailable(format!("no answer within {within:?}"))

@@ -28,6 +28,8 @@ fn block_of(id: ListingId) -> i64 {
 pub struct KnownListings {
     pub(super) version: CatalogueVersion,
     pub(super) hashes: ListingHashes,
+    /// The optional columns that the table of another service lacked; `None` if there was no table.
+    pub(super) absent: Option<Vec<&'static str>>,
 }
 
 /// The changes since the listings were last read.

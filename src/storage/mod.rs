@@ -49,6 +49,10 @@ pub trait Store: RunStore + QueueStore + BatchStore + ListingStore + ReadStore +
     /// Brings the schema up to date. Safe to call from several instances at the same time.
     async fn migrate(&self) -> Result<(), StoreError>;
 
+    /// Creates the tables of other services that do not exist, for demonstrations and tests; an embedded database
+    /// has them all. Safe as [`Store::migrate`].
+    async fn create_source_tables(&self) -> Result<(), StoreError>;
+
     /// Succeeds if the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
 

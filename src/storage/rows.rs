@@ -234,7 +234,7 @@ impl ListingRow {
 }
 
 /// A UTC time as either database writes it; `None` for any other text.
-fn time(text: &str) -> Option<DateTime<Utc>> {
+pub(super) fn time(text: &str) -> Option<DateTime<Utc>> {
     NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S%.f")
         .map(|time| time.and_utc())
         .or_else(|_| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()))

@@ -3,13 +3,6 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-/// Whether any of the tables that the sample fills has a row: 0 or 1.
-pub(super) const ANY_ROW: &str = r"
-SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM profile_analysis)
-    OR EXISTS (SELECT 1 FROM career_sessions) OR EXISTS (SELECT 1 FROM career_analyses)
-    OR EXISTS (SELECT 1 FROM job_recommendations) OR EXISTS (SELECT 1 FROM job_listings)
-";
-
 /// A sample user with the rows that other services would have stored. Texts are as the columns hold them.
 #[derive(Debug, Deserialize)]
 pub struct SampleUser {

@@ -228,6 +228,7 @@ async fn create_database(server: &DatabaseServer) -> (Database, Vec<JobListing>)
     let host = address.ip().to_string();
     let store = MysqlStore::new(&MysqlAddress::new(&host, address.port(), "root", None, DATABASE), 4);
     store.migrate().await.unwrap();
+    store.create_source_tables().await.unwrap();
     store.import_listings(&sample::listings().unwrap()).await.unwrap();
     let database = Database::new(options);
     database.add_audit().await;

@@ -68,7 +68,7 @@ impl BatchStore for MysqlStore {
     }
 
     async fn mark_batch(&self, batch: BatchId) -> Result<Marking, StoreError> {
-        marking::mark(&self.pool, batch).await
+        marking::mark(&self.pool, &self.source, batch).await
     }
 
     async fn finish_batch(&self, batch: BatchId) -> Result<bool, StoreError> {

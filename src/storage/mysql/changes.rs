@@ -15,9 +15,10 @@ use sqlx::{Connection, query, query_as};
 use sqlx_macros::FromRow;
 use tokio::task::coop::consume_budget;
 
+use super::source::{JOB_LISTINGS, SourceColumns, is_outdated};
 use crate::domain::{CatalogueVersion, ListingId};
 use crate::storage::known_listings::{BLOCK, Delta, ListingHashes};
-use crate::storage::rows::ListingRow;
+use crate::storage::rows::{ListingRow, time};
 use crate::storage::{CatalogueChanges, StoreError};
 
 /// Changed listings per statement: between two statements, other tasks of the process can run.
@@ -27,12 +28,13 @@ const ROWS_PER_READ: usize = 1_000;
 /// `None`: the changes cannot be found.
 pub(super) async fn read(
     pool: &MySqlPool,
+    columns: &SourceColumns,
     known: &mut ListingHashes,
     version: Option<CatalogueVersion>,
 ) -> Result<Option<CatalogueChanges>, StoreError> {
     let mut versions = pool.begin().await?;
     let newest = lock_newest_version(&mut versions).await?;
-    let Some(delta) = read_delta(pool, known).await? else { return Ok(None) };
+    let Some(delta) = read_delta(pool, columns, known).await? else { return Ok(None) };
     let fingerprint = delta.fingerprint();
     let version = match newest {
         Some(newest) if newest.fingerprint == fingerprint => newest.version,
@@ -45,43 +47,76 @@ pub(super) async fn read(
     Ok(Some(known.apply(delta, CatalogueVersion(version))))
 }
 
-/// `None` if the table holds rows that `updated_at` does not show as new.
-async fn read_delta(pool: &MySqlPool, known: &ListingHashes) -> Result<Option<Delta>, StoreError> {
+/// `None` if the table holds rows that `updated_at` does not show as new, or was dropped, made or altered meanwhile.
+async fn read_delta(
+    pool: &MySqlPool,
+    columns: &SourceColumns,
+    known: &ListingHashes,
+) -> Result<Option<Delta>, StoreError> {
+    if !columns.exists(JOB_LISTINGS) {
+        return Ok(Some(known.delta(None)));
+    }
     let mut reader = pool.acquire().await?;
     query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
     let mut snapshot = reader.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-    let (now, count): (DateTime<Utc>, i64) =
-        query_as("SELECT UTC_TIMESTAMP(6), COUNT(*) FROM job_listings").fetch_one(&mut *snapshot).await?;
+    let read = read_snapshot(&mut snapshot, columns, known).await;
+    snapshot.rollback().await?;
+    match read {
+        Err(error) if is_outdated(&error) => Ok(None),
+        read => Ok(read?),
+    }
+}
+
+/// The clock, and the number of listings without those whose ids are too large for this service.
+const CLOCK_AND_COUNT: &str = r"
+SELECT UTC_TIMESTAMP(6), COUNT(*) - (SELECT COUNT(*) FROM job_listings WHERE id > 9223372036854775807)
+FROM job_listings
+";
+
+async fn read_snapshot(
+    snapshot: &mut MySqlConnection,
+    columns: &SourceColumns,
+    known: &ListingHashes,
+) -> Result<Option<Delta>, sqlx::Error> {
+    let (now, count): (DateTime<Utc>, i64) = query_as(CLOCK_AND_COUNT).fetch_one(&mut *snapshot).await?;
     let since = known.changed_since(now).unwrap_or(DateTime::UNIX_EPOCH);
     let mut delta = known.delta(Some(now));
-    for ids in candidates(&mut snapshot, known, since).await?.chunks(ROWS_PER_READ) {
-        compare(&mut snapshot, known, &mut delta, ids).await?;
+    for ids in candidates(&mut *snapshot, columns, known, since).await?.chunks(ROWS_PER_READ) {
+        let rows = query_as::<_, ListingRow>(columns.statement(LISTINGS)).bind(Json(ids));
+        for (listing, updated_at) in
+            rows.fetch_all(&mut *snapshot).await?.into_iter().map(ListingRow::into_listing)
+        {
+            known.compare(&mut delta, listing, updated_at);
+        }
     }
     let complete = |delta: &Delta| i64::try_from(delta.len()).ok() == Some(count);
     if !complete(&delta) {
-        let blocks = known.blocks_that_differ(&delta, &count_by_block(&mut snapshot).await?);
-        let ids = ids_in(&mut snapshot, &blocks).await?;
+        let blocks = known.blocks_that_differ(&delta, &count_by_block(&mut *snapshot).await?);
+        let ids = ids_in(snapshot, &blocks).await?;
         known.delete_missing(&mut delta, &blocks, &ids);
     }
-    snapshot.rollback().await?;
     Ok(complete(&delta).then_some(delta))
 }
 
 const CHANGED_SINCE: &str = r"
-SELECT id, updated_at FROM job_listings WHERE updated_at >= ?
+SELECT CAST(l.id AS SIGNED), CAST(l.updated_at AS CHAR)
+FROM job_listings AS l
+WHERE l.updated_at >= ? AND l.id <= 9223372036854775807
 ";
 
 /// Listings whose `updated_at` is new. With an index on the column, no other rows are read.
 async fn candidates(
     snapshot: &mut MySqlConnection,
+    columns: &SourceColumns,
     known: &ListingHashes,
     since: DateTime<Utc>,
-) -> Result<Vec<ListingId>, StoreError> {
+) -> Result<Vec<ListingId>, sqlx::Error> {
     let mut candidates = Vec::new();
-    let mut rows = query_as::<_, (i64, DateTime<Utc>)>(CHANGED_SINCE).bind(since).fetch(snapshot);
+    let statement = columns.statement(CHANGED_SINCE);
+    let mut rows = query_as::<_, (i64, Option<String>)>(statement).bind(since).fetch(snapshot);
     while let Some((id, updated_at)) = rows.try_next().await? {
         consume_budget().await;
-        if known.may_have_changed(ListingId(id), updated_at) {
+        if updated_at.as_deref().and_then(time).is_none_or(|at| known.may_have_changed(ListingId(id), at)) {
             candidates.push(ListingId(id));
         }
     }
@@ -89,44 +124,35 @@ async fn candidates(
 }
 
 const LISTINGS: &str = r"
-SELECT l.id, l.title, l.company, l.description, l.experience, l.tech_stack,
-       CAST(l.required_skills AS CHAR) AS required_skills, CAST(l.crawled_at AS CHAR) AS crawled_at,
-       CAST(l.updated_at AS CHAR) AS updated_at
+SELECT CAST(l.id AS SIGNED) AS id, CAST(l.title AS CHAR) AS title, CAST(l.company AS CHAR) AS company,
+       CAST(l.description AS CHAR) AS description, CAST(l.experience AS CHAR) AS experience,
+       CAST(l.tech_stack AS CHAR) AS tech_stack, CAST(l.required_skills AS CHAR) AS required_skills,
+       CAST(l.crawled_at AS CHAR) AS crawled_at, CAST(l.updated_at AS CHAR) AS updated_at
 FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS c
 JOIN job_listings AS l ON l.id = c.id
 ";
 
-async fn compare(
-    snapshot: &mut MySqlConnection,
-    known: &ListingHashes,
-    delta: &mut Delta,
-    ids: &[ListingId],
-) -> Result<(), StoreError> {
-    let rows: Vec<ListingRow> = query_as(LISTINGS).bind(Json(ids)).fetch_all(snapshot).await?;
-    for (listing, updated_at) in rows.into_iter().map(ListingRow::into_listing) {
-        known.compare(delta, listing, updated_at);
-    }
-    Ok(())
-}
-
 const COUNT_BY_BLOCK: &str = r"
-SELECT id DIV ? AS block, COUNT(*) FROM job_listings GROUP BY block
+SELECT CAST(id DIV ? AS SIGNED) AS block, COUNT(*)
+FROM job_listings
+WHERE id <= 9223372036854775807
+GROUP BY block
 ";
 
 /// The number of listings in each block of ids.
-async fn count_by_block(snapshot: &mut MySqlConnection) -> Result<FxHashMap<i64, i64>, StoreError> {
+async fn count_by_block(snapshot: &mut MySqlConnection) -> Result<FxHashMap<i64, i64>, sqlx::Error> {
     let counts: Vec<(i64, i64)> = query_as(COUNT_BY_BLOCK).bind(BLOCK).fetch_all(snapshot).await?;
     Ok(counts.into_iter().collect())
 }
 
 const IDS_OF_BLOCK: &str = r"
-SELECT id FROM job_listings WHERE id >= ? AND id < ?
+SELECT CAST(id AS SIGNED) FROM job_listings WHERE id >= ? AND id < ?
 ";
 
 async fn ids_in(
     snapshot: &mut MySqlConnection,
     blocks: &FxHashSet<i64>,
-) -> Result<FxHashSet<ListingId>, StoreError> {
+) -> Result<FxHashSet<ListingId>, sqlx::Error> {
     let mut ids = FxHashSet::default();
     for block in blocks {
         let rows: Vec<(i64,)> = query_as(IDS_OF_BLOCK)

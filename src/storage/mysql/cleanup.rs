@@ -6,6 +6,7 @@ use sqlx::mysql::MySqlPool;
 use sqlx::{query, query_as};
 
 use super::replace::ensure_state_row;
+use super::source::if_table_exists;
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::{UserRow, users};
@@ -113,8 +114,9 @@ async fn with_dangling_rows(
     after: i64,
     through: UserId,
 ) -> Result<Vec<UserId>, StoreError> {
-    let rows = query_as(WITH_DANGLING_ROWS).bind(after).bind(through.get()).fetch_all(pool).await?;
-    Ok(users(rows))
+    let rows = query_as(WITH_DANGLING_ROWS).bind(after).bind(through.get()).fetch_all(pool).await;
+    // A crawler that replaces its table must not empty all lists.
+    Ok(users(if_table_exists(rows)?.unwrap_or_default()))
 }
 
 const MARK_DUE: &str = r"

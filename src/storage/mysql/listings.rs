@@ -1,16 +1,15 @@
-//! Reading all listings, and importing some.
+//! Reading all listings.
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
-use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
-use sqlx::types::Json;
-use sqlx::{MySqlExecutor, query, query_as};
+use sqlx::query_as;
 // A million rows that are there already are read without a pause, unless one is made for other work.
 use tokio::task::coop::consume_budget;
 
-use super::{MysqlStore, changes};
+use super::source::{JOB_LISTINGS, SourceColumns, is_outdated};
+use super::{MysqlStore, changes, import};
 use crate::domain::JobListing;
 use crate::storage::known_listings::ListingHashes;
 use crate::storage::rows::ListingRow;
@@ -18,42 +17,17 @@ use crate::storage::{CatalogueChanges, KnownListings, ListingRecord, ListingStor
 
 /// One statement, hence one snapshot.
 const ALL: &str = r"
-SELECT id, title, company, description, experience, tech_stack,
-       CAST(required_skills AS CHAR) AS required_skills, CAST(crawled_at AS CHAR) AS crawled_at,
-       CAST(updated_at AS CHAR) AS updated_at
-FROM job_listings
+SELECT CAST(l.id AS SIGNED) AS id, CAST(l.title AS CHAR) AS title, CAST(l.company AS CHAR) AS company,
+       CAST(l.description AS CHAR) AS description, CAST(l.experience AS CHAR) AS experience,
+       CAST(l.tech_stack AS CHAR) AS tech_stack, CAST(l.required_skills AS CHAR) AS required_skills,
+       CAST(l.crawled_at AS CHAR) AS crawled_at, CAST(l.updated_at AS CHAR) AS updated_at
+FROM job_listings AS l
+WHERE l.id <= 9223372036854775807
 ";
 
-/// All listings are one JSON parameter. `ON DUPLICATE KEY UPDATE` takes the new values from the selected row,
-/// a form that both MySQL and MariaDB know (`VALUES()` is deprecated in MySQL, a row alias unknown to
-/// MariaDB).
-const IMPORT: &str = r"
-INSERT INTO job_listings
-    (site_name, job_id, title, site_url, company, location, description, url, reward, experience,
-     search_keyword, crawled_at, tech_stack, required_skills, created_at, updated_at)
-SELECT n.site_name, n.job_id, n.title, n.site_url, n.company, n.location, n.description, n.url, n.reward,
-       n.experience, n.search_keyword, n.crawled_at, n.tech_stack, n.required_skills,
-       UTC_TIMESTAMP(6), UTC_TIMESTAMP(6)
-FROM JSON_TABLE(?, '$[*]' COLUMNS (
-    site_name VARCHAR(100) PATH '$.site_name',
-    job_id VARCHAR(255) PATH '$.job_id',
-    title VARCHAR(500) PATH '$.title',
-    site_url VARCHAR(500) PATH '$.site_url',
-    company VARCHAR(255) PATH '$.company',
-    location VARCHAR(255) PATH '$.location',
-    description LONGTEXT PATH '$.description',
-    url VARCHAR(1000) PATH '$.url',
-    reward VARCHAR(255) PATH '$.reward',
-    experience VARCHAR(255) PATH '$.experience',
-    search_keyword VARCHAR(255) PATH '$.search_keyword',
-    crawled_at DATETIME(6) PATH '$.crawled_at',
-    tech_stack LONGTEXT PATH '$.tech_stack',
-    required_skills LONGTEXT PATH '$.required_skills'
-)) AS n
-ON DUPLICATE KEY UPDATE title = n.title, site_url = n.site_url, company = n.company, location = n.location,
-    description = n.description, url = n.url, reward = n.reward, experience = n.experience,
-    search_keyword = n.search_keyword, crawled_at = n.crawled_at, tech_stack = n.tech_stack,
-    required_skills = n.required_skills
+/// Ids of BIGINT UNSIGNED that this service cannot store.
+const COUNT_TOO_LARGE: &str = r"
+SELECT COUNT(*) FROM job_listings WHERE id > 9223372036854775807
 ";
 
 #[async_trait]
@@ -63,67 +37,73 @@ impl ListingStore for MysqlStore {
         sink: &mut (dyn FnMut(JobListing) + Send),
     ) -> Result<Option<(KnownListings, CatalogueChanges)>, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let mut hashes = read_all(&mut connection, sink).await?;
+        let columns = self.source.look(&mut connection).await?;
+        let Some(mut hashes) = read_all(&mut connection, &columns, sink).await? else { return Ok(None) };
         drop(connection);
-        let changes = changes::read(&self.pool, &mut hashes, None).await?;
-        Ok(changes.map(|changes| (KnownListings { version: changes.version, hashes }, changes)))
+        let changes = changes::read(&self.pool, &columns, &mut hashes, None).await?;
+        let columns = columns.absent(JOB_LISTINGS);
+        Ok(changes
+            .map(|changes| (KnownListings { version: changes.version, hashes, absent: columns }, changes)))
     }
 
     async fn read_catalogue_changes(
         &self,
         known: &mut KnownListings,
     ) -> Result<Option<CatalogueChanges>, StoreError> {
-        let changes = changes::read(&self.pool, &mut known.hashes, Some(known.version)).await?;
+        let columns = self.source.look(&mut *self.pool.acquire().await?).await?;
+        if columns.absent(JOB_LISTINGS) != known.absent {
+            tracing::info!("job_listings has other columns than before: reading all listings again");
+            return Ok(None);
+        }
+        let changes = changes::read(&self.pool, &columns, &mut known.hashes, Some(known.version)).await?;
         known.version = changes.as_ref().map_or(known.version, |changes| changes.version);
         Ok(changes)
     }
 
     async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError> {
-        import(&self.pool, listings).await
+        let mut connection = self.pool.acquire().await?;
+        let columns = self.source.look(&mut connection).await?;
+        import::import(&mut connection, &columns, listings).await
     }
 }
 
-pub(super) async fn import(
-    executor: impl MySqlExecutor<'_>,
-    listings: &[ListingRecord],
-) -> Result<(), StoreError> {
-    let rows: Vec<_> = listings.iter().map(sent).collect();
-    query(IMPORT).bind(Json(rows)).execute(executor).await?;
-    Ok(())
-}
-
+/// `None`: the table was dropped, made or altered meanwhile.
 async fn read_all(
     connection: &mut MySqlConnection,
+    columns: &SourceColumns,
     sink: &mut (dyn FnMut(JobListing) + Send),
-) -> Result<ListingHashes, StoreError> {
+) -> Result<Option<ListingHashes>, StoreError> {
     let (now,): (DateTime<Utc>,) = query_as("SELECT UTC_TIMESTAMP(6)").fetch_one(&mut *connection).await?;
     let mut hashes = ListingHashes::starting(now);
-    let mut rows = query_as::<_, ListingRow>(ALL).fetch(connection);
-    while let Some(row) = rows.try_next().await? {
-        consume_budget().await;
-        let (listing, updated_at) = row.into_listing();
+    if !columns.exists(JOB_LISTINGS) {
+        return Ok(Some(hashes));
+    }
+    let read = read_rows(connection, columns, |(listing, updated_at)| {
         hashes.insert(&listing, updated_at);
         sink(listing);
+    });
+    match read.await {
+        Err(error) if is_outdated(&error) => Ok(None),
+        read => Ok(read.map(|()| Some(hashes))?),
     }
-    Ok(hashes)
 }
 
-/// A listing as [`IMPORT`] reads it.
-fn sent(listing: &ListingRecord) -> Value {
-    json!({
-        "site_name": listing.site_name,
-        "job_id": listing.job_id,
-        "title": listing.title,
-        "site_url": listing.site_url,
-        "company": listing.company,
-        "location": listing.location,
-        "description": listing.description,
-        "url": listing.url,
-        "reward": listing.reward,
-        "experience": listing.experience,
-        "search_keyword": listing.search_keyword,
-        "crawled_at": listing.crawled_at.map(|at| at.naive_utc().format("%F %T%.6f").to_string()),
-        "tech_stack": listing.tech_stack,
-        "required_skills": listing.required_skills,
-    })
+async fn read_rows(
+    connection: &mut MySqlConnection,
+    columns: &SourceColumns,
+    mut sink: impl FnMut((JobListing, Option<DateTime<Utc>>)) + Send,
+) -> Result<(), sqlx::Error> {
+    let (too_large,): (i64,) = query_as(COUNT_TOO_LARGE).fetch_one(&mut *connection).await?;
+    if too_large > 0 {
+        tracing::warn!(
+            listings = too_large,
+            "listings are left out: their ids are above 9223372036854775807"
+        );
+    }
+    let mut rows = query_as::<_, ListingRow>(columns.statement(ALL)).fetch(connection);
+    while let Some(row) = rows.try_next().await? {
+        consume_budget().await;
+        sink(row.into_listing());
+    }
+    Ok(())
 }

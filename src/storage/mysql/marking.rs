@@ -2,9 +2,10 @@
 
 use sqlx::mysql::{MySqlConnection, MySqlPool};
 use sqlx::types::Json;
-use sqlx::{QueryBuilder, query, query_as};
+use sqlx::{query, query_as};
 use sqlx_macros::FromRow;
 
+use super::source::{SourceQuery, SourceTables};
 use crate::domain::{BatchId, Lane, UserId};
 use crate::storage::batches::{ACTIVE_DAYS, StoredScope};
 use crate::storage::queue::lane_number;
@@ -15,7 +16,7 @@ use crate::storage::{Marking, StoreError};
 const CHUNK: u32 = 200;
 
 const OPEN: &str = r"
-SELECT scope, users, marked_through
+SELECT scope, marked_through
 FROM recommendation_batches
 WHERE id = ? AND marking_ended_at IS NULL
 ";
@@ -24,7 +25,6 @@ WHERE id = ? AND marking_ended_at IS NULL
 #[derive(FromRow)]
 struct Open {
     scope: String,
-    users: Option<String>,
     marked_through: i64,
 }
 
@@ -35,11 +35,15 @@ SET marked_through = ?, marked = marked + ?, marking_ended_at = CASE WHEN ? THEN
 WHERE id = ? AND marked_through = ? AND marking_ended_at IS NULL
 ";
 
-pub(super) async fn mark(pool: &MySqlPool, batch: BatchId) -> Result<Marking, StoreError> {
+pub(super) async fn mark(
+    pool: &MySqlPool,
+    source: &SourceTables,
+    batch: BatchId,
+) -> Result<Marking, StoreError> {
     let mut connection = pool.acquire().await?;
     let open: Option<Open> = query_as(OPEN).bind(batch.0).fetch_optional(&mut *connection).await?;
     let Some(open) = open else { return Ok(Marking::Ended) };
-    let (next, users) = next_users(&mut connection, &open).await?;
+    let (next, users) = next_users(&mut connection, source, batch, &open).await?;
     drop(connection);
     let through = next.last().map_or(open.marked_through, |user| user.get());
 
@@ -59,99 +63,102 @@ pub(super) async fn mark(pool: &MySqlPool, batch: BatchId) -> Result<Marking, St
     Ok(if next.is_empty() { Marking::Ended } else { Marking::Going })
 }
 
+/// Read where they are stored: they may be more than fit into one packet.
 const NEXT_LISTED: &str = r"
-SELECT id AS user_id
-FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS listed
-WHERE id > ?
-ORDER BY id
+SELECT listed.id AS user_id
+FROM recommendation_batches AS b
+JOIN JSON_TABLE(b.users, '$[*]' COLUMNS (id BIGINT PATH '$')) AS listed
+WHERE b.id = ? AND listed.id > ?
+ORDER BY listed.id
 LIMIT ?
 ";
 
 /// The table belongs to another service, which may declare the id unsigned: hence the cast, here and below.
 const NEXT_OF_ALL: &str = r"
-SELECT CAST(user_id AS SIGNED) AS user_id FROM users WHERE user_id > ? ORDER BY user_id LIMIT ?
+SELECT CAST(u.user_id AS SIGNED) AS user_id FROM users AS u WHERE u.user_id > ? ORDER BY u.user_id LIMIT ?
 ";
 
 const NEXT_ACTIVE: &str = r"
-SELECT CAST(user_id AS SIGNED) AS user_id FROM users WHERE user_id > ? AND is_active ORDER BY user_id LIMIT ?
+SELECT CAST(u.user_id AS SIGNED) AS user_id
+FROM users AS u
+-- Where the column is absent, all users are active.
+WHERE u.user_id > ? AND COALESCE(u.is_active, TRUE)
+ORDER BY u.user_id
+LIMIT ?
 ";
 
 /// The next users in the order of their ids, and those of them that belong to the batch.
 async fn next_users(
     connection: &mut MySqlConnection,
+    source: &SourceTables,
+    batch: BatchId,
     open: &Open,
 ) -> Result<(Vec<UserId>, Vec<UserId>), StoreError> {
     let scope: StoredScope = open.scope.parse()?;
-    let statement = match scope {
-        StoredScope::Listed => query_as(NEXT_LISTED).bind(&open.users),
-        StoredScope::All => query_as(NEXT_OF_ALL),
-        StoredScope::Active => query_as(NEXT_ACTIVE),
+    let next: Vec<UserRow> = match scope {
+        StoredScope::Listed => {
+            let query = query_as(NEXT_LISTED).bind(batch.0).bind(open.marked_through).bind(CHUNK);
+            query.fetch_all(&mut *connection).await?
+        }
+        StoredScope::All | StoredScope::Active => {
+            let statement = if scope == StoredScope::All { NEXT_OF_ALL } else { NEXT_ACTIVE };
+            let bind = |query: SourceQuery<UserRow>| query.bind(open.marked_through).bind(CHUNK);
+            source.rows(&mut *connection, statement, bind).await?
+        }
     };
-    let next: Vec<UserRow> =
-        statement.bind(open.marked_through).bind(CHUNK).fetch_all(&mut *connection).await?;
     let next = users(next);
     let members = match scope {
-        StoredScope::Active => recently_analysed(connection, &next).await?,
+        StoredScope::Active => recently_analysed(connection, source, &next).await?,
         StoredScope::All | StoredScope::Listed => next.clone(),
     };
     Ok((next, members))
 }
+
+/// A time that is NULL, or whose column is absent, counts as recent: that costs work and leaves no user out. Times are
+/// compared as text, which a writer may have stored.
+const ANALYSED_IN_SESSION: &str = r"
+SELECT DISTINCT CAST(s.user_id AS CHAR)
+FROM career_sessions AS s
+JOIN career_analyses AS a ON a.session_id = s.id
+WHERE COALESCE(CAST(a.analyzed_at AS CHAR) >= CAST(UTC_TIMESTAMP(6) - INTERVAL ? DAY AS CHAR), TRUE)
+  AND s.user_id IN (?)
+";
+
+/// As [`ANALYSED_IN_SESSION`].
+const ANALYSED_IN_PROFILE: &str = r"
+SELECT CAST(p.user_id AS SIGNED) AS user_id
+FROM profile_analysis AS p
+WHERE COALESCE(COALESCE(CAST(p.updated_at AS CHAR), CAST(p.created_at AS CHAR))
+                   >= CAST(UTC_TIMESTAMP(6) - INTERVAL ? DAY AS CHAR), TRUE)
+  AND p.user_id IN (?)
+";
 
 /// The users with an analysis of the last days. The tables belong to other services, with ids of different
 /// types and collations: ids are bound as values, which every column can be compared with by its index, and
 /// cast.
 async fn recently_analysed(
     connection: &mut MySqlConnection,
+    source: &SourceTables,
     candidates: &[UserId],
 ) -> Result<Vec<UserId>, StoreError> {
     if candidates.is_empty() {
         return Ok(Vec::new());
     }
-    let mut sessions = QueryBuilder::new(
-        r"SELECT DISTINCT CAST(s.user_id AS CHAR)
-          FROM career_sessions AS s
-          JOIN career_analyses AS a ON a.session_id = s.id
-          WHERE a.analyzed_at >= UTC_TIMESTAMP(6) - INTERVAL ",
-    );
-    sessions.push_bind(ACTIVE_DAYS).push(" DAY AND s.user_id IN (");
-    let mut ids = sessions.separated(", ");
-    candidates.iter().for_each(|user| _ = ids.push_bind(user.to_string()));
-    sessions.push(")");
-    let by_session: Vec<(String,)> = sessions.build_query_as().fetch_all(&mut *connection).await?;
-
-    let mut profiles = QueryBuilder::new(
-        "SELECT CAST(user_id AS SIGNED) AS user_id FROM profile_analysis WHERE user_id IN (",
-    );
-    let mut ids = profiles.separated(", ");
-    candidates.iter().for_each(|user| _ = ids.push_bind(user.get()));
-    profiles.push(")");
-    if let Some(column) = profile_date_column(&mut *connection).await? {
-        profiles.push(format!(" AND {column} >= UTC_TIMESTAMP(6) - INTERVAL "));
-        profiles.push_bind(ACTIVE_DAYS).push(" DAY");
-    }
-    let by_profile: Vec<UserRow> = profiles.build_query_as().fetch_all(connection).await?;
+    let ids = format!("IN ({})", vec!["?"; candidates.len()].join(", "));
+    let bind = |query: SourceQuery<(String,)>| {
+        candidates.iter().fold(query.bind(ACTIVE_DAYS), |query, user| query.bind(user.to_string()))
+    };
+    let by_session = source.rows(&mut *connection, ANALYSED_IN_SESSION.replace("IN (?)", &ids), bind).await?;
+    let bind = |query: SourceQuery<UserRow>| {
+        candidates.iter().fold(query.bind(ACTIVE_DAYS), |query, user| query.bind(user.get()))
+    };
+    let by_profile = source.rows(connection, ANALYSED_IN_PROFILE.replace("IN (?)", &ids), bind).await?;
 
     let mut active: Vec<UserId> = by_session.into_iter().filter_map(|(id,)| id.parse().ok()).collect();
     active.extend(users(by_profile));
     active.sort_unstable();
     active.dedup();
     Ok(active)
-}
-
-const PROFILE_DATE_COLUMN: &str = r"
-SELECT CAST(column_name AS CHAR) AS name
-FROM information_schema.columns
-WHERE table_schema = DATABASE() AND table_name = 'profile_analysis'
-  AND column_name IN ('updated_at', 'created_at')
-ORDER BY column_name DESC
-LIMIT 1
-";
-
-/// The column with a profile's age. Without one, as in some deployments, every profile counts as recent: that
-/// costs work and leaves no user out.
-async fn profile_date_column(connection: &mut MySqlConnection) -> Result<Option<String>, StoreError> {
-    let column: Option<(String,)> = query_as(PROFILE_DATE_COLUMN).fetch_optional(connection).await?;
-    Ok(column.map(|(name,)| name))
 }
 
 const MARK_DUE: &str = r"

@@ -8,8 +8,10 @@ mod address;
 mod batches;
 mod changes;
 mod cleanup;
+mod import;
 mod listings;
 mod marking;
+mod migrations;
 mod queue;
 mod reads;
 mod replace;
@@ -18,11 +20,15 @@ mod run;
 mod sample;
 mod schedule;
 mod session;
+mod source;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::mysql::MySqlPool;
 
 pub use self::address::{InvalidMysqlAddress, MysqlAddress};
+use self::source::SourceTables;
 use crate::domain::{ScoringRevision, UserId};
 use crate::storage::{ListingRecord, SampleUser, Store, StoreError};
 
@@ -30,21 +36,23 @@ use crate::storage::{ListingRecord, SampleUser, Store, StoreError};
 #[derive(Clone, Debug)]
 pub struct MysqlStore {
     pool: MySqlPool,
+    source: Arc<SourceTables>,
 }
 
 impl MysqlStore {
     /// A store that connects when it is first used; `max_connections` is the size of its pool.
     pub fn new(address: &MysqlAddress, max_connections: u32) -> Self {
-        Self { pool: session::pool(address.options(), max_connections) }
+        Self { pool: session::pool(address.options(), max_connections), source: Arc::default() }
     }
 
-    /// Loads sample users and listings if none of their tables has a row. Returns whether it did.
+    /// Loads sample users and listings if none of their tables has a row, and creates the tables that do not exist.
+    /// Returns whether it did.
     pub async fn load_sample(
         &self,
         users: &[SampleUser],
         listings: &[ListingRecord],
     ) -> Result<bool, StoreError> {
-        sample::load(&self.pool, users, listings).await
+        sample::load(self, users, listings).await
     }
 
     /// The pool, for tests that look at its connections.
@@ -56,7 +64,11 @@ impl MysqlStore {
 #[async_trait]
 impl Store for MysqlStore {
     async fn migrate(&self) -> Result<(), StoreError> {
-        session::migrate(&self.pool).await
+        migrations::migrate(&self.pool).await
+    }
+
+    async fn create_source_tables(&self) -> Result<(), StoreError> {
+        migrations::create_source_tables(&mut *self.pool.acquire().await?).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -14,10 +14,12 @@ use crate::storage::{QueueCounts, ReadStore, StoreError, StoredList, UserStatus}
 const LIST: &str = r"
 SELECT COUNT(*) OVER () AS stored_count,
        COALESCE(s.calculated_at, MAX(r.calculated_at) OVER ()) AS calculated_at,
-       r.job_listing_id, CAST(r.match_score AS DOUBLE) AS match_score, r.match_reason,
-       CAST(r.recommendation_data AS CHAR) AS recommendation_data, l.title, l.company, l.location, l.url,
-       LEFT(l.description, 300) AS description, l.site_name, l.tech_stack,
-       CAST(l.required_skills AS CHAR) AS required_skills, l.experience,
+       CAST(r.job_listing_id AS SIGNED) AS job_listing_id, CAST(r.match_score AS DOUBLE) AS match_score,
+       CAST(r.match_reason AS CHAR) AS match_reason, CAST(r.recommendation_data AS CHAR) AS recommendation_data,
+       CAST(l.title AS CHAR) AS title, CAST(l.company AS CHAR) AS company, CAST(l.location AS CHAR) AS location,
+       CAST(l.url AS CHAR) AS url, LEFT(CAST(l.description AS CHAR), 300) AS description,
+       CAST(l.site_name AS CHAR) AS site_name, CAST(l.tech_stack AS CHAR) AS tech_stack,
+       CAST(l.required_skills AS CHAR) AS required_skills, CAST(l.experience AS CHAR) AS experience,
        CAST(l.crawled_at AS CHAR) AS crawled_at
 FROM user_job_recommendations AS r
 JOIN job_listings AS l ON l.id = r.job_listing_id
@@ -52,7 +54,8 @@ FROM (
 #[async_trait]
 impl ReadStore for MysqlStore {
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
-        let rows = query_as(LIST).bind(user.get()).bind(limit).fetch_all(&self.pool).await?;
+        let mut connection = self.pool.acquire().await?;
+        let rows = self.source.rows(&mut connection, LIST, |query| query.bind(user.get()).bind(limit)).await?;
         Ok(stored_list(rows, min_score))
     }
 

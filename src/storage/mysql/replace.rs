@@ -97,8 +97,10 @@ async fn compare_and_bump(
 }
 
 const EXISTING_ROWS: &str = r"
-SELECT job_listing_id, CAST(ROUND(match_score * 100) AS SIGNED) AS hundredths, match_reason,
-       CAST(recommendation_data AS CHAR) AS recommendation_data, updated_at
+SELECT CAST(job_listing_id AS SIGNED) AS job_listing_id,
+       COALESCE(CAST(ROUND(match_score * 100) AS SIGNED), -1) AS hundredths,
+       CAST(match_reason AS CHAR) AS match_reason, CAST(recommendation_data AS CHAR) AS recommendation_data,
+       updated_at
 FROM user_job_recommendations
 WHERE user_id = ?
 ";
@@ -166,8 +168,8 @@ SELECT ?, n.id, n.hundredths / 100, n.reason, n.data, ?, ?, ?
 FROM JSON_TABLE(?, '$[*]' COLUMNS (
     id BIGINT PATH '$.id',
     hundredths INT PATH '$.hundredths',
-    reason TEXT PATH '$.reason',
-    data LONGTEXT PATH '$.data'
+    reason TEXT CHARACTER SET utf8mb4 PATH '$.reason',
+    data LONGTEXT CHARACTER SET utf8mb4 PATH '$.data'
 )) AS n
 ORDER BY n.id
 ";
@@ -196,8 +198,8 @@ UPDATE user_job_recommendations AS r
 JOIN JSON_TABLE(?, '$[*]' COLUMNS (
     id BIGINT PATH '$.id',
     hundredths INT PATH '$.hundredths',
-    reason TEXT PATH '$.reason',
-    data LONGTEXT PATH '$.data'
+    reason TEXT CHARACTER SET utf8mb4 PATH '$.reason',
+    data LONGTEXT CHARACTER SET utf8mb4 PATH '$.data'
 )) AS n ON r.job_listing_id = n.id
 SET r.match_score = n.hundredths / 100, r.match_reason = n.reason, r.recommendation_data = n.data,
     r.calculated_at = ?, r.updated_at = ?

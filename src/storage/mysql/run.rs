@@ -30,7 +30,8 @@ SELECT CAST(j.job_name AS CHAR) AS job_name, CAST(j.match_score AS CHAR) AS matc
        CAST(j.category AS CHAR) AS category
 FROM job_recommendations AS j
 WHERE j.user_id = ?
-ORDER BY j.match_score DESC, j.job_name
+-- As numbers: some writers store scores as text.
+ORDER BY j.match_score + 0 DESC, j.job_name
 LIMIT ?
 ";
 
@@ -47,10 +48,12 @@ LIMIT 1
 ";
 
 const PROFILE_ANALYSIS: &str = r"
-SELECT CAST(interests AS CHAR) AS interests, CAST(strengths AS CHAR) AS strengths,
-       CAST(goals AS CHAR) AS goals, CAST(summary AS CHAR) AS summary
-FROM profile_analysis
-WHERE user_id = ?
+SELECT CAST(p.interests AS CHAR) AS interests, CAST(p.strengths AS CHAR) AS strengths,
+       CAST(p.goals AS CHAR) AS goals, CAST(p.summary AS CHAR) AS summary
+FROM profile_analysis AS p
+WHERE p.user_id = ?
+-- The newest, where no key keeps the user's row unique.
+ORDER BY p.updated_at DESC, p.created_at DESC, p.id DESC
 LIMIT 1
 ";
 
@@ -81,12 +84,15 @@ impl RunStore for MysqlStore {
 
     async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let job_recommendations =
-            query_as(CAREERS).bind(user.get()).bind(MAX_CAREERS as u32).fetch_all(&mut *connection).await?;
-        let career_analysis =
-            query_as(CAREER_ANALYSIS).bind(user.to_string()).fetch_optional(&mut *connection).await?;
-        let profile = query_as(PROFILE_ANALYSIS).bind(user.get()).fetch_optional(&mut *connection).await?;
-        Ok(StoredAnalysis { job_recommendations, career_analysis, profile })
+        let source = &self.source;
+        let job_recommendations = source
+            .rows(&mut connection, CAREERS, |query| query.bind(user.get()).bind(MAX_CAREERS as u32))
+            .await?;
+        let mut analyses =
+            source.rows(&mut connection, CAREER_ANALYSIS, |query| query.bind(user.to_string())).await?;
+        let mut profiles =
+            source.rows(&mut connection, PROFILE_ANALYSIS, |query| query.bind(user.get())).await?;
+        Ok(StoredAnalysis { job_recommendations, career_analysis: analyses.pop(), profile: profiles.pop() })
     }
 
     async fn replace(

@@ -1,12 +1,13 @@
 //! Loading the sample.
 
 use serde_json::Value;
-use sqlx::mysql::{MySqlConnection, MySqlPool};
+use sqlx::mysql::MySqlConnection;
 use sqlx::types::Json;
-use sqlx::{Connection, query, query_scalar};
+use sqlx::{AssertSqlSafe, Connection, query, query_scalar};
 
-use super::{listings, session};
-use crate::storage::sample::{ANY_ROW, SampleAnalysis, SampleUser};
+use super::source::{if_table_exists, source_table_names};
+use super::{MysqlStore, import, migrations};
+use crate::storage::sample::{SampleAnalysis, SampleUser};
 use crate::storage::{ListingRecord, StoreError};
 
 const USER: &str = r"
@@ -34,35 +35,42 @@ INSERT INTO career_analyses
 VALUES (?, ?, ?, ?, ?, ?)
 ";
 
-/// In one transaction, one instance at a time. Returns whether the tables were empty, and are filled now.
+/// In one transaction, one instance at a time. Returns whether the tables were empty, or not there, and are filled now.
 pub(super) async fn load(
-    pool: &MySqlPool,
+    store: &MysqlStore,
     users: &[SampleUser],
     listings: &[ListingRecord],
 ) -> Result<bool, StoreError> {
-    let mut connection = pool.acquire().await?;
-    session::lock_start(&mut connection).await?;
-    let loaded = load_alone(&mut connection, users, listings).await;
-    session::unlock_start(&mut connection).await?;
+    let mut connection = store.pool.acquire().await?;
+    migrations::lock_start(&mut connection).await?;
+    let loaded = load_alone(store, &mut connection, users, listings).await;
+    migrations::unlock_start(&mut connection).await?;
     loaded
 }
 
 async fn load_alone(
+    store: &MysqlStore,
     connection: &mut MySqlConnection,
     users: &[SampleUser],
     listings: &[ListingRecord],
 ) -> Result<bool, StoreError> {
-    let mut transaction = connection.begin().await?;
-    if query_scalar::<_, i64>(ANY_ROW).fetch_one(&mut *transaction).await? != 0 {
-        return Ok(false);
+    for table in source_table_names() {
+        let any_row = format!("SELECT EXISTS (SELECT 1 FROM {table})");
+        let any_row = query_scalar::<_, i64>(AssertSqlSafe(any_row)).fetch_one(&mut *connection).await;
+        if if_table_exists(any_row)? == Some(1) {
+            return Ok(false);
+        }
     }
+    migrations::create_source_tables(connection).await?;
+    let columns = store.source.look(connection).await?;
+    let mut transaction = connection.begin().await?;
     for user in users {
         insert_user(&mut transaction, user).await?;
         for analysis in &user.career_analyses {
             insert_analysis(&mut transaction, user, analysis).await?;
         }
     }
-    listings::import(&mut *transaction, listings).await?;
+    import::import(&mut transaction, &columns, listings).await?;
     transaction.commit().await?;
     Ok(true)
 }

@@ -2,11 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions};
-use sqlx::{Connection, Executor, query};
-
-use crate::storage::StoreError;
+use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
+use sqlx::{Connection, Executor};
 
 /// A pool whose connections are READ COMMITTED (replacements of neighbouring users deadlock under MySQL's
 /// default), give up on a row lock after 3 s, and are ended by the server after 20 s of silence: a process
@@ -41,34 +38,4 @@ pub(super) fn pool(options: MySqlConnectOptions, max_connections: u32) -> MySqlP
             })
         })
         .connect_lazy_with(options)
-}
-
-/// Applies the migrations, one instance at a time. The migrator's own lock has an endless timeout, which
-/// MariaDB reads as no waiting at all.
-pub(super) async fn migrate(pool: &MySqlPool) -> Result<(), StoreError> {
-    let mut connection = pool.acquire().await?;
-    lock_start(&mut connection).await?;
-    let migrated = migrator().run_direct(None, &mut *connection, false).await;
-    unlock_start(&mut connection).await?;
-    Ok(migrated?)
-}
-
-/// Waits up to 60 s for other instances that migrate, or load the sample.
-pub(super) async fn lock_start(connection: &mut MySqlConnection) -> Result<(), StoreError> {
-    query("DO GET_LOCK(CONCAT('job-agent-', LEFT(DATABASE(), 50)), 60)").execute(connection).await?;
-    Ok(())
-}
-
-/// Releases what [`lock_start`] has taken.
-pub(super) async fn unlock_start(connection: &mut MySqlConnection) -> Result<(), StoreError> {
-    query("DO RELEASE_LOCK(CONCAT('job-agent-', LEFT(DATABASE(), 50)))").execute(connection).await?;
-    Ok(())
-}
-
-/// Of two versions that run side by side, the older one finds migrations that it does not know. Migrations
-/// only add tables and columns: those that it uses stay.
-fn migrator() -> Migrator {
-    let mut migrator = sqlx_macros::migrate!("migrations/mysql");
-    migrator.set_ignore_missing(true);
-    migrator
 }

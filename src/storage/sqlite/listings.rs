@@ -39,6 +39,7 @@ const NEWEST_VERSION: &str = r"
 SELECT version FROM catalogue_state
 ";
 
+/// A listing that is there already with the same content is not touched: no change is numbered for it.
 const IMPORT: &str = r"
 INSERT INTO job_listings
     (site_name, job_id, title, site_url, company, location, description, url, reward, experience,
@@ -50,6 +51,11 @@ ON CONFLICT (site_name, job_id) DO UPDATE SET title = excluded.title, site_url =
     search_keyword = excluded.search_keyword, crawled_at = excluded.crawled_at,
     tech_stack = excluded.tech_stack, required_skills = excluded.required_skills,
     updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+WHERE (title, site_url, company, location, description, url, reward, experience, search_keyword, crawled_at,
+       tech_stack, required_skills)
+    IS NOT (excluded.title, excluded.site_url, excluded.company, excluded.location, excluded.description,
+            excluded.url, excluded.reward, excluded.experience, excluded.search_keyword, excluded.crawled_at,
+            excluded.tech_stack, excluded.required_skills)
 ";
 
 #[async_trait]
@@ -64,7 +70,7 @@ impl ListingStore for SqliteStore {
         let hashes = read_all(&mut snapshot, sink).await?;
         snapshot.rollback().await?;
         let no_changes = CatalogueChanges { version, changed: Vec::new(), deleted: Vec::new() };
-        Ok(Some((KnownListings { version, hashes }, no_changes)))
+        Ok(Some((KnownListings { version, hashes, absent: None }, no_changes)))
     }
 
     /// Every change is numbered, so the changes can always be found.

@@ -69,6 +69,10 @@ impl Store for SqliteStore {
         Ok(sqlx_macros::migrate!("migrations/sqlite").run(&self.pool).await?)
     }
 
+    async fn create_source_tables(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.pool).await?;
         Ok(())

@@ -5,8 +5,15 @@ use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{query, query_scalar};
 
 use super::listings;
-use crate::storage::sample::{ANY_ROW, SampleAnalysis, SampleUser};
+use crate::storage::sample::{SampleAnalysis, SampleUser};
 use crate::storage::{ListingRecord, StoreError};
+
+/// Whether any of the tables that the sample fills has a row: 0 or 1.
+const ANY_ROW: &str = r"
+SELECT EXISTS (SELECT 1 FROM users) OR EXISTS (SELECT 1 FROM profile_analysis)
+    OR EXISTS (SELECT 1 FROM career_sessions) OR EXISTS (SELECT 1 FROM career_analyses)
+    OR EXISTS (SELECT 1 FROM job_recommendations) OR EXISTS (SELECT 1 FROM job_listings)
+";
 
 const USER: &str = r"
 INSERT INTO users (user_id, is_active) VALUES (?, ?)

@@ -48,6 +48,7 @@ impl TestDatabase {
     pub async fn create_empty(kind: Kind) -> Self {
         let database = Self::create_bare(kind).await;
         database.store().migrate().await.unwrap();
+        database.store().create_source_tables().await.unwrap();
         database
     }
 
