@@ -1,8 +1,8 @@
 //! Importing listings into the crawler's table, in whatever form it is.
 //!
 //! The listings of a statement are one JSON parameter. Its texts are converted to the character set of their column, so
-//! that the statements can use the table's keys, compare texts by their bytes, and store '?' for characters that a
-//! column cannot hold, where MySQL would refuse the whole statement. For the usual columns the statements are
+//! that the statements can use the table's keys and compare texts by their bytes. Characters that a column cannot hold are
+//! replaced by '?' before: the servers would refuse the whole statement. For the usual columns the statements are
 //!
 //! ```sql
 //! UPDATE job_listings AS l JOIN JSON_TABLE(?, …) AS n
@@ -20,7 +20,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 use sqlx::mysql::MySqlConnection;
-use sqlx::{AssertSqlSafe, Connection, query, query_scalar};
+use sqlx::{AssertSqlSafe, Connection, query, query_as, query_scalar};
 
 use super::source::{Column, JOB_LISTINGS, SourceColumns};
 use crate::storage::{ListingRecord, StoreError};
@@ -66,23 +66,32 @@ pub(super) async fn import(
         query_scalar("SELECT CAST(@@max_allowed_packet AS SIGNED)").fetch_one(&mut *connection).await?;
     let statements = statements(listings, usize::try_from(packet).unwrap_or(usize::MAX))?;
     let mut transaction = connection.begin().await?;
-    for listings in statements {
+    for mut listings in statements {
+        if let Some(fit) = import.fit() {
+            listings = fit_listings(&mut transaction, fit, &listings).await?;
+        }
         for statement in [import.update(), import.insert()] {
             query(AssertSqlSafe(statement)).bind(&listings).execute(&mut *transaction).await?;
-        }
-        if let Some(statement) = import.count_replaced() {
-            let replaced: i64 =
-                query_scalar(AssertSqlSafe(statement)).bind(&listings).fetch_one(&mut *transaction).await?;
-            if replaced > 0 {
-                tracing::warn!(
-                    listings = replaced,
-                    "characters that the character set of a column lacks were stored as '?'"
-                );
-            }
         }
     }
     transaction.commit().await?;
     Ok(())
+}
+
+/// The listings with '?' for characters that their columns cannot hold.
+async fn fit_listings(
+    connection: &mut MySqlConnection,
+    statement: String,
+    listings: &str,
+) -> Result<String, StoreError> {
+    let rows: Vec<(String, bool)> =
+        query_as(AssertSqlSafe(statement)).bind(listings).fetch_all(connection).await?;
+    let replaced = rows.iter().filter(|(_, is_whole)| !is_whole).count();
+    if replaced > 0 {
+        let listings = replaced;
+        tracing::warn!(listings, "characters that the character set of a column lacks are stored as '?'");
+    }
+    Ok(format!("[{}]", rows.into_iter().map(|(listing, _)| listing).collect::<Vec<_>>().join(",")))
 }
 
 /// The parameters of the statements: JSON arrays of listings, each as large as a packet of `max_packet` bytes allows. Of
@@ -213,17 +222,29 @@ impl<'a> Import<'a> {
         )
     }
 
-    /// Counts the listings with characters that a column cannot hold; `None` if all columns hold all characters.
-    fn count_replaced(&self) -> Option<String> {
-        let narrow = self.columns.iter().filter_map(|(name, column)| Some((name, narrow(column)?)));
-        let kept: Vec<_> = narrow
-            .map(|(name, set)| {
-                let stored = format!("CONVERT(CONVERT(n.{name} USING {set}) USING utf8mb4)");
-                format!("CAST({stored} AS BINARY) <=> CAST(n.{name} AS BINARY)")
-            })
+    /// Selects the listings with '?' for characters that their columns cannot hold, and whether there were none. In the
+    /// writing statements MariaDB refuses such characters even where they are converted. `None`: the columns hold all.
+    fn fit(&self) -> Option<String> {
+        let held = |name: &&str| {
+            let set =
+                self.columns.iter().find(|(column, _)| column == name).and_then(|(_, column)| narrow(column));
+            set.map(|set| format!("CONVERT(CONVERT(n.{name} USING {set}) USING utf8mb4)"))
+        };
+        let whole =
+            |name: &&str| Some(format!("CAST({} AS BINARY) <=> CAST(n.{name} AS BINARY)", held(name)?));
+        let names = || COLUMNS.iter().map(|(name, _)| name);
+        let whole: Vec<_> = names().filter_map(whole).collect();
+        let values: Vec<_> = names()
+            .map(|name| format!("'{name}', {}", held(&name).unwrap_or_else(|| format!("n.{name}"))))
             .collect();
-        (!kept.is_empty())
-            .then(|| format!("SELECT COUNT(*) FROM {} WHERE NOT ({})", listings_table(), kept.join(" AND ")))
+        (!whole.is_empty()).then(|| {
+            format!(
+                "SELECT CAST(JSON_OBJECT({}) AS CHAR), {} FROM {}",
+                values.join(", "),
+                whole.join(" AND "),
+                listings_table()
+            )
+        })
     }
 
     /// With the collation of the column, so that the table's key can be used.
@@ -272,6 +293,7 @@ fn same(name: &str, column: &Column) -> String {
     match column.data_type.as_str() {
         "json" => format!("CAST(l.{name} AS CHAR) <=> CAST(CAST({sent} AS JSON) AS CHAR)"),
         "datetime" | "timestamp" => format!("CAST(l.{name} AS DATETIME) <=> CAST({sent} AS DATETIME)"),
+        "date" => format!("l.{name} <=> CAST({sent} AS DATE)"),
         _ if column.character_set.is_some() => {
             format!("CAST(l.{name} AS BINARY) <=> CAST({sent} AS BINARY)")
         }
