@@ -9,9 +9,9 @@ use sqlx::query_as;
 use tokio::task::coop::consume_budget;
 
 use super::source::{JOB_LISTINGS, SourceColumns, is_outdated};
-use super::{MysqlStore, changes, import};
+use super::{MysqlStore, changes, checksums, import};
 use crate::domain::JobListing;
-use crate::storage::known_listings::ListingHashes;
+use crate::storage::known_listings::{ListingHashes, ReadListing};
 use crate::storage::rows::ListingRow;
 use crate::storage::{CatalogueChanges, KnownListings, ListingRecord, ListingStore, StoreError};
 
@@ -40,7 +40,7 @@ impl ListingStore for MysqlStore {
         let columns = self.source.look(&mut connection).await?;
         let Some(mut hashes) = read_all(&mut connection, &columns, sink).await? else { return Ok(None) };
         drop(connection);
-        let changes = changes::read(&self.pool, &columns, &mut hashes, None).await?;
+        let changes = changes::read(&self.pool, &columns, &mut hashes, &[], None).await?;
         let columns = columns.absent(JOB_LISTINGS);
         Ok(changes
             .map(|changes| (KnownListings { version: changes.version, hashes, absent: columns }, changes)))
@@ -55,7 +55,18 @@ impl ListingStore for MysqlStore {
             tracing::info!("job_listings has other columns than before: reading all listings again");
             return Ok(None);
         }
-        let changes = changes::read(&self.pool, &columns, &mut known.hashes, Some(known.version)).await?;
+        let (pool, hashes, version) = (&self.pool, &mut known.hashes, Some(known.version));
+        let Some(suspects) = checksums::check_next(pool, &columns, hashes).await? else { return Ok(None) };
+        let mut changes = changes::read(pool, &columns, hashes, &suspects, version).await?;
+        if changes.is_none() {
+            // Another instance has found changes that updated_at does not show.
+            match checksums::check_all(pool, &columns, hashes).await? {
+                Some(suspects) if !suspects.is_empty() => {
+                    changes = changes::read(pool, &columns, hashes, &suspects, version).await?;
+                }
+                _ => {}
+            }
+        }
         known.version = changes.as_ref().map_or(known.version, |changes| changes.version);
         Ok(changes)
     }
@@ -78,9 +89,9 @@ async fn read_all(
     if !columns.exists(JOB_LISTINGS) {
         return Ok(Some(hashes));
     }
-    let read = read_rows(connection, columns, |(listing, updated_at)| {
-        hashes.insert(&listing, updated_at);
-        sink(listing);
+    let read = read_rows(connection, columns, |read| {
+        hashes.insert(&read);
+        sink(read.listing);
     });
     match read.await {
         Err(error) if is_outdated(&error) => Ok(None),
@@ -91,7 +102,7 @@ async fn read_all(
 async fn read_rows(
     connection: &mut MySqlConnection,
     columns: &SourceColumns,
-    mut sink: impl FnMut((JobListing, Option<DateTime<Utc>>)) + Send,
+    mut sink: impl FnMut(ReadListing) + Send,
 ) -> Result<(), sqlx::Error> {
     let (too_large,): (i64,) = query_as(COUNT_TOO_LARGE).fetch_one(&mut *connection).await?;
     if too_large > 0 {

@@ -7,6 +7,7 @@
 mod address;
 mod batches;
 mod changes;
+mod checksums;
 mod cleanup;
 mod import;
 mod listings;

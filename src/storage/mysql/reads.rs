@@ -55,7 +55,8 @@ FROM (
 impl ReadStore for MysqlStore {
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let rows = self.source.rows(&mut connection, LIST, |query| query.bind(user.get()).bind(limit)).await?;
+        let rows =
+            self.source.rows(&mut connection, LIST, |query| query.bind(user.get()).bind(limit)).await?;
         Ok(stored_list(rows, min_score))
     }
 
