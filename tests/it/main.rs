@@ -30,6 +30,7 @@ mod redis_trouble;
 mod sample_data;
 mod schedule;
 mod session;
+mod silent_changes;
 mod slow_clients;
 mod source_tables;
 mod state_machine;

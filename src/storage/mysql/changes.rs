@@ -15,6 +15,7 @@ use sqlx::{Connection, query, query_as};
 use sqlx_macros::FromRow;
 use tokio::task::coop::consume_budget;
 
+use super::checksums::Checked;
 use super::source::{JOB_LISTINGS, SourceColumns, is_outdated};
 use crate::domain::{CatalogueVersion, ListingId};
 use crate::storage::known_listings::{BLOCK, Delta, ListingHashes};
@@ -25,23 +26,24 @@ use crate::storage::{CatalogueChanges, StoreError};
 const ROWS_PER_READ: usize = 1_000;
 
 /// Reads the changes since `known` was read, and applies them: those that `updated_at` or the number of rows shows, and
-/// those of `suspects`. `version` is that of `known`, if it has one. `None`: the changes cannot be found.
+/// those of `checked`. `version` is that of `known`, if it has one. `None`: the changes cannot be found.
 pub(super) async fn read(
     pool: &MySqlPool,
     columns: &SourceColumns,
     known: &mut ListingHashes,
-    suspects: &[ListingId],
+    checked: &Checked,
     version: Option<CatalogueVersion>,
 ) -> Result<Option<CatalogueChanges>, StoreError> {
     let mut versions = pool.begin().await?;
     let newest = lock_newest_version(&mut versions).await?;
-    let Some(delta) = read_delta(pool, columns, known, suspects).await? else { return Ok(None) };
+    let Some(delta) = read_delta(pool, columns, known, checked).await? else { return Ok(None) };
     let fingerprint = delta.fingerprint();
     let version = match newest {
         Some(newest) if newest.fingerprint == fingerprint => newest.version,
         // Another instance knows other listings, but no change can be seen here: some writer does not
-        // maintain updated_at. A new number for these listings would send the two instances back and forth.
-        Some(_) if delta.is_empty() && version.is_some() => return Ok(None),
+        // maintain updated_at. Unless all listings have been compared, a new number for these listings would
+        // send the two instances back and forth.
+        Some(_) if delta.is_empty() && version.is_some() && !checked.all => return Ok(None),
         newest => register(&mut versions, newest.map(|newest| newest.version), &fingerprint).await?,
     };
     versions.commit().await?;
@@ -53,7 +55,7 @@ async fn read_delta(
     pool: &MySqlPool,
     columns: &SourceColumns,
     known: &ListingHashes,
-    suspects: &[ListingId],
+    checked: &Checked,
 ) -> Result<Option<Delta>, StoreError> {
     if !columns.exists(JOB_LISTINGS) {
         return Ok(Some(known.delta(None)));
@@ -61,7 +63,7 @@ async fn read_delta(
     let mut reader = pool.acquire().await?;
     query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
     let mut snapshot = reader.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-    let read = read_snapshot(&mut snapshot, columns, known, suspects).await;
+    let read = read_snapshot(&mut snapshot, columns, known, checked).await;
     snapshot.rollback().await?;
     match read {
         Err(error) if is_outdated(&error) => Ok(None),
@@ -79,13 +81,13 @@ async fn read_snapshot(
     snapshot: &mut MySqlConnection,
     columns: &SourceColumns,
     known: &ListingHashes,
-    suspects: &[ListingId],
+    checked: &Checked,
 ) -> Result<Option<Delta>, sqlx::Error> {
     let (now, count): (DateTime<Utc>, i64) = query_as(CLOCK_AND_COUNT).fetch_one(&mut *snapshot).await?;
     let since = known.changed_since(now).unwrap_or(DateTime::UNIX_EPOCH);
     let mut delta = known.delta(Some(now));
     let mut candidates = candidates(&mut *snapshot, columns, known, since).await?;
-    candidates.extend(suspects);
+    candidates.extend(&checked.suspects);
     candidates.sort_unstable();
     candidates.dedup();
     compare(&mut *snapshot, columns, known, &mut delta, &candidates).await?;

@@ -17,45 +17,43 @@ use crate::storage::StoreError;
 use crate::storage::known_listings::{ListingHashes, Span};
 use crate::storage::rows::time;
 
-/// Listings whose checksum is not that of the known ones.
-#[derive(Default)]
-struct Found {
-    ids: Vec<ListingId>,
-    /// How many of them have the `updated_at` of the known ones.
+/// What a check has found.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    /// Listings whose checksum is not that of the known ones.
+    pub suspects: Vec<ListingId>,
+    /// Whether all listings were compared.
+    pub all: bool,
+    /// How many of the suspects have the `updated_at` of the known ones.
     silent: usize,
 }
 
-impl Found {
-    /// `None` if it is cheaper to read all listings.
-    fn if_few(self, known: &ListingHashes) -> Option<Vec<ListingId>> {
-        (!are_too_many(self.ids.len(), known)).then_some(self.ids)
-    }
-}
-
-/// Checks the listings whose turn it is, and returns those that may have changed. If one of them has changed without a
-/// new `updated_at`, then some writer does not maintain it: all listings are checked. `None`: all must be read again.
+/// Checks the listings whose turn it is. If one of them has changed without a new `updated_at`, then some writer does
+/// not maintain it: all listings are checked. `None`: all must be read again.
 pub(super) async fn check_next(
     pool: &MySqlPool,
     columns: &SourceColumns,
     known: &mut ListingHashes,
-) -> Result<Option<Vec<ListingId>>, StoreError> {
+) -> Result<Option<Checked>, StoreError> {
     let spans = known.next_spans();
-    let found = check(pool, columns, known, spans).await?;
-    if let Some(Found { silent: listings @ 1.., .. }) = found {
-        tracing::info!(listings, "listings have changed without a new updated_at: checking all");
-        return check_all(pool, columns, known).await;
+    let checked = check(pool, columns, known, spans).await?;
+    if let Some(Checked { silent: listings @ 1.., all, .. }) = checked {
+        tracing::info!(listings, "listings have changed without a new updated_at");
+        if !all {
+            return check_all(pool, columns, known).await;
+        }
     }
-    Ok(found.and_then(|found| found.if_few(known)))
+    Ok(checked.filter(|checked| !are_too_many(checked.suspects.len(), known)))
 }
 
-/// Checks all listings, and returns those that may have changed. `None`: all must be read again.
+/// Checks all listings. `None`: all must be read again.
 pub(super) async fn check_all(
     pool: &MySqlPool,
     columns: &SourceColumns,
     known: &ListingHashes,
-) -> Result<Option<Vec<ListingId>>, StoreError> {
-    let found = check(pool, columns, known, known.all_spans()).await?;
-    Ok(found.and_then(|found| found.if_few(known)))
+) -> Result<Option<Checked>, StoreError> {
+    let checked = check(pool, columns, known, known.all_spans()).await?;
+    Ok(checked.filter(|checked| !are_too_many(checked.suspects.len(), known)))
 }
 
 /// `None` if the table was dropped, made or altered meanwhile.
@@ -64,13 +62,13 @@ async fn check(
     columns: &SourceColumns,
     known: &ListingHashes,
     spans: Vec<Span>,
-) -> Result<Option<Found>, StoreError> {
+) -> Result<Option<Checked>, StoreError> {
     if !columns.exists(JOB_LISTINGS) {
-        return Ok(Some(Found::default()));
+        return Ok(Some(Checked { all: true, ..Checked::default() }));
     }
     match find(&mut *pool.acquire().await?, columns, known, spans).await {
         Err(error) if is_outdated(&error) => Ok(None),
-        found => Ok(Some(found?)),
+        checked => Ok(Some(checked?)),
     }
 }
 
@@ -96,17 +94,17 @@ async fn find(
     columns: &SourceColumns,
     known: &ListingHashes,
     spans: Vec<Span>,
-) -> Result<Found, sqlx::Error> {
-    let mut found = Found::default();
+) -> Result<Checked, sqlx::Error> {
+    let mut checked = Checked { all: spans == known.all_spans(), ..Checked::default() };
     for span in spans {
         let (first, last) = (*span.ids.start(), *span.ids.end());
         let sum: (i64, i64) =
             query_as(columns.statement(SUM)).bind(first).bind(last).fetch_one(&mut *connection).await?;
         if sum != (span.count, span.sum) {
-            compare(connection, columns, known, &span, &mut found).await?;
+            compare(connection, columns, known, &span, &mut checked).await?;
         }
     }
-    Ok(found)
+    Ok(checked)
 }
 
 const CHECKSUMS: &str = r"
@@ -129,7 +127,7 @@ async fn compare(
     columns: &SourceColumns,
     known: &ListingHashes,
     span: &Span,
-    found: &mut Found,
+    checked: &mut Checked,
 ) -> Result<(), sqlx::Error> {
     let statement = query_as::<_, (i64, u64, Option<String>)>(columns.statement(CHECKSUMS));
     let mut rows = statement.bind(*span.ids.start()).bind(*span.ids.end()).fetch(connection);
@@ -137,9 +135,9 @@ async fn compare(
         consume_budget().await;
         let id = ListingId(id);
         if !u32::try_from(checksum).is_ok_and(|checksum| known.has_checksum(id, checksum)) {
-            found.ids.push(id);
+            checked.suspects.push(id);
             let updated_at: Option<DateTime<Utc>> = updated_at.as_deref().and_then(time);
-            found.silent += usize::from(known.has_time(id, updated_at));
+            checked.silent += usize::from(known.has_time(id, updated_at));
         }
     }
     Ok(())

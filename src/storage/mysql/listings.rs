@@ -8,6 +8,7 @@ use sqlx::query_as;
 // A million rows that are there already are read without a pause, unless one is made for other work.
 use tokio::task::coop::consume_budget;
 
+use super::checksums::Checked;
 use super::source::{JOB_LISTINGS, SourceColumns, is_outdated};
 use super::{MysqlStore, changes, checksums, import};
 use crate::domain::JobListing;
@@ -40,7 +41,7 @@ impl ListingStore for MysqlStore {
         let columns = self.source.look(&mut connection).await?;
         let Some(mut hashes) = read_all(&mut connection, &columns, sink).await? else { return Ok(None) };
         drop(connection);
-        let changes = changes::read(&self.pool, &columns, &mut hashes, &[], None).await?;
+        let changes = changes::read(&self.pool, &columns, &mut hashes, &Checked::default(), None).await?;
         let columns = columns.absent(JOB_LISTINGS);
         Ok(changes
             .map(|changes| (KnownListings { version: changes.version, hashes, absent: columns }, changes)))
@@ -56,16 +57,12 @@ impl ListingStore for MysqlStore {
             return Ok(None);
         }
         let (pool, hashes, version) = (&self.pool, &mut known.hashes, Some(known.version));
-        let Some(suspects) = checksums::check_next(pool, &columns, hashes).await? else { return Ok(None) };
-        let mut changes = changes::read(pool, &columns, hashes, &suspects, version).await?;
-        if changes.is_none() {
-            // Another instance has found changes that updated_at does not show.
-            match checksums::check_all(pool, &columns, hashes).await? {
-                Some(suspects) if !suspects.is_empty() => {
-                    changes = changes::read(pool, &columns, hashes, &suspects, version).await?;
-                }
-                _ => {}
-            }
+        let Some(checked) = checksums::check_next(pool, &columns, hashes).await? else { return Ok(None) };
+        let mut changes = changes::read(pool, &columns, hashes, &checked, version).await?;
+        if changes.is_none() && !checked.all {
+            // Perhaps another instance has found changes that cannot be seen here.
+            let Some(checked) = checksums::check_all(pool, &columns, hashes).await? else { return Ok(None) };
+            changes = changes::read(pool, &columns, hashes, &checked, version).await?;
         }
         known.version = changes.as_ref().map_or(known.version, |changes| changes.version);
         Ok(changes)
