@@ -174,9 +174,10 @@ impl ListingHashes {
         self.listings.get(&id).is_some_and(|known| known.checksum == checksum)
     }
 
-    /// Whether a row of the table has the time that it had when it was read.
-    pub(super) fn has_time(&self, id: ListingId, updated_at: Option<DateTime<Utc>>) -> bool {
-        self.listings.get(&id).is_some_and(|known| known.updated_at == updated_at)
+    /// Whether this `updated_at` shows that the listing may have changed.
+    pub(super) fn is_shown(&self, id: ListingId, updated_at: Option<DateTime<Utc>>) -> bool {
+        let since = self.read_at.and_then(|read_at| self.changed_since(read_at));
+        updated_at.is_some_and(|at| since.is_none_or(|since| at >= since) && self.may_have_changed(id, at))
     }
 
     /// Changes before this moment have been read. `None`: there are no listings with a time.

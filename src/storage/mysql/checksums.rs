@@ -24,7 +24,7 @@ pub(super) struct Checked {
     pub suspects: Vec<ListingId>,
     /// Whether all listings were compared.
     pub all: bool,
-    /// How many of the suspects have the `updated_at` of the known ones.
+    /// How many of the suspects have an `updated_at` that does not show it.
     silent: usize,
 }
 
@@ -95,7 +95,9 @@ async fn find(
     known: &ListingHashes,
     spans: Vec<Span>,
 ) -> Result<Checked, sqlx::Error> {
-    let mut checked = Checked { all: spans == known.all_spans(), ..Checked::default() };
+    let all = spans.first().is_some_and(|span| *span.ids.start() == i64::MIN)
+        && spans.last().is_some_and(|span| *span.ids.end() == i64::MAX);
+    let mut checked = Checked { all, ..Checked::default() };
     for span in spans {
         let (first, last) = (*span.ids.start(), *span.ids.end());
         let sum: (i64, i64) =
@@ -137,7 +139,7 @@ async fn compare(
         if !u32::try_from(checksum).is_ok_and(|checksum| known.has_checksum(id, checksum)) {
             checked.suspects.push(id);
             let updated_at: Option<DateTime<Utc>> = updated_at.as_deref().and_then(time);
-            checked.silent += usize::from(known.has_time(id, updated_at));
+            checked.silent += usize::from(!known.is_shown(id, updated_at));
         }
     }
     Ok(())
