@@ -1,10 +1,13 @@
 //! New, changed and deleted listings reach the lists; the same inputs give the same lists anywhere.
 
-use crate::support::{TestApp, TestDatabase, TestProcess, USER, eventually, on_every_database};
+use job_agent::storage::ListingRecord;
+
+use crate::support::{Kind, TestApp, TestDatabase, TestProcess, USER, eventually, on_every_database};
 
 on_every_database!(
     listings_that_come_and_go_reach_the_lists_within_a_refresh,
-    an_instance_with_older_listings_refreshes_before_it_writes;
+    an_instance_with_older_listings_refreshes_before_it_writes,
+    an_import_is_noticed_and_moves_updated_at_only_with_the_content;
     servers:
         a_title_that_changes_without_a_new_updated_at_reaches_the_lists,
         two_processes_with_other_thread_counts_store_identical_rows,
@@ -97,4 +100,48 @@ async fn two_processes_with_other_thread_counts_store_identical_rows(database: T
         stored.push((digest, rows));
     }
     assert_eq!(stored[0], stored[1]);
+}
+
+/// Also where the table does not maintain `updated_at`, and keeps whole seconds.
+async fn an_import_is_noticed_and_moves_updated_at_only_with_the_content(database: TestDatabase) {
+    let times = ["DATETIME(6) NOT NULL", "DATETIME NULL", "TIMESTAMP NULL"];
+    let times = if database.kind == Kind::Sqlite { &times[..1] } else { &times[..] };
+    let app = TestApp::start(&database, &[("CATALOGUE_REFRESH_SECS", "1")]).await;
+    database.set_career(USER, "도선사").await;
+    let mut listing = ListingRecord {
+        site_name: "port".to_owned(),
+        job_id: "1".to_owned(),
+        title: "도선사 모집".to_owned(),
+        crawled_at: Some("2026-10-01T02:03:04.567Z".parse().unwrap()),
+        ..ListingRecord::default()
+    };
+    for (number, time) in times.iter().enumerate() {
+        if database.kind != Kind::Sqlite {
+            database.execute(&format!("ALTER TABLE job_listings MODIFY updated_at {time}")).await;
+        }
+        listing.job_id = number.to_string();
+        database.store().import_listings(std::slice::from_ref(&listing)).await.unwrap();
+        eventually("the new listing is recommended", || async {
+            app.calculate(USER).await.body["savedCount"] == number + 1
+        })
+        .await;
+        let long_ago = "UPDATE job_listings SET updated_at = '2020-01-01 00:00:00' WHERE site_name = 'port'";
+        database.execute(long_ago).await;
+        database.store().import_listings(std::slice::from_ref(&listing)).await.unwrap();
+        let moved = "SELECT COUNT(*) FROM job_listings \
+                     WHERE site_name = 'port' AND updated_at <> '2020-01-01 00:00:00'";
+        assert_eq!(database.number(moved).await, 0, "{time}: the same content");
+
+        // In a letter's case only: most collations see no difference.
+        for title in ["도선사 VTS", "도선사 vts"] {
+            let changed = ListingRecord { title: title.to_owned(), ..listing.clone() };
+            database.store().import_listings(&[changed]).await.unwrap();
+            eventually("the changed title is shown", || async {
+                app.calculate(USER).await;
+                let list = app.fast(USER, "").await.body;
+                list.to_string().contains(title) && database.number(moved).await == 1
+            })
+            .await;
+        }
+    }
 }

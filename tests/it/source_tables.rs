@@ -1,9 +1,11 @@
 //! The tables of other services: made by their owners whenever they like, in forms of their own.
 
 use job_agent::listings::sample;
-use job_agent::storage::{ListingRecord, StoreErrorKind};
+use job_agent::storage::{ListingRecord, ListingStore, StoreErrorKind};
 
-use crate::support::{Kind, OTHER_USER, TestApp, TestDatabase, TestProcess, USER, eventually, on_servers};
+use crate::support::{
+    Kind, OTHER_USER, TestApp, TestDatabase, TestProcess, USER, command, eventually, on_servers,
+};
 
 on_servers!(
     without_any_table_everything_answers_and_none_is_made,
@@ -17,6 +19,8 @@ on_servers!(
     tables_that_the_backend_replaces_are_read_again,
     an_import_stores_what_a_narrow_character_set_can_hold,
     an_import_into_a_table_that_lacks_columns_or_does_not_exist,
+    an_import_larger_than_a_packet_is_split,
+    the_source_tables_are_made_on_request,
 );
 
 /// The tables as the backend and the crawler make them, in variants.
@@ -351,7 +355,7 @@ fn listing(job_id: &str, title: &str) -> ListingRecord {
         // Valid as JSON and as text.
         description: Some("\"병동 😀 근무\"".to_owned()),
         crawled_at: Some("2026-10-01T02:03:04.567Z".parse().unwrap()),
-        required_skills: Some("[\"간호\"]".to_owned()),
+        required_skills: Some("간호, 돌봄".to_owned()),
         ..ListingRecord::default()
     }
 }
@@ -462,7 +466,8 @@ async fn tables_that_the_backend_replaces_are_read_again(database: TestDatabase)
         database.execute(&format!("DROP TABLE {table}")).await;
     }
     assert_eq!(app.calculate(USER).await.outcome(), "no_profile_analysis");
-    assert_eq!(app.fast(USER, "").await.body["totalCount"], 0);
+    let list = app.fast(USER, "").await;
+    assert_eq!((list.status.as_u16(), &list.body["totalCount"]), (200, &0.into()));
     database.execute("CREATE TABLE job_recommendations (user_id INT, job_name VARCHAR(100))").await;
     database.execute(&BACKEND.listings()).await;
     add_listing(&database, 1).await;
@@ -510,4 +515,74 @@ async fn an_import_into_a_table_that_lacks_columns_or_does_not_exist(database: T
     let listings = sample::listings().unwrap();
     database.store().import_listings(&listings).await.unwrap();
     assert_eq!(database.number("SELECT COUNT(*) FROM job_listings").await as usize, listings.len());
+}
+
+async fn an_import_larger_than_a_packet_is_split(database: TestDatabase) {
+    let before = database.number("SELECT CAST(@@GLOBAL.max_allowed_packet AS SIGNED)").await;
+    // For sessions that begin now. No other test sends a larger statement.
+    database.execute("SET GLOBAL max_allowed_packet = 2097152").await;
+    let store = database.mysql_store();
+    let packet: (i64,) =
+        sqlx::query_as("SELECT CAST(@@max_allowed_packet AS SIGNED)").fetch_one(store.pool()).await.unwrap();
+    database.execute(&format!("SET GLOBAL max_allowed_packet = {before}")).await;
+    assert_eq!(packet.0, 2 << 20);
+    let of_size = |job: usize, bytes: usize| ListingRecord {
+        description: Some("x".repeat(bytes)),
+        ..listing(&job.to_string(), "간호사")
+    };
+    let listings: Vec<_> = (0..100).map(|job| of_size(job, 60_000)).collect();
+    store.import_listings(&listings).await.unwrap();
+    let imported = "SELECT COUNT(*) FROM job_listings WHERE site_name = 'port'";
+    assert_eq!(database.number(imported).await, 100);
+
+    let error = store.import_listings(&[of_size(500, 10), of_size(501, 3 << 20)]).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Refused, "so that the command imports each listing alone");
+    assert!(error.to_string().contains("the listing 501 of port has 3"), "{error}");
+    assert_eq!(database.number(imported).await, 100);
+}
+
+async fn the_source_tables_are_made_on_request(database: TestDatabase) {
+    let folder = tempfile::tempdir().unwrap();
+    let job_agent = |url: &str, settings: &[(&str, &str)], arguments: &[&str]| {
+        let mut job_agent = command(folder.path(), settings);
+        let run = job_agent.env("DATABASE_URL", url).args(arguments).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    };
+    let all = [
+        "career_analyses",
+        "career_sessions",
+        "job_listings",
+        "job_recommendations",
+        "profile_analysis",
+        "users",
+    ];
+    let bare_database = bare(database.kind).await;
+    job_agent(&bare_database.url, &[], &["migrate"]);
+    assert_eq!(source_tables(&bare_database).await, [""; 0]);
+    bare_database.execute("CREATE TABLE users (user_id INT PRIMARY KEY)").await;
+    for _ in 0..2 {
+        job_agent(&bare_database.url, &[], &["migrate", "--source-tables"]);
+        assert_eq!(source_tables(&bare_database).await, all);
+    }
+    let columns = "SELECT COUNT(*) FROM information_schema.columns \
+                   WHERE table_schema = DATABASE() AND table_name = 'users'";
+    assert_eq!(bare_database.number(columns).await, 1, "what exists is left as it is");
+
+    let sample_database = bare(database.kind).await;
+    job_agent(&sample_database.url, &[("SAMPLE_DATA", "true")], &["migrate"]);
+    assert_eq!(source_tables(&sample_database).await, all);
+    let listings = sample_database.number("SELECT COUNT(*) FROM job_listings").await;
+    assert_eq!(listings as usize, sample::listings().unwrap().len());
+
+    let backend_database = bare(database.kind).await;
+    BACKEND.make_all(&backend_database).await;
+    job_agent(&backend_database.url, &[("SAMPLE_DATA", "true")], &["migrate"]);
+    let users = backend_database.number("SELECT COUNT(*) FROM users").await;
+    assert_eq!(users as usize, sample::users().unwrap().len(), "the backend's own tables, empty");
+
+    let used_database = bare(database.kind).await;
+    used_database.execute("CREATE TABLE users (user_id INT PRIMARY KEY)").await;
+    used_database.execute("INSERT INTO users VALUES (1)").await;
+    job_agent(&used_database.url, &[("SAMPLE_DATA", "true")], &["migrate"]);
+    assert_eq!(source_tables(&used_database).await, ["users"], "a database that is in use");
 }

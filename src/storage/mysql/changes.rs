@@ -73,7 +73,7 @@ async fn read_delta(
 
 /// The clock, and the number of listings without those whose ids are too large for this service.
 const CLOCK_AND_COUNT: &str = r"
-SELECT UTC_TIMESTAMP(6), COUNT(*) - (SELECT COUNT(*) FROM job_listings WHERE id > 9223372036854775807)
+SELECT UTC_TIMESTAMP(6), COUNT(id) - (SELECT COUNT(*) FROM job_listings WHERE id > 9223372036854775807)
 FROM job_listings
 ";
 
@@ -164,11 +164,10 @@ async fn compare(
 const COUNT_BY_BLOCK: &str = r"
 SELECT CAST(id DIV ? AS SIGNED) AS block, COUNT(*)
 FROM job_listings
-WHERE id <= 9223372036854775807
 GROUP BY block
 ";
 
-/// The number of listings in each block of ids.
+/// The number of listings in each block of ids. Blocks of ids that are too large for this service are among them.
 async fn count_by_block(snapshot: &mut MySqlConnection) -> Result<FxHashMap<i64, i64>, sqlx::Error> {
     let counts: Vec<(i64, i64)> = query_as(COUNT_BY_BLOCK).bind(BLOCK).fetch_all(snapshot).await?;
     Ok(counts.into_iter().collect())

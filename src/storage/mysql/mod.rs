@@ -10,6 +10,7 @@ mod changes;
 mod checksums;
 mod cleanup;
 mod import;
+mod import_statements;
 mod listings;
 mod marking;
 mod migrations;

@@ -82,7 +82,7 @@ async fn insert_user(connection: &mut MySqlConnection, user: &SampleUser) -> Res
             .bind(user.user_id)
             .bind(&profile.personality)
             .bind(&profile.values)
-            .bind(&profile.interests)
+            .bind(json(profile.interests.as_deref()))
             .bind(&profile.strengths)
             .bind(&profile.goals)
             .bind(&profile.values_list)

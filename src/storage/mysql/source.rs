@@ -79,6 +79,8 @@ const NO_SUCH_TABLE: u16 = 1146;
 const NO_SUCH_COLUMN: u16 = 1054;
 /// A table has been altered since the transaction's snapshot.
 const TABLE_CHANGED: u16 = 1412;
+/// A table has been altered since the statement was prepared.
+const PREPARED_BEFORE: u16 = 1615;
 
 /// The server's number of an error.
 pub(super) fn number(error: &sqlx::Error) -> Option<u16> {
@@ -87,13 +89,21 @@ pub(super) fn number(error: &sqlx::Error) -> Option<u16> {
 
 /// Whether a table was dropped, made or altered after its columns were looked up.
 pub(super) fn is_outdated(error: &sqlx::Error) -> bool {
-    number(error).is_some_and(|number| [NO_SUCH_TABLE, NO_SUCH_COLUMN, TABLE_CHANGED].contains(&number))
+    let outdated = [NO_SUCH_TABLE, NO_SUCH_COLUMN, TABLE_CHANGED, PREPARED_BEFORE];
+    number(error).is_some_and(|number| outdated.contains(&number))
 }
 
-/// `None` if the statement's table does not exist.
+/// Whether a table of another service is missing. A missing table of ours is a defect.
+fn is_missing(error: &sqlx::Error) -> bool {
+    let text = error.to_string();
+    number(error) == Some(NO_SUCH_TABLE)
+        && source_table_names().any(|table| text.contains(&format!(".{table}'")))
+}
+
+/// `None` if the statement's table of another service does not exist.
 pub(super) fn if_table_exists<T>(result: Result<T, sqlx::Error>) -> Result<Option<T>, StoreError> {
     match result {
-        Err(error) if number(&error) == Some(NO_SUCH_TABLE) => Ok(None),
+        Err(error) if is_missing(&error) => Ok(None),
         result => Ok(Some(result?)),
     }
 }
@@ -249,7 +259,7 @@ impl SourceTables {
         let columns = self.known(connection).await?;
         let rows = bind(query_as(columns.statement(statement.clone()))).fetch_all(&mut *connection).await;
         let rows = match rows {
-            Err(error) if number(&error) == Some(NO_SUCH_COLUMN) => {
+            Err(error) if is_outdated(&error) && !is_missing(&error) => {
                 let columns = self.look(connection).await?;
                 bind(query_as(columns.statement(statement))).fetch_all(connection).await
             }
