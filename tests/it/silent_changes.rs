@@ -91,6 +91,10 @@ FROM n AS a CROSS JOIN n AS b
 async fn with_many_listings(database: &TestDatabase) {
     database.execute("ALTER TABLE job_listings MODIFY updated_at DATETIME NULL").await;
     database.execute(MANY).await;
+    // Long ago: a row that was changed just before it is read is read again anyway.
+    database
+        .execute("UPDATE job_listings SET updated_at = '2026-01-01 00:00:00' WHERE site_name <> 'many'")
+        .await;
 }
 
 async fn titles(database: &TestDatabase) -> BTreeMap<ListingId, String> {
@@ -126,7 +130,7 @@ async fn changes_are_found_within_five_refreshes_of_a_large_table(database: Test
     let version = held.refresh(&store).await.unwrap();
     assert_eq!(version.0, first.0 + 4, "one for each change");
     let (fresh, same) = Held::read(&store).await;
-    assert_eq!((same, fresh.titles), (version, held.titles));
+    assert!(same == version && fresh.titles == held.titles);
 }
 
 async fn of_many_changes_one_that_is_found_brings_all(database: TestDatabase) {
@@ -137,7 +141,8 @@ async fn of_many_changes_one_that_is_found_brings_all(database: TestDatabase) {
         .execute(&format!("UPDATE job_listings SET company = '', title = 'x' WHERE id = 1 OR {LAST}"))
         .await;
     let version = held.refresh(&store).await.unwrap();
-    assert_eq!((version.0, &held.titles), (first.0 + 1, &titles(&database).await));
+    assert!(held.titles == titles(&database).await, "both");
+    assert_eq!(version.0, first.0 + 1);
 }
 
 async fn an_instance_that_another_is_ahead_of_finds_the_changes_at_once(database: TestDatabase) {
@@ -147,7 +152,7 @@ async fn an_instance_that_another_is_ahead_of_finds_the_changes_at_once(database
     database.execute(&format!("UPDATE job_listings SET title = 'x' WHERE {LAST}")).await;
     let (_, version) = Held::read(&other).await;
     assert_eq!(held.refresh(&one).await, Some(version));
-    assert_eq!(held.titles, titles(&database).await);
+    assert!(held.titles == titles(&database).await);
 }
 
 async fn two_instances_settle_on_one_version(database: TestDatabase) {
