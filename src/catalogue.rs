@@ -36,7 +36,7 @@ struct Base {
 
 impl CurrentCatalogue {
     /// Reads the first snapshot. A refresh reads changes only; after `reload_after` it reads all listings again,
-    /// for changes that `updated_at` does not show.
+    /// should a change have escaped.
     pub async fn load(
         store: Arc<dyn ListingStore>,
         vocabulary: Arc<Vocabulary>,

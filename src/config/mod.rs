@@ -61,7 +61,7 @@ pub struct Config {
     pub server: ServerConfig,
     /// CATALOGUE_REFRESH_SECS: how often changed listings are read.
     pub catalogue_refresh: Duration,
-    /// CATALOGUE_RELOAD_SECS: how often all listings are read again, for changes that `updated_at` does not show.
+    /// CATALOGUE_RELOAD_SECS: how often all listings are read again, should a change have escaped the refreshes.
     pub catalogue_reload: Duration,
     /// DATABASE_START_TIMEOUT_SECS: how long the start waits for the database.
     pub database_start_timeout: Duration,

@@ -1,9 +1,14 @@
-//! The listings that a process has read, as one hash each: enough to find out cheaply what has changed since.
+//! The listings that a process has read, as a hash and a checksum each: enough to find out cheaply what has changed
+//! since. The hash tells versions of a listing apart; the checksum is one that the database computes as well.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rustc_hash::{FxHashMap, FxHashSet};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::checksum;
 use crate::domain::{CatalogueVersion, JobListing, ListingId};
 
 /// `updated_at` is set when a statement runs and becomes visible when its transaction commits: changes are
@@ -16,6 +21,11 @@ const UNSETTLED: TimeDelta = TimeDelta::seconds(2);
 /// Ids per block: counting the table block by block shows where listings are missing, without reading all
 /// ids.
 pub(super) const BLOCK: i64 = 4096;
+
+/// Known listings per [`Span`].
+const SPAN: usize = 4096;
+/// In so many refreshes, all spans are checked.
+const REFRESHES_PER_PASS: usize = 5;
 
 /// The number of the block of an id, as SQL's `id DIV 4096` gives it.
 fn block_of(id: ListingId) -> i64 {
@@ -43,21 +53,50 @@ pub struct CatalogueChanges {
     pub deleted: Vec<ListingId>,
 }
 
+/// A listing as it was read.
+#[derive(Clone, Debug)]
+pub(super) struct ReadListing {
+    pub listing: JobListing,
+    pub updated_at: Option<DateTime<Utc>>,
+    /// See [`checksum::of_listing`].
+    pub checksum: u32,
+}
+
+/// Neighbouring listings. However sparse their ids are, a span holds [`SPAN`] of them; the ids of all spans are all ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub ids: RangeInclusive<i64>,
+    /// The number of listings that are known.
+    pub count: i64,
+    /// The sum of their [`checksum::weighted`] checksums.
+    pub sum: i64,
+}
+
 /// A hash of each listing.
 #[derive(Debug, Default)]
 pub(super) struct ListingHashes {
-    listings: FxHashMap<ListingId, Known>,
+    listings: BTreeMap<ListingId, Known>,
     /// The sum of all hashes. It depends on the listings alone, not on the order in which they were read.
     sum: u64,
     newest_update: Option<DateTime<Utc>>,
     /// The database's clock when the listings were last read.
     read_at: Option<DateTime<Utc>>,
+    /// The first id that the next check looks at. `None`: the smallest of all.
+    check_from: Option<i64>,
 }
 
+/// The checksum costs no memory: a hash and a time alone have the same size.
 #[derive(Clone, Copy, Debug)]
 struct Known {
     hash: u64,
     updated_at: Option<DateTime<Utc>>,
+    checksum: u32,
+}
+
+impl From<&ReadListing> for Known {
+    fn from(read: &ReadListing) -> Self {
+        Self { hash: hash(&read.listing), updated_at: read.updated_at, checksum: read.checksum }
+    }
 }
 
 /// Changes that have not been applied yet.
@@ -80,13 +119,65 @@ impl ListingHashes {
     }
 
     /// Adds a listing of a full read.
-    pub(super) fn insert(&mut self, listing: &JobListing, updated_at: Option<DateTime<Utc>>) {
-        let hash = hash(listing);
-        if let Some(old) = self.listings.insert(listing.id, Known { hash, updated_at }) {
+    pub(super) fn insert(&mut self, read: &ReadListing) {
+        let known = Known::from(read);
+        if let Some(old) = self.listings.insert(read.listing.id, known) {
             self.sum = self.sum.wrapping_sub(old.hash);
         }
-        self.sum = self.sum.wrapping_add(hash);
-        self.newest_update = self.newest_update.max(updated_at);
+        self.sum = self.sum.wrapping_add(known.hash);
+        self.newest_update = self.newest_update.max(read.updated_at);
+    }
+
+    /// The number of listings.
+    pub(super) fn len(&self) -> usize {
+        self.listings.len()
+    }
+
+    /// The spans whose turn it is to be checked: all of them, once in [`REFRESHES_PER_PASS`] calls.
+    pub(super) fn next_spans(&mut self) -> Vec<Span> {
+        let spans = self.listings.len().div_ceil(SPAN).div_ceil(REFRESHES_PER_PASS).max(1);
+        let spans = self.spans(self.check_from.unwrap_or(i64::MIN), spans);
+        self.check_from = spans.last().and_then(|span| span.ids.end().checked_add(1));
+        spans
+    }
+
+    /// All spans.
+    pub(super) fn all_spans(&self) -> Vec<Span> {
+        self.spans(i64::MIN, usize::MAX)
+    }
+
+    /// At most so many spans from an id on.
+    fn spans(&self, mut first: i64, most: usize) -> Vec<Span> {
+        let mut listings = self.listings.range(ListingId(first)..).peekable();
+        let mut spans = Vec::new();
+        while spans.len() < most {
+            let mut span = Span { ids: first..=i64::MAX, count: 0, sum: 0 };
+            let mut last = first;
+            for (id, known) in listings.by_ref().take(SPAN) {
+                span.count += 1;
+                span.sum = span.sum.wrapping_add(checksum::weighted(*id, known.checksum));
+                last = id.0;
+            }
+            if listings.peek().is_none() {
+                spans.push(span);
+                break;
+            }
+            span.ids = first..=last;
+            spans.push(span);
+            first = last + 1;
+        }
+        spans
+    }
+
+    /// Whether a row of the table has the checksum that it had when it was read.
+    pub(super) fn has_checksum(&self, id: ListingId, checksum: u32) -> bool {
+        self.listings.get(&id).is_some_and(|known| known.checksum == checksum)
+    }
+
+    /// Whether this `updated_at` shows that the listing may have changed.
+    pub(super) fn is_shown(&self, id: ListingId, updated_at: Option<DateTime<Utc>>) -> bool {
+        let since = self.read_at.and_then(|read_at| self.changed_since(read_at));
+        updated_at.is_some_and(|at| since.is_none_or(|since| at >= since) && self.may_have_changed(id, at))
     }
 
     /// Changes before this moment have been read. `None`: there are no listings with a time.
@@ -113,16 +204,23 @@ impl ListingHashes {
     }
 
     /// Adds a row to the delta; it is a change if its hash is new.
-    pub(super) fn compare(&self, delta: &mut Delta, listing: JobListing, updated_at: Option<DateTime<Utc>>) {
-        delta.newest_update = delta.newest_update.max(updated_at);
-        let (id, hash) = (listing.id, hash(&listing));
+    pub(super) fn compare(&self, delta: &mut Delta, read: ReadListing) {
+        delta.newest_update = delta.newest_update.max(read.updated_at);
+        let (id, known) = (read.listing.id, Known::from(&read));
         let old = self.listings.get(&id).map(|known| known.hash);
-        delta.read.push((id, Known { hash, updated_at }));
-        if old != Some(hash) {
+        delta.read.push((id, known));
+        if old != Some(known.hash) {
             delta.len += usize::from(old.is_none());
-            delta.sum = delta.sum.wrapping_sub(old.unwrap_or_default()).wrapping_add(hash);
-            delta.changed.push(listing);
+            delta.sum = delta.sum.wrapping_sub(old.unwrap_or_default()).wrapping_add(known.hash);
+            delta.changed.push(read.listing);
         }
+    }
+
+    /// Those of these ids that neither the listings nor the delta have.
+    pub(super) fn unknown(&self, delta: &Delta, ids: &FxHashSet<ListingId>) -> Vec<ListingId> {
+        let read: FxHashSet<ListingId> = delta.read.iter().map(|(id, _)| *id).collect();
+        let is_unknown = |id: &&ListingId| !self.listings.contains_key(id) && !read.contains(id);
+        ids.iter().filter(is_unknown).copied().collect()
     }
 
     /// Blocks of ids in which these listings, with the changes of the delta, are not as many as in the table.
@@ -222,8 +320,8 @@ mod tests {
 
     use super::*;
 
-    fn listing(id: i64, title: u8) -> JobListing {
-        JobListing {
+    fn listing(id: i64, title: u8, updated_at: Option<DateTime<Utc>>) -> ReadListing {
+        let listing = JobListing {
             id: ListingId(id),
             title: format!("title {title}"),
             company: String::new(),
@@ -232,7 +330,49 @@ mod tests {
             tech_stack: String::new(),
             required_skills: String::new(),
             crawled_at: None,
+        };
+        ReadListing { listing, updated_at, checksum: title.into() }
+    }
+
+    #[test]
+    fn checksums_cost_no_memory() {
+        assert_eq!(size_of::<Known>(), size_of::<(u64, Option<DateTime<Utc>>)>());
+    }
+
+    #[test]
+    fn five_refreshes_check_all_ids_once_however_sparse_they_are() {
+        for (count, distance) in [(0, 1), (1, 1), (4_096, 1), (4_097, 5_000), (60_000, 70_000)] {
+            let mut hashes = ListingHashes::default();
+            (1..=count).for_each(|n| hashes.insert(&listing(n * distance, 1, None)));
+            let mut next = i64::MIN;
+            let mut known = 0;
+            for step in 0..=REFRESHES_PER_PASS {
+                for span in hashes.next_spans() {
+                    assert_eq!((*span.ids.start(), span.count <= SPAN as i64), (next, true));
+                    next = span.ids.end().wrapping_add(1);
+                    known += span.count;
+                }
+                if next == i64::MIN {
+                    break;
+                }
+                assert!(step < REFRESHES_PER_PASS, "{count} listings");
+            }
+            assert_eq!((next, known), (i64::MIN, count), "all ids, up to the largest");
+            assert_eq!(hashes.next_spans().first(), hashes.all_spans().first(), "the next pass");
         }
+    }
+
+    #[test]
+    fn two_listings_that_change_alike_do_not_cancel_each_other_out() {
+        let sum = |checksums: [u32; 2]| {
+            let mut hashes = ListingHashes::default();
+            for (id, checksum) in (1..).zip(checksums) {
+                hashes.insert(&ReadListing { checksum, ..listing(id, 1, None) });
+            }
+            hashes.all_spans()[0].sum
+        };
+        // The same bits of both checksums are inverted.
+        assert_ne!(sum([0b1000, 0b0100]), sum([0b0100, 0b1000]));
     }
 
     #[test]
@@ -240,8 +380,8 @@ mod tests {
         let read_at = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
         let (old, fresh) = (read_at - TimeDelta::days(1), read_at - TimeDelta::seconds(1));
         let mut hashes = ListingHashes::starting(read_at);
-        hashes.insert(&listing(1, 1), Some(old));
-        hashes.insert(&listing(2, 1), Some(fresh));
+        hashes.insert(&listing(1, 1, Some(old)));
+        hashes.insert(&listing(2, 1, Some(fresh)));
         assert!(!hashes.may_have_changed(ListingId(1), old));
         assert!(hashes.may_have_changed(ListingId(1), fresh), "a new time");
         assert!(hashes.may_have_changed(ListingId(2), fresh), "perhaps again in the same second");
@@ -255,10 +395,10 @@ mod tests {
             new in proptest::collection::btree_map(0..20i64, 0..3u8, 0..15),
         ) {
             let (mut hashes, mut full) = (ListingHashes::default(), ListingHashes::default());
-            old.iter().for_each(|(&id, &title)| hashes.insert(&listing(id, title), None));
-            new.iter().for_each(|(&id, &title)| full.insert(&listing(id, title), None));
+            old.iter().for_each(|(&id, &title)| hashes.insert(&listing(id, title, None)));
+            new.iter().for_each(|(&id, &title)| full.insert(&listing(id, title, None)));
             let mut delta = hashes.delta(None);
-            new.iter().for_each(|(&id, &title)| hashes.compare(&mut delta, listing(id, title), None));
+            new.iter().for_each(|(&id, &title)| hashes.compare(&mut delta, listing(id, title, None)));
             let ids: FxHashSet<_> = new.keys().map(|&id| ListingId(id)).collect();
             let counts = FxHashMap::from_iter([(0, new.len() as i64)]);
             let blocks = hashes.blocks_that_differ(&delta, &counts);

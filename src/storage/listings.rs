@@ -10,8 +10,7 @@ use crate::domain::JobListing;
 #[async_trait]
 pub trait ListingStore: Send + Sync {
     /// Reads all listings into `sink`, and then the changes that were made during this read, which also give
-    /// the version. `None`: a listing has changed meanwhile in a way that `updated_at` does not show, and all
-    /// listings must be read again.
+    /// the version. `None`: these changes cannot be followed, and all listings must be read again.
     async fn read_catalogue(
         &self,
         sink: &mut (dyn FnMut(JobListing) + Send),
@@ -19,8 +18,9 @@ pub trait ListingStore: Send + Sync {
 
     /// Reads the changes since the listings were last read, and applies them to `known`. Versions are
     /// ordered: a higher version stands for listings that were read later from the same database, and equal
-    /// listings have one version on all instances. `None`: the changes cannot be found, and all listings must
-    /// be read again.
+    /// listings have one version on all instances. Changes that neither `updated_at` nor the number of listings
+    /// shows are found within five calls. `None`: the changes cannot be found, or are so many that it is cheaper
+    /// to read all listings again.
     async fn read_catalogue_changes(
         &self,
         known: &mut KnownListings,

@@ -9,6 +9,7 @@
 //! everything.
 
 mod batches;
+mod checksum;
 mod diff;
 mod error;
 mod known_listings;

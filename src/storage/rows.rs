@@ -6,9 +6,10 @@ use serde_json::{Map, Value};
 use sqlx_macros::FromRow;
 
 use super::diff::ExistingRow;
+use super::known_listings::ReadListing;
 use super::{
     BatchStatus, DueUser, RecordedState, RowsFingerprint, StateToken, StoredList, StoredRecommendation,
-    UserState,
+    UserState, checksum,
 };
 use crate::domain::{BatchId, CatalogueVersion, JobListing, ListingId, Score, ScoringRevision, UserId};
 
@@ -222,8 +223,20 @@ pub(super) struct ListingRow {
 }
 
 impl ListingRow {
-    /// The listing, and when it was last changed.
-    pub(super) fn into_listing(self) -> (JobListing, Option<DateTime<Utc>>) {
+    /// The listing, when it was last changed, and the checksum of the texts as they are here.
+    pub(super) fn into_listing(self) -> ReadListing {
+        let checksum = checksum::of_listing(
+            self.id,
+            [
+                &self.title,
+                &self.company,
+                &self.description,
+                &self.experience,
+                &self.tech_stack,
+                &self.required_skills,
+                &self.crawled_at,
+            ],
+        );
         let listing = JobListing {
             id: ListingId(self.id),
             title: self.title.unwrap_or_default(),
@@ -234,7 +247,7 @@ impl ListingRow {
             required_skills: self.required_skills.unwrap_or_default(),
             crawled_at: self.crawled_at.as_deref().and_then(time),
         };
-        (listing, self.updated_at.as_deref().and_then(time))
+        ReadListing { listing, updated_at: self.updated_at.as_deref().and_then(time), checksum }
     }
 }
 

@@ -9,6 +9,7 @@ on_every_database!(
     an_instance_with_older_listings_refreshes_before_it_writes,
     an_import_is_noticed_and_moves_updated_at_only_with_the_content;
     servers:
+        a_title_that_changes_without_a_new_updated_at_reaches_the_lists,
         two_processes_with_other_thread_counts_store_identical_rows,
 );
 
@@ -44,6 +45,19 @@ async fn listings_that_come_and_go_reach_the_lists_within_a_refresh(database: Te
         database.row_count(USER).await == 0
     })
     .await;
+}
+
+async fn a_title_that_changes_without_a_new_updated_at_reaches_the_lists(database: TestDatabase) {
+    database.execute("ALTER TABLE job_listings MODIFY updated_at DATETIME NULL").await;
+    database.execute(NEW_LISTING).await;
+    let app = TestApp::start(&database, &[("CATALOGUE_REFRESH_SECS", "1")]).await;
+    database.set_career(USER, "도선사").await;
+    assert_eq!(app.calculate(USER).await.body["savedCount"], 1);
+    database.execute("UPDATE job_listings SET title = '사무 보조' WHERE site_name = 'port'").await;
+    eventually("the old score is gone", || async { app.calculate(USER).await.body["savedCount"] == 0 }).await;
+    database.execute("UPDATE job_listings SET title = '1급 도선사' WHERE site_name = 'port'").await;
+    eventually("the new title scores", || async { app.calculate(USER).await.body["savedCount"] == 1 }).await;
+    assert_eq!(app.fast(USER, "").await.body["recommendations"][0]["title"], "1급 도선사");
 }
 
 /// The refresh interval is a minute: only the newer number in the user's state makes the second instance

@@ -33,6 +33,7 @@ mod sample_data;
 mod schedule;
 mod servers_in_trouble;
 mod session;
+mod silent_changes;
 mod slow_clients;
 mod source_tables;
 mod state_machine;

@@ -15,6 +15,7 @@ use sqlx::{Connection, query, query_as};
 use sqlx_macros::FromRow;
 use tokio::task::coop::consume_budget;
 
+use super::checksums::Checked;
 use super::session::Pool;
 use super::source::{JOB_LISTINGS, SourceColumns, is_outdated};
 use crate::domain::{CatalogueVersion, ListingId};
@@ -25,23 +26,25 @@ use crate::storage::{CatalogueChanges, StoreError};
 /// Changed listings per statement: between two statements, other tasks of the process can run.
 const ROWS_PER_READ: usize = 1_000;
 
-/// Reads the changes since `known` was read, and applies them. `version` is that of `known`, if it has one.
-/// `None`: the changes cannot be found.
+/// Reads the changes since `known` was read, and applies them: those that `updated_at` or the number of rows shows, and
+/// those of `checked`. `version` is that of `known`, if it has one. `None`: the changes cannot be found.
 pub(super) async fn read(
     pool: &Pool,
     columns: &SourceColumns,
     known: &mut ListingHashes,
+    checked: &Checked,
     version: Option<CatalogueVersion>,
 ) -> Result<Option<CatalogueChanges>, StoreError> {
     let mut versions = pool.begin().await?;
     let newest = lock_newest_version(&mut versions).await?;
-    let Some(delta) = read_delta(pool, columns, known).await? else { return Ok(None) };
+    let Some(delta) = read_delta(pool, columns, known, checked).await? else { return Ok(None) };
     let fingerprint = delta.fingerprint();
     let version = match newest {
         Some(newest) if newest.fingerprint == fingerprint => newest.version,
         // Another instance knows other listings, but no change can be seen here: some writer does not
-        // maintain updated_at. A new number for these listings would send the two instances back and forth.
-        Some(_) if delta.is_empty() && version.is_some() => return Ok(None),
+        // maintain updated_at. Unless all listings have been compared, a new number for these listings would
+        // send the two instances back and forth.
+        Some(_) if delta.is_empty() && version.is_some() && !checked.all => return Ok(None),
         newest => {
             let counts = counts(&delta, newest.is_some(), version.is_some());
             register(&mut versions, newest.map(|newest| newest.version), &fingerprint, counts).await?
@@ -51,11 +54,12 @@ pub(super) async fn read(
     Ok(Some(known.apply(delta, CatalogueVersion(version))))
 }
 
-/// `None` if the table holds rows that `updated_at` does not show as new, or was dropped, made or altered meanwhile.
+/// `None` if the table was dropped, made or altered meanwhile, or if reading all listings is cheaper.
 async fn read_delta(
     pool: &Pool,
     columns: &SourceColumns,
     known: &ListingHashes,
+    checked: &Checked,
 ) -> Result<Option<Delta>, StoreError> {
     if !columns.exists(JOB_LISTINGS) {
         return Ok(Some(known.delta(None)));
@@ -63,7 +67,7 @@ async fn read_delta(
     let mut reader = pool.acquire().await?;
     query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
     let mut snapshot = reader.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-    let read = read_snapshot(&mut snapshot, columns, known).await;
+    let read = read_snapshot(&mut snapshot, columns, known, checked).await;
     snapshot.rollback().await?;
     match read {
         Err(error) if is_outdated(&error) => Ok(None),
@@ -81,25 +85,33 @@ async fn read_snapshot(
     snapshot: &mut MySqlConnection,
     columns: &SourceColumns,
     known: &ListingHashes,
+    checked: &Checked,
 ) -> Result<Option<Delta>, sqlx::Error> {
     let (now, count): (DateTime<Utc>, i64) = query_as(CLOCK_AND_COUNT).fetch_one(&mut *snapshot).await?;
     let since = known.changed_since(now).unwrap_or(DateTime::UNIX_EPOCH);
     let mut delta = known.delta(Some(now));
-    for ids in candidates(&mut *snapshot, columns, known, since).await?.chunks(ROWS_PER_READ) {
-        let rows = query_as::<_, ListingRow>(columns.statement(LISTINGS)).bind(Json(ids));
-        for (listing, updated_at) in
-            rows.fetch_all(&mut *snapshot).await?.into_iter().map(ListingRow::into_listing)
-        {
-            known.compare(&mut delta, listing, updated_at);
-        }
-    }
+    let mut candidates = candidates(&mut *snapshot, columns, known, since).await?;
+    candidates.extend(&checked.suspects);
+    candidates.sort_unstable();
+    candidates.dedup();
+    compare(&mut *snapshot, columns, known, &mut delta, &candidates).await?;
     let complete = |delta: &Delta| i64::try_from(delta.len()).ok() == Some(count);
     if !complete(&delta) {
         let blocks = known.blocks_that_differ(&delta, &count_by_block(&mut *snapshot).await?);
-        let ids = ids_in(snapshot, &blocks).await?;
+        let ids = ids_in(&mut *snapshot, &blocks).await?;
         known.delete_missing(&mut delta, &blocks, &ids);
+        let unknown = known.unknown(&delta, &ids);
+        if are_too_many(unknown.len(), known) {
+            return Ok(None);
+        }
+        compare(snapshot, columns, known, &mut delta, &unknown).await?;
     }
     Ok(complete(&delta).then_some(delta))
+}
+
+/// Whether it is cheaper to read all listings, which also locks nothing.
+pub(super) fn are_too_many(to_read: usize, known: &ListingHashes) -> bool {
+    to_read > ROWS_PER_READ.max(known.len() / 4)
 }
 
 const CHANGED_SINCE: &str = r"
@@ -135,6 +147,23 @@ SELECT CAST(l.id AS SIGNED) AS id, CAST(l.title AS CHAR) AS title, CAST(l.compan
 FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS c
 JOIN job_listings AS l ON l.id = c.id
 ";
+
+/// Reads listings into the delta.
+async fn compare(
+    snapshot: &mut MySqlConnection,
+    columns: &SourceColumns,
+    known: &ListingHashes,
+    delta: &mut Delta,
+    ids: &[ListingId],
+) -> Result<(), sqlx::Error> {
+    for ids in ids.chunks(ROWS_PER_READ) {
+        let rows = query_as::<_, ListingRow>(columns.statement(LISTINGS)).bind(Json(ids));
+        for row in rows.fetch_all(&mut *snapshot).await? {
+            known.compare(delta, row.into_listing());
+        }
+    }
+    Ok(())
+}
 
 const COUNT_BY_BLOCK: &str = r"
 SELECT CAST(id DIV ? AS SIGNED) AS block, COUNT(*)

@@ -8,10 +8,11 @@ use sqlx::query_as;
 // A million rows that are there already are read without a pause, unless one is made for other work.
 use tokio::task::coop::consume_budget;
 
+use super::checksums::Checked;
 use super::source::{JOB_LISTINGS, SourceColumns, is_outdated};
-use super::{MysqlStore, changes, import};
+use super::{MysqlStore, changes, checksums, import};
 use crate::domain::JobListing;
-use crate::storage::known_listings::ListingHashes;
+use crate::storage::known_listings::{ListingHashes, ReadListing};
 use crate::storage::rows::ListingRow;
 use crate::storage::{CatalogueChanges, KnownListings, ListingRecord, ListingStore, StoreError};
 
@@ -40,7 +41,7 @@ impl ListingStore for MysqlStore {
         let columns = self.source.look(&mut connection).await?;
         let Some(mut hashes) = read_all(&mut connection, &columns, sink).await? else { return Ok(None) };
         drop(connection);
-        let changes = changes::read(&self.pool, &columns, &mut hashes, None).await?;
+        let changes = changes::read(&self.pool, &columns, &mut hashes, &Checked::default(), None).await?;
         let columns = columns.absent(JOB_LISTINGS);
         Ok(changes
             .map(|changes| (KnownListings { version: changes.version, hashes, absent: columns }, changes)))
@@ -55,7 +56,14 @@ impl ListingStore for MysqlStore {
             tracing::info!("job_listings has other columns than before: reading all listings again");
             return Ok(None);
         }
-        let changes = changes::read(&self.pool, &columns, &mut known.hashes, Some(known.version)).await?;
+        let (pool, hashes, version) = (&self.pool, &mut known.hashes, Some(known.version));
+        let Some(checked) = checksums::check_next(pool, &columns, hashes).await? else { return Ok(None) };
+        let mut changes = changes::read(pool, &columns, hashes, &checked, version).await?;
+        if changes.is_none() && !checked.all {
+            // Perhaps another instance has found changes that cannot be seen here.
+            let Some(checked) = checksums::check_all(pool, &columns, hashes).await? else { return Ok(None) };
+            changes = changes::read(pool, &columns, hashes, &checked, version).await?;
+        }
         known.version = changes.as_ref().map_or(known.version, |changes| changes.version);
         Ok(changes)
     }
@@ -78,9 +86,9 @@ async fn read_all(
     if !columns.exists(JOB_LISTINGS) {
         return Ok(Some(hashes));
     }
-    let read = read_rows(connection, columns, |(listing, updated_at)| {
-        hashes.insert(&listing, updated_at);
-        sink(listing);
+    let read = read_rows(connection, columns, |read| {
+        hashes.insert(&read);
+        sink(read.listing);
     });
     match read.await {
         Err(error) if is_outdated(&error) => Ok(None),
@@ -91,7 +99,7 @@ async fn read_all(
 async fn read_rows(
     connection: &mut MySqlConnection,
     columns: &SourceColumns,
-    mut sink: impl FnMut((JobListing, Option<DateTime<Utc>>)) + Send,
+    mut sink: impl FnMut(ReadListing) + Send,
 ) -> Result<(), sqlx::Error> {
     let (too_large,): (i64,) = query_as(COUNT_TOO_LARGE).fetch_one(&mut *connection).await?;
     if too_large > 0 {

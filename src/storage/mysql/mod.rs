@@ -7,6 +7,7 @@
 mod address;
 mod batches;
 mod changes;
+mod checksums;
 mod cleanup;
 mod fingerprint;
 mod import;
@@ -32,8 +33,8 @@ use sqlx::mysql::MySqlPool;
 
 pub use self::address::{InvalidMysqlAddress, MysqlAddress};
 use self::source::SourceTables;
-use crate::domain::{ScoringRevision, UserId};
-use crate::storage::{ListingRecord, Retried, SampleUser, Store, StoreError};
+use crate::domain::{ListingId, ScoringRevision, UserId};
+use crate::storage::{KnownListings, ListingRecord, Retried, SampleUser, Store, StoreError};
 
 /// The store on MySQL or MariaDB.
 #[derive(Clone, Debug)]
@@ -56,6 +57,17 @@ impl MysqlStore {
         listings: &[ListingRecord],
     ) -> Result<bool, StoreError> {
         sample::load(self, users, listings).await
+    }
+
+    /// The listings whose checksum is not that of the known ones: of all, where a refresh looks at some. `None` if they
+    /// are too many to be told. For tests and measurements.
+    pub async fn compare_checksums(
+        &self,
+        known: &KnownListings,
+    ) -> Result<Option<Vec<ListingId>>, StoreError> {
+        let columns = self.source.look(&mut *self.pool.acquire().await?).await?;
+        let checked = checksums::check_all(&self.pool, &columns, &known.hashes).await?;
+        Ok(checked.map(|checked| checked.suspects))
     }
 
     /// The pool, for tests that look at its connections.

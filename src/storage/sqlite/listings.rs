@@ -85,8 +85,8 @@ impl ListingStore for SqliteStore {
         let deleted: Vec<(i64,)> = query_as(DELETED).bind(known.version.0).fetch_all(&mut *snapshot).await?;
         snapshot.rollback().await?;
         let mut delta = known.hashes.delta(None);
-        for (listing, updated_at) in changed.into_iter().map(ListingRow::into_listing) {
-            known.hashes.compare(&mut delta, listing, updated_at);
+        for read in changed.into_iter().map(ListingRow::into_listing) {
+            known.hashes.compare(&mut delta, read);
         }
         known.hashes.delete(&mut delta, deleted.into_iter().map(|(id,)| ListingId(id)));
         known.version = version;
@@ -115,9 +115,9 @@ async fn read_all(
     let mut hashes = ListingHashes::default();
     let mut rows = query_as::<_, ListingRow>(ALL).fetch(snapshot);
     while let Some(row) = rows.try_next().await? {
-        let (listing, updated_at) = row.into_listing();
-        hashes.insert(&listing, updated_at);
-        sink(listing);
+        let read = row.into_listing();
+        hashes.insert(&read);
+        sink(read.listing);
     }
     Ok(hashes)
 }

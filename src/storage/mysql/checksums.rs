@@ -1,0 +1,147 @@
+//! Finding listings that have changed without a new `updated_at`.
+//!
+//! The server computes the sum of the checksums of a span of listings. Only where it differs from the sum of the known
+//! listings are the single checksums read, and only where these differ, [`changes`](super::changes) reads the listings.
+//! Nothing is locked meanwhile.
+
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use sqlx::mysql::MySqlConnection;
+use sqlx::query_as;
+use tokio::task::coop::consume_budget;
+
+use super::changes::are_too_many;
+use super::session::Pool;
+use super::source::{JOB_LISTINGS, SourceColumns, is_outdated};
+use crate::domain::ListingId;
+use crate::storage::StoreError;
+use crate::storage::known_listings::{ListingHashes, Span};
+use crate::storage::rows::time;
+
+/// What a check has found.
+#[derive(Debug, Default)]
+pub(super) struct Checked {
+    /// Listings whose checksum is not that of the known ones.
+    pub suspects: Vec<ListingId>,
+    /// Whether all listings were compared.
+    pub all: bool,
+    /// How many of the suspects have an `updated_at` that does not show it.
+    silent: usize,
+}
+
+/// Checks the listings whose turn it is. If one of them has changed without a new `updated_at`, then some writer does
+/// not maintain it: all listings are checked. `None`: all must be read again.
+pub(super) async fn check_next(
+    pool: &Pool,
+    columns: &SourceColumns,
+    known: &mut ListingHashes,
+) -> Result<Option<Checked>, StoreError> {
+    let spans = known.next_spans();
+    let checked = check(pool, columns, known, spans).await?;
+    if let Some(Checked { silent: listings @ 1.., all, .. }) = checked {
+        tracing::info!(listings, "listings have changed without a new updated_at");
+        if !all {
+            return check_all(pool, columns, known).await;
+        }
+    }
+    Ok(checked.filter(|checked| !are_too_many(checked.suspects.len(), known)))
+}
+
+/// Checks all listings. `None`: all must be read again.
+pub(super) async fn check_all(
+    pool: &Pool,
+    columns: &SourceColumns,
+    known: &ListingHashes,
+) -> Result<Option<Checked>, StoreError> {
+    let checked = check(pool, columns, known, known.all_spans()).await?;
+    Ok(checked.filter(|checked| !are_too_many(checked.suspects.len(), known)))
+}
+
+/// `None` if the table was dropped, made or altered meanwhile.
+async fn check(
+    pool: &Pool,
+    columns: &SourceColumns,
+    known: &ListingHashes,
+    spans: Vec<Span>,
+) -> Result<Option<Checked>, StoreError> {
+    if !columns.exists(JOB_LISTINGS) {
+        return Ok(Some(Checked { all: true, ..Checked::default() }));
+    }
+    match find(&mut *pool.acquire().await?, columns, known, spans).await {
+        Err(error) if is_outdated(&error) => Ok(None),
+        checked => Ok(Some(checked?)),
+    }
+}
+
+const SUM: &str = r"
+SELECT COUNT(*), CAST(COALESCE(SUM(c.checksum * (c.id MOD 65536 + 1)), 0) AS SIGNED)
+FROM (
+    SELECT CAST(l.id AS SIGNED) AS id,
+           CAST(CRC32(CONCAT_WS(
+               ' ', CAST(l.id AS SIGNED),
+               CRC32(COALESCE(CAST(l.title AS CHAR), '')), CRC32(COALESCE(CAST(l.company AS CHAR), '')),
+               CRC32(COALESCE(CAST(l.description AS CHAR), '')), CRC32(COALESCE(CAST(l.experience AS CHAR), '')),
+               CRC32(COALESCE(CAST(l.tech_stack AS CHAR), '')),
+               CRC32(COALESCE(CAST(l.required_skills AS CHAR), '')),
+               CRC32(COALESCE(CAST(l.crawled_at AS CHAR), ''))
+           )) AS SIGNED) AS checksum
+    FROM job_listings AS l
+    WHERE l.id BETWEEN ? AND ?
+) AS c
+";
+
+async fn find(
+    connection: &mut MySqlConnection,
+    columns: &SourceColumns,
+    known: &ListingHashes,
+    spans: Vec<Span>,
+) -> Result<Checked, sqlx::Error> {
+    let all = spans.first().is_some_and(|span| *span.ids.start() == i64::MIN)
+        && spans.last().is_some_and(|span| *span.ids.end() == i64::MAX);
+    let mut checked = Checked { all, ..Checked::default() };
+    for span in spans {
+        let (first, last) = (*span.ids.start(), *span.ids.end());
+        let sum: (i64, i64) =
+            query_as(columns.statement(SUM)).bind(first).bind(last).fetch_one(&mut *connection).await?;
+        if sum != (span.count, span.sum) {
+            compare(connection, columns, known, &span, &mut checked).await?;
+        }
+    }
+    Ok(checked)
+}
+
+const CHECKSUMS: &str = r"
+SELECT CAST(l.id AS SIGNED),
+       CAST(CRC32(CONCAT_WS(
+           ' ', CAST(l.id AS SIGNED),
+           CRC32(COALESCE(CAST(l.title AS CHAR), '')), CRC32(COALESCE(CAST(l.company AS CHAR), '')),
+           CRC32(COALESCE(CAST(l.description AS CHAR), '')), CRC32(COALESCE(CAST(l.experience AS CHAR), '')),
+           CRC32(COALESCE(CAST(l.tech_stack AS CHAR), '')),
+           CRC32(COALESCE(CAST(l.required_skills AS CHAR), '')),
+           CRC32(COALESCE(CAST(l.crawled_at AS CHAR), ''))
+       )) AS UNSIGNED),
+       CAST(l.updated_at AS CHAR)
+FROM job_listings AS l
+WHERE l.id BETWEEN ? AND ?
+";
+
+async fn compare(
+    connection: &mut MySqlConnection,
+    columns: &SourceColumns,
+    known: &ListingHashes,
+    span: &Span,
+    checked: &mut Checked,
+) -> Result<(), sqlx::Error> {
+    let statement = query_as::<_, (i64, u64, Option<String>)>(columns.statement(CHECKSUMS));
+    let mut rows = statement.bind(*span.ids.start()).bind(*span.ids.end()).fetch(connection);
+    while let Some((id, checksum, updated_at)) = rows.try_next().await? {
+        consume_budget().await;
+        let id = ListingId(id);
+        if !u32::try_from(checksum).is_ok_and(|checksum| known.has_checksum(id, checksum)) {
+            checked.suspects.push(id);
+            let updated_at: Option<DateTime<Utc>> = updated_at.as_deref().and_then(time);
+            checked.silent += usize::from(!known.is_shown(id, updated_at));
+        }
+    }
+    Ok(())
+}
