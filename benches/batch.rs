@@ -154,7 +154,7 @@ async fn statements_of_a_run(
         UserLocks::new(None, Duration::from_secs(1)).acquire(user).await.expect("no other holder");
     let basis = state.basis(CatalogueVersion(1), ScoringRevision(1)).under(&guard);
     let rows = &results[&profile.careers[0].name];
-    let written = if state.row_count == 0 {
+    let written = if state.rows.count == 0 {
         store.replace(&basis, rows, "digest").await
     } else {
         store.confirm(&basis).await

@@ -13,13 +13,18 @@ use_own_engine() {
   run_stoppable flock "$running"
   exec {building}<"$cache" # with-servers builds there, too
   run_stoppable flock "$building"
-  if [ ! -x "$engine_root/usr/sbin/dockerd" ]; then build_engine; fi
+  if [ ! -x "$engine_root/usr/sbin/dockerd" ]; then build_engine || no_engine; fi
   mounted[/project]=$repository
   mount_stand_in_sources
   exec {building}<&-
-  start_engine
+  start_engine || no_engine
   use_project /project
   build_stand_ins
+}
+
+no_engine() {
+  say "no Docker engine can be had here: see above"
+  exit 3
 }
 
 use_running_engine() {

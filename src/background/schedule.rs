@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
@@ -13,8 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::coordination::Wakeups;
 use crate::domain::Lane;
-use crate::storage::{self, BatchStore, Occurrence, STEP_LIMIT, ScheduledJob, StoreError};
+use crate::storage::{
+    self, BatchStore, ListingJob, Occurrence, STEP_LIMIT, ScheduledJob, StoreError, UnseenListings,
+};
 
+/// How often instances look for changed listings.
+const LISTINGS_POLL: Duration = Duration::from_secs(5);
+/// A second pass begins this long after the first change at the latest, however many follow.
+const LONGEST_UNREST: Duration = Duration::from_secs(3_600);
 /// The longest sleep between two readings of the clock, which an operator may set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// The shortest sleep between two readings, when an occurrence is close.
@@ -65,8 +71,36 @@ pub struct SchedulerConfig {
     pub batch: Schedule,
     /// When the clean-up begins.
     pub clean_up: Schedule,
+    /// How long no listing may have changed before a second pass begins.
+    pub quiet: Duration,
     /// The clean-up removes lists that no run has found current for this long; `None`: it keeps them all.
     pub retention: Option<TimeDelta>,
+}
+
+/// The changes of listings as one instance sees them: a crawler that is at work makes one after the other.
+#[derive(Debug, Default)]
+struct Unrest(Option<Changing>);
+
+#[derive(Debug)]
+struct Changing {
+    since: Instant,
+    changed: Instant,
+    through: i64,
+}
+
+impl Unrest {
+    /// Whether many listings have changed and none for the time `quiet`, or some have for too long.
+    fn is_over(&mut self, unseen: UnseenListings, now: Instant, quiet: Duration) -> bool {
+        if !unseen.are_many() {
+            self.0 = None;
+            return false;
+        }
+        let changing = self.0.get_or_insert(Changing { since: now, changed: now, through: unseen.through });
+        if changing.through != unseen.through {
+            (changing.changed, changing.through) = (now, unseen.through);
+        }
+        now - changing.changed >= quiet || now - changing.since >= LONGEST_UNREST
+    }
 }
 
 /// Parses an IANA time zone.
@@ -98,10 +132,14 @@ impl Scheduler {
         if !self.config.enabled {
             return stop.cancelled().await;
         }
+        tokio::join!(self.follow_clock(&stop), self.follow_listings(&stop));
+    }
+
+    async fn follow_clock(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
             let sleep = match storage::within(STEP_LIMIT, self.store.now()).await {
                 Ok(now) => {
-                    if let Err(error) = self.begin_due(now, &stop).await {
+                    if let Err(error) = self.begin_due(now, stop).await {
                         tracing::warn!(%error, "a scheduled job could not be begun");
                     }
                     self.until_next(now)
@@ -138,19 +176,65 @@ impl Scheduler {
         Ok(())
     }
 
+    /// Begins jobs because of changed listings, when enough have changed.
+    async fn follow_listings(&self, stop: &CancellationToken) {
+        let mut unrest = Unrest::default();
+        while !stop.is_cancelled() {
+            if let Err(error) = self.begin_for_listings(&mut unrest, stop).await {
+                tracing::warn!(%error, "changed listings could not be followed");
+            }
+            stop.run_until_cancelled(tokio::time::sleep(LISTINGS_POLL)).await;
+        }
+    }
+
+    async fn begin_for_listings(
+        &self,
+        unrest: &mut Unrest,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        for job in [ListingJob::Refill, ListingJob::SecondPass] {
+            let unseen = storage::within(STEP_LIMIT, self.store.unseen_listings(job)).await?;
+            let now = Instant::now();
+            let ready = match job {
+                ListingJob::Refill => unseen.are_many(),
+                ListingJob::SecondPass => unrest.is_over(unseen, now, self.config.quiet),
+            };
+            if !ready {
+                continue;
+            }
+            let begin = self.store.begin_for_listings(job, unseen);
+            if storage::within(STEP_LIMIT, begin).await? == Occurrence::Begun {
+                tracing::info!(?job, unseen.count, unseen.listings, "many listings have changed: job begun");
+                match job {
+                    ListingJob::Refill => self.sweep(None, stop).await?,
+                    ListingJob::SecondPass => self.wakeups.announce_batch(),
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A clean-up that is stopped in the middle resumes the next night.
     async fn clean_up(&self, now: DateTime<Utc>, stop: &CancellationToken) -> Result<(), StoreError> {
-        let unverified_since = self.config.retention.map(|retention| now - retention);
-        let (mut after, mut lists, mut rows) = (None, 0, 0);
+        self.sweep(self.config.retention.map(|retention| now - retention), stop).await
+    }
+
+    async fn sweep(
+        &self,
+        unverified_since: Option<DateTime<Utc>>,
+        stop: &CancellationToken,
+    ) -> Result<(), StoreError> {
+        let (mut after, mut lists, mut rows, mut altered) = (None, 0, 0, 0);
         while !stop.is_cancelled() {
             let step = self.store.clean_up(after, unverified_since);
             let Some(cleaned) = storage::within(CLEAN_UP_TIMEOUT, step).await? else { break };
             (after, lists, rows) = (Some(cleaned.through), lists + cleaned.lists, rows + cleaned.rows);
+            altered += cleaned.altered;
+            if cleaned.rows + cleaned.altered > 0 {
+                self.wakeups.announce(Lane::Batch);
+            }
         }
-        if rows > 0 {
-            self.wakeups.announce(Lane::Batch);
-        }
-        tracing::info!(lists, rows, "clean-up finished");
+        tracing::info!(lists, rows, altered, "clean-up finished");
         Ok(())
     }
 
@@ -194,6 +278,25 @@ mod tests {
             occurrences.push(now.with_timezone(&chrono_tz::Europe::Berlin).date_naive().to_string());
         }
         assert_eq!(occurrences, ["2026-03-28", "2026-03-29", "2026-03-30", "2026-03-31"]);
+    }
+
+    #[test]
+    fn a_second_pass_waits_until_the_listings_are_quiet_but_not_for_long() {
+        let quiet = Duration::from_secs(180);
+        let unseen = |count| UnseenListings { count, listings: 1_000, through: 5_000 + count };
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut unrest = Unrest::default();
+        assert!(!unrest.is_over(unseen(9), after(0), quiet), "too few have changed");
+        assert!(!unrest.is_over(unseen(10), after(1_000), quiet), "just now");
+        assert!(!unrest.is_over(unseen(10), after(1_179), quiet));
+        assert!(!unrest.is_over(unseen(11), after(1_180), quiet), "the crawler goes on");
+        assert!(unrest.is_over(unseen(11), after(1_360), quiet));
+        assert!(!unrest.is_over(unseen(0), after(1_361), quiet), "another instance was faster");
+        let mut busy = Unrest::default();
+        let begun =
+            (0..).find(|&tick| busy.is_over(unseen(10 + tick), after(60 * tick.unsigned_abs()), quiet));
+        assert_eq!(begun, Some(60), "within an hour, however busy");
     }
 
     #[test]

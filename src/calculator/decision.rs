@@ -53,16 +53,15 @@ pub struct Calculated<'a> {
     pub has_careers: bool,
 }
 
-/// Decides by comparing the result with the state. If the number of stored rows or their newest change differs
-/// from the state, another writer has changed them.
+/// Decides by comparing the result with the state. If the fingerprint of the stored rows differs from the state's,
+/// another writer has changed them.
 pub fn action(state: &UserState, calculated: Calculated<'_>, force: bool) -> Action {
     match &state.recorded {
-        None if !calculated.has_careers && state.row_count == 0 => Action::LeaveNoTrace,
+        None if !calculated.has_careers && state.rows.count == 0 => Action::LeaveNoTrace,
         Some(recorded)
             if !force
                 && recorded.result_digest.as_deref() == Some(calculated.digest)
-                && recorded.saved_count == state.row_count
-                && recorded.rows_updated_at == state.rows_updated_at =>
+                && recorded.rows == Some(state.rows) =>
         {
             Action::Confirm
         }
@@ -102,7 +101,9 @@ pub fn after_write(answer: Result<Written, StoreError>, attempt: u32) -> AfterWr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storage::{RecordedState, RowChanges};
+    use crate::storage::{RecordedState, RowChanges, RowsFingerprint};
+
+    const ROWS: RowsFingerprint = RowsFingerprint { count: 10, checksum: 77 };
 
     fn state() -> UserState {
         UserState {
@@ -110,10 +111,10 @@ mod tests {
                 result_digest: Some("d".into()),
                 catalogue_version: CatalogueVersion(5),
                 scoring_revision: ScoringRevision(2),
-                saved_count: 10,
+                rows: Some(ROWS),
                 ..RecordedState::default()
             }),
-            row_count: 10,
+            rows: ROWS,
             ..UserState::default()
         }
     }
@@ -137,10 +138,10 @@ mod tests {
         assert_eq!(action(&state(), SAME, false), Action::Confirm);
         assert_eq!(action(&state(), SAME, true), Action::Replace);
         assert_eq!(action(&state(), Calculated { digest: "e", ..SAME }, false), Action::Replace);
-        let fewer = UserState { row_count: 9, ..state() };
+        let fewer = UserState { rows: RowsFingerprint { count: 9, ..ROWS }, ..state() };
         assert_eq!(action(&fewer, SAME, false), Action::Replace);
-        let touched = UserState { rows_updated_at: Some(chrono::DateTime::UNIX_EPOCH), ..state() };
-        assert_eq!(action(&touched, SAME, false), Action::Replace);
+        let other = UserState { rows: RowsFingerprint { checksum: 78, ..ROWS }, ..state() };
+        assert_eq!(action(&other, SAME, false), Action::Replace);
     }
 
     #[test]
@@ -148,7 +149,7 @@ mod tests {
         let nothing = Calculated { digest: "empty", has_careers: false };
         assert_eq!(action(&UserState::default(), nothing, false), Action::LeaveNoTrace);
         assert_eq!(action(&UserState::default(), nothing, true), Action::LeaveNoTrace);
-        let old_rows = UserState { row_count: 50, ..UserState::default() };
+        let old_rows = UserState { rows: RowsFingerprint { count: 50, checksum: 1 }, ..UserState::default() };
         assert_eq!(action(&old_rows, nothing, false), Action::Replace);
         assert_eq!(action(&state(), nothing, false), Action::Replace);
     }

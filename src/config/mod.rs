@@ -51,7 +51,7 @@ pub struct Config {
     pub queue_lease: Duration,
     /// QUEUE_MAX_ATTEMPTS: failures after which a user is parked.
     pub queue_max_attempts: u32,
-    /// SCHEDULER_ENABLED, BATCH_CRON, CLEAN_UP_CRON, SCHEDULER_TIME_ZONE and RETENTION_DAYS.
+    /// SCHEDULER_ENABLED, BATCH_CRON, CLEAN_UP_CRON, SCHEDULER_TIME_ZONE, SECOND_PASS_QUIET_SECS and RETENTION_DAYS.
     pub scheduler: SchedulerConfig,
     /// DRAIN_TIMEOUT_SECS: how long a stop waits for runs and requests in flight.
     pub drain_timeout: Duration,
@@ -233,6 +233,7 @@ fn scheduler(env: &Env<'_>) -> Result<SchedulerConfig, ConfigError> {
         enabled: env.flag("SCHEDULER_ENABLED", true)?,
         batch: schedule("BATCH_CRON", "0 3 * * *")?,
         clean_up: schedule("CLEAN_UP_CRON", "0 4 * * *")?,
+        quiet: env.seconds("SECOND_PASS_QUIET_SECS", 180, 0, 86_400)?,
         retention: (retention > 0).then(|| TimeDelta::days(retention as i64)),
     })
 }

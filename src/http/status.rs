@@ -33,8 +33,11 @@ pub(super) struct Status {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum UserListState {
-    /// Workers have served every recorded trigger.
+    /// Workers have served every recorded trigger, and the stored rows are those of the last run.
     Current,
+    /// No trigger waits, but the stored rows are not those of the last run: another writer has changed them, or
+    /// their listings are gone. The next trigger, batch or clean-up calculates the list again.
+    Outdated,
     /// A trigger waits for a worker.
     Pending,
     /// A worker is running.
@@ -53,7 +56,7 @@ fn state(status: &UserStatus) -> UserListState {
     } else if status.pending {
         UserListState::Pending
     } else if status.calculated_at.is_some() {
-        UserListState::Current
+        if status.intact { UserListState::Current } else { UserListState::Outdated }
     } else {
         UserListState::Unknown
     }

@@ -37,9 +37,21 @@ pub trait BatchStore: Send + Sync {
         occurrence: DateTime<Utc>,
     ) -> Result<Occurrence, StoreError>;
 
+    /// The listings that have changed since the job last began.
+    async fn unseen_listings(&self, job: ListingJob) -> Result<UnseenListings, StoreError>;
+
+    /// Begins a job because of these listings, once over all instances. A second pass opens its batch in the same
+    /// transaction.
+    async fn begin_for_listings(
+        &self,
+        job: ListingJob,
+        unseen: UnseenListings,
+    ) -> Result<Occurrence, StoreError>;
+
     /// Cleans up the next users after this one, or the first ones. Removes lists that no run has found
     /// current since `unverified_since` (`None`: keeps all lists), and rows whose listing is gone; users of
-    /// such rows are due, to have their list filled up. `None`: there are no more users.
+    /// such rows are due, to have their list filled up, and so are users whose rows another writer has
+    /// changed. `None`: there are no more users.
     async fn clean_up(
         &self,
         after: Option<UserId>,
@@ -53,7 +65,7 @@ pub trait BatchStore: Send + Sync {
 /// The users of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BatchScope {
-    /// Active users with an analysis of the last 30 days.
+    /// Active users with an analysis of the last 30 days, and users whose rows another writer has changed.
     Active,
     /// All rows of `users`.
     All,
@@ -179,7 +191,45 @@ impl ScheduledJob {
     }
 }
 
-/// The answer to [`BatchStore::begin_occurrence`].
+/// A job that begins when many listings have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ListingJob {
+    /// Another batch of active users. The nightly one may have run before the crawler had finished.
+    SecondPass,
+    /// A clean-up of rows whose listing is gone. A crawler may delete all listings and insert them again.
+    Refill,
+}
+
+impl ListingJob {
+    /// The key of the job's row in `scheduled_jobs`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::SecondPass => ScheduledJob::Batch.name(),
+            Self::Refill => "refill",
+        }
+    }
+}
+
+/// Listings that have changed since a [`ListingJob`] last began: new, changed and deleted ones for a second pass,
+/// deleted ones for a refill.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, sqlx_macros::FromRow)]
+pub struct UnseenListings {
+    /// The number of those listings; a listing that changed twice may count twice.
+    pub count: i64,
+    /// The number of all listings.
+    pub listings: i64,
+    /// The count over all time: equal for the same listings on all instances.
+    pub through: i64,
+}
+
+impl UnseenListings {
+    /// One listing in a hundred, or more.
+    pub fn are_many(&self) -> bool {
+        self.count > 0 && self.count.saturating_mul(100) >= self.listings
+    }
+}
+
+/// The answer to [`BatchStore::begin_occurrence`] and [`BatchStore::begin_for_listings`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Occurrence {
     /// Begun by this call, and by no other.
@@ -199,6 +249,8 @@ pub struct CleanedUp {
     pub lists: u64,
     /// Rows removed because their listing is gone.
     pub rows: u64,
+    /// Users made due because another writer has changed their rows.
+    pub altered: u64,
 }
 
 #[cfg(test)]

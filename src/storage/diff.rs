@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use super::RowChanges;
@@ -15,7 +14,8 @@ pub(super) struct ExistingRow {
     pub score: Score,
     pub reason: String,
     pub data: Map<String, Value>,
-    pub updated_at: DateTime<Utc>,
+    /// Of the row as it is stored, as in [`super::RowsFingerprint::checksum`].
+    pub checksum: i64,
 }
 
 /// The rows to write, each list in key order: transactions that lock rows in one order cannot deadlock with
@@ -25,8 +25,8 @@ pub(super) struct Difference<'a> {
     pub delete: Vec<ListingId>,
     pub insert: Vec<&'a Recommendation>,
     pub update: Vec<&'a Recommendation>,
-    /// The newest `updated_at` of the rows that are not written.
-    pub untouched_newest: Option<DateTime<Utc>>,
+    /// The sum of the checksums of the rows that are not written.
+    pub untouched_checksum: i64,
 }
 
 impl<'a> Difference<'a> {
@@ -38,7 +38,7 @@ impl<'a> Difference<'a> {
             match existing.remove(&id) {
                 None => difference.insert.push(new),
                 Some(old) if old.score == new.score && old.reason == new.reason && old.data == new.data => {
-                    difference.untouched_newest = difference.untouched_newest.max(Some(old.updated_at));
+                    difference.untouched_checksum += old.checksum;
                 }
                 Some(_) => difference.update.push(new),
             }
@@ -51,13 +51,9 @@ impl<'a> Difference<'a> {
         RowChanges { inserted: self.insert.len(), updated: self.update.len(), deleted: self.delete.len() }
     }
 
-    /// The newest `updated_at` of all rows once the difference is written with `stamp`.
-    pub(super) fn newest(&self, stamp: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        if self.insert.is_empty() && self.update.is_empty() {
-            self.untouched_newest
-        } else {
-            self.untouched_newest.max(Some(stamp))
-        }
+    /// The listings of the rows that are new or changed.
+    pub(super) fn written(&self) -> Vec<ListingId> {
+        self.insert.iter().chain(&self.update).map(|row| row.listing_id).collect()
     }
 }
 
@@ -82,7 +78,7 @@ mod tests {
             score: row.score,
             reason: row.reason.clone(),
             data: row.data.clone(),
-            updated_at: DateTime::UNIX_EPOCH,
+            checksum: row.listing_id.0,
         }
     }
 
@@ -91,7 +87,7 @@ mod tests {
         let wanted = [row(2, 10), row(1, 20)];
         let difference = Difference::between(wanted.iter().map(existing).collect(), &wanted);
         assert_eq!(difference.changes(), RowChanges::default());
-        assert_eq!(difference.newest(DateTime::<Utc>::MAX_UTC), Some(DateTime::UNIX_EPOCH));
+        assert_eq!((difference.written(), difference.untouched_checksum), (Vec::new(), 3));
     }
 
     proptest! {
@@ -114,6 +110,10 @@ mod tests {
                 prop_assert!(rows.insert(row.listing_id, (*row).clone()).is_some_and(|old| old != **row));
             }
             prop_assert_eq!(rows.into_values().collect::<Vec<_>>(), new.clone());
+            let written = difference.written();
+            let untouched = old.iter().filter(|row| new.contains(row)).map(|row| row.listing_id.0);
+            prop_assert_eq!(untouched.sum::<i64>(), difference.untouched_checksum);
+            prop_assert!(new.iter().all(|row| written.contains(&row.listing_id) != old.contains(row)));
             prop_assert!(difference.delete.is_sorted());
             prop_assert!(difference.insert.is_sorted_by_key(|row| row.listing_id));
             prop_assert!(difference.update.is_sorted_by_key(|row| row.listing_id));

@@ -71,8 +71,9 @@ impl StoreError {
 }
 
 /// MySQL and MariaDB: 1213 deadlock, 1205 lock wait time-out, 1062 a duplicate key (another writer inserted
-/// the row after this one had read that it is missing), 1020 the row changed since it was read (MariaDB).
-const MYSQL_CONFLICTS: [u16; 4] = [1213, 1205, 1062, 1020];
+/// the row after this one had read that it is missing), 1020 the row changed since it was read (MariaDB), 1467 a deadlock
+/// over the next AUTO_INCREMENT value, which tables of the old service have (MariaDB).
+const MYSQL_CONFLICTS: [u16; 5] = [1213, 1205, 1062, 1020, 1467];
 
 /// 1040 too many connections, 1053 shutdown in progress, 1077/1079/1080 server exits, 1158..=1161 network,
 /// 1290/1836 read-only server (a failover), 1317 query killed, 1927 connection killed, 3024 run-time cap.

@@ -276,6 +276,12 @@ impl Delta {
         self.changed.is_empty() && self.deleted.is_empty()
     }
 
+    /// How many listings are new, changed or gone, and how many of them are gone.
+    pub(super) fn change_counts(&self) -> (i64, i64) {
+        let (changed, deleted) = (self.changed.len() as i64, self.deleted.len() as i64);
+        (changed + deleted, deleted)
+    }
+
     /// The number of listings with the changes.
     pub(super) fn len(&self) -> usize {
         self.len

@@ -29,7 +29,8 @@ use async_trait::async_trait;
 use crate::domain::{ScoringRevision, UserId};
 
 pub use batches::{
-    BatchScope, BatchStatus, BatchStore, CleanedUp, Marking, Occurrence, OpenedBatch, ScheduledJob,
+    BatchScope, BatchStatus, BatchStore, CleanedUp, ListingJob, Marking, Occurrence, OpenedBatch,
+    ScheduledJob, UnseenListings,
 };
 pub use error::{StoreError, StoreErrorKind};
 pub use known_listings::{CatalogueChanges, KnownListings};
@@ -38,8 +39,8 @@ pub use mysql::{InvalidMysqlAddress, MysqlAddress, MysqlStore};
 pub use queue::{DueUser, GiveBack, Lease, QueueStore, WorkError};
 pub use reads::{QueueCounts, ReadStore, StoredList, StoredRecommendation, UserStatus};
 pub use run::{
-    Basis, CareerAnalysis, LockedBasis, MAX_CAREERS, ProfileAnalysis, RecordedState, RowChanges, RunStore,
-    StateToken, StoredAnalysis, StoredCareer, UserState, Written,
+    Basis, CareerAnalysis, LockedBasis, MAX_CAREERS, ProfileAnalysis, RecordedState, RowChanges,
+    RowsFingerprint, RunStore, StateToken, StoredAnalysis, StoredCareer, UserState, Written,
 };
 pub use sample::{SampleAnalysis, SampleCareer, SampleProfile, SampleUser};
 pub use sqlite::SqliteStore;

@@ -88,8 +88,11 @@ pub struct UserStatus {
     pub calculated_at: Option<DateTime<Utc>>,
     /// When the rows were last replaced or confirmed.
     pub verified_at: Option<DateTime<Utc>>,
-    /// The number of stored rows.
+    /// The number of rows that the last replacement stored.
     pub saved_count: i64,
+    /// The stored rows are those of the last run, and their listings exist. `false`: another writer has changed the
+    /// rows, listings have been deleted since, or the clean-up has removed the list.
+    pub intact: bool,
 }
 
 /// The amount of background work, over all instances.

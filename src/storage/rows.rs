@@ -8,15 +8,14 @@ use sqlx_macros::FromRow;
 use super::diff::ExistingRow;
 use super::known_listings::ReadListing;
 use super::{
-    BatchStatus, DueUser, RecordedState, StateToken, StoredList, StoredRecommendation, UserState, checksum,
+    BatchStatus, DueUser, RecordedState, RowsFingerprint, StateToken, StoredList, StoredRecommendation,
+    UserState, checksum,
 };
 use crate::domain::{BatchId, CatalogueVersion, JobListing, ListingId, Score, ScoringRevision, UserId};
 
-/// The columns of `recommendation_state`, with a fingerprint of the user's rows.
+/// The columns of `recommendation_state`.
 #[derive(FromRow)]
 pub(super) struct StateRow {
-    row_count: i64,
-    newest: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
     /// This column and all columns below are NULL for a user without a state row.
     version: Option<i64>,
@@ -25,28 +24,30 @@ pub(super) struct StateRow {
     catalogue_version: Option<i64>,
     scoring_revision: Option<i64>,
     saved_count: Option<i64>,
-    rows_updated_at: Option<DateTime<Utc>>,
+    rows_checksum: Option<i64>,
     requested_seq: Option<i64>,
     completed_seq: Option<i64>,
     calculated_at: Option<DateTime<Utc>>,
     verified_at: Option<DateTime<Utc>>,
 }
 
-impl From<StateRow> for UserState {
-    fn from(row: StateRow) -> Self {
+impl StateRow {
+    /// The state, with the fingerprint of the stored rows.
+    pub(super) fn with(self, rows: RowsFingerprint) -> UserState {
+        let row = self;
+        let saved_count = row.saved_count.unwrap_or_default();
         let recorded = row.version.map(|version| RecordedState {
             token: StateToken { version, confirmations: row.confirmations.unwrap_or_default() },
             result_digest: row.result_digest,
             catalogue_version: CatalogueVersion(row.catalogue_version.unwrap_or_default()),
             scoring_revision: ScoringRevision(row.scoring_revision.unwrap_or_default()),
-            saved_count: row.saved_count.unwrap_or_default(),
-            rows_updated_at: row.rows_updated_at,
+            rows: row.rows_checksum.map(|checksum| RowsFingerprint { count: saved_count, checksum }),
             requested_seq: row.requested_seq.unwrap_or_default(),
             completed_seq: row.completed_seq.unwrap_or_default(),
             calculated_at: row.calculated_at,
             verified_at: row.verified_at,
         });
-        Self { recorded, row_count: row.row_count, rows_updated_at: row.newest, now: row.now }
+        UserState { recorded, rows, now: row.now }
     }
 }
 
@@ -138,7 +139,9 @@ pub(super) struct RecommendationRow {
     hundredths: i64,
     match_reason: Option<String>,
     recommendation_data: Option<String>,
-    updated_at: Option<DateTime<Utc>>,
+    /// SQLite, whose transaction has no other writer beside it, needs no checksum per row.
+    #[sqlx(default)]
+    checksum: i64,
 }
 
 impl From<RecommendationRow> for ExistingRow {
@@ -149,7 +152,7 @@ impl From<RecommendationRow> for ExistingRow {
             score: Score(u16::try_from(row.hundredths).unwrap_or(u16::MAX)),
             reason: row.match_reason.unwrap_or_default(),
             data: recommendation_data(row.recommendation_data.as_deref()),
-            updated_at: row.updated_at.unwrap_or(DateTime::UNIX_EPOCH),
+            checksum: row.checksum,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::domain::{CatalogueVersion, Recommendation, ScoringRevision, UserId};
 /// Storage for the calculator.
 #[async_trait]
 pub trait RunStore: Send + Sync {
-    /// The user's state row and a fingerprint of the stored rows, read in one statement.
+    /// The user's state row and a fingerprint of the stored rows, of one moment.
     async fn user_state(&self, user: UserId) -> Result<UserState, StoreError>;
 
     /// The user's analyses as other services have stored them.
@@ -40,10 +40,8 @@ pub trait RunStore: Send + Sync {
 pub struct UserState {
     /// `None`: no calculation and no trigger has ever been recorded for the user.
     pub recorded: Option<RecordedState>,
-    /// The number of rows stored for the user, by any writer.
-    pub row_count: i64,
-    /// The newest `updated_at` of those rows.
-    pub rows_updated_at: Option<DateTime<Utc>>,
+    /// The rows stored for the user, by any writer.
+    pub rows: RowsFingerprint,
     /// The database's clock at the moment of reading.
     pub now: DateTime<Utc>,
 }
@@ -59,10 +57,8 @@ pub struct RecordedState {
     pub catalogue_version: CatalogueVersion,
     /// The revision of the scoring, likewise.
     pub scoring_revision: ScoringRevision,
-    /// The number of rows that a run wrote.
-    pub saved_count: i64,
-    /// The newest `updated_at` of the rows as a run wrote them.
-    pub rows_updated_at: Option<DateTime<Utc>>,
+    /// The rows as the last replacement left them; `None` before the first one.
+    pub rows: Option<RowsFingerprint>,
     /// The number of the newest trigger.
     pub requested_seq: i64,
     /// The newest trigger that a run has served.
@@ -71,6 +67,17 @@ pub struct RecordedState {
     pub calculated_at: Option<DateTime<Utc>>,
     /// When the rows were last replaced or confirmed.
     pub verified_at: Option<DateTime<Utc>>,
+}
+
+/// A fingerprint of a user's stored rows, by any writer: equal for equal rows, and different for different rows
+/// but for one case in four billion. Only fingerprints of one database compare: each computes them over the values as
+/// it stores them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowsFingerprint {
+    /// The number of rows.
+    pub count: i64,
+    /// The sum of a checksum of each row: over the listing, the score, the reason and the data.
+    pub checksum: i64,
 }
 
 /// The columns that writes compare and bump; all zero for a user without a state row.

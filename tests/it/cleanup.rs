@@ -81,15 +81,14 @@ async fn a_retention_of_zero_days_keeps_every_list(database: TestDatabase) {
 async fn rows_of_deleted_listings_are_removed_and_the_list_is_filled_up(database: TestDatabase) {
     let app = instance(&database, "10").await;
     calculate(&app, &database, USER).await;
-    calculate(&app, &database, OTHER_USER).await;
-    let first = "SELECT MIN(job_listing_id) FROM user_job_recommendations";
-    let gone = database.number(first).await;
+    database.set_career(OTHER_USER, "백엔드 개발자").await;
+    app.calculator.calculate(OTHER_USER.try_into().unwrap(), false).await.unwrap();
+    let first = format!(
+        "SELECT MIN(job_listing_id) FROM user_job_recommendations WHERE user_id = {USER} AND job_listing_id NOT IN \
+             (SELECT job_listing_id FROM user_job_recommendations WHERE user_id = {OTHER_USER})"
+    );
+    let gone = database.number(&first).await;
     let rows = database.row_count(USER).await;
-    database
-        .execute(&format!(
-            "DELETE FROM user_job_recommendations WHERE user_id = {OTHER_USER} AND job_listing_id = {gone}"
-        ))
-        .await;
     let version = database.state(OTHER_USER, "version").await;
     database.execute(&format!("DELETE FROM job_listings WHERE id = {gone}")).await;
     clean_up_in(&app, 1).await;

@@ -23,6 +23,7 @@ mod hostile_input;
 mod messy_analyses;
 mod migrations;
 mod old_service_defects;
+mod other_writers;
 mod process;
 mod queue;
 mod redis_lock;

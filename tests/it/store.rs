@@ -9,8 +9,8 @@ use job_agent::domain::{
     CatalogueVersion, JobListing, Lane, ListingId, Recommendation, Score, ScoringRevision, UserId,
 };
 use job_agent::storage::{
-    Basis, CatalogueChanges, KnownListings, ListingRecord, RowChanges, Store, StoreError, StoreErrorKind,
-    UserState, Written,
+    Basis, CatalogueChanges, KnownListings, ListingRecord, RowChanges, RowsFingerprint, Store, StoreError,
+    StoreErrorKind, UserState, Written,
 };
 use serde_json::{Map, json};
 
@@ -92,7 +92,7 @@ async fn migrating_twice_and_at_the_same_time_is_harmless(database: TestDatabase
 #[expect(clippy::disallowed_methods, reason = "the database's clock is held against this machine's")]
 async fn a_new_user_has_no_state(database: TestDatabase) {
     let state = database.store().user_state(user(USER)).await.unwrap();
-    assert_eq!((state.recorded, state.row_count, state.rows_updated_at), (None, 0, None));
+    assert_eq!((state.recorded, state.rows), (None, RowsFingerprint::default()));
     assert!((chrono::Utc::now() - state.now).num_seconds().abs() < 60, "the database's clock is UTC");
 }
 
@@ -104,13 +104,13 @@ async fn a_replacement_writes_only_the_difference(database: TestDatabase) {
 
     let state = store.user_state(user(USER)).await.unwrap();
     let recorded = state.recorded.clone().unwrap();
-    assert_eq!((recorded.token.version, recorded.saved_count, state.row_count), (1, 3, 3));
+    assert_eq!((recorded.token.version, state.rows.count), (1, 3));
     assert_eq!(
         (recorded.catalogue_version, recorded.scoring_revision),
         (CatalogueVersion(7), ScoringRevision(3))
     );
     assert_eq!(recorded.result_digest.as_deref(), Some("digest"));
-    assert_eq!(recorded.rows_updated_at, state.rows_updated_at, "the rows are those that were written");
+    assert_eq!(recorded.rows, Some(state.rows), "the rows are those that were written");
     assert!(recorded.calculated_at.is_some() && recorded.verified_at.is_some());
 
     let written = replace(&store, USER, &state, &rows(&[(2, 60), (3, 71), (4, 80)])).await.unwrap();
@@ -119,20 +119,19 @@ async fn a_replacement_writes_only_the_difference(database: TestDatabase) {
         format!("SELECT job_listing_id FROM user_job_recommendations WHERE user_id = {USER} ORDER BY 1");
     assert_eq!(database.numbers(&stored).await, [2, 3, 4], "the rows are the newest list");
 
-    // Deleting alone leaves the newest change to a row that stays.
     let state = store.user_state(user(USER)).await.unwrap();
     let written = replace(&store, USER, &state, &rows(&[(2, 60)])).await.unwrap();
     assert_eq!(written, Written::Committed(RowChanges { inserted: 0, updated: 0, deleted: 2 }));
     let state = store.user_state(user(USER)).await.unwrap();
-    assert_eq!(state.recorded.unwrap().rows_updated_at, state.rows_updated_at);
+    assert_eq!(state.recorded.unwrap().rows, Some(state.rows));
 
     let state = store.user_state(user(USER)).await.unwrap();
     let written = replace(&store, USER, &state, &[]).await.unwrap();
     assert_eq!(written, Written::Committed(RowChanges { inserted: 0, updated: 0, deleted: 1 }));
     let state = store.user_state(user(USER)).await.unwrap();
     assert_eq!(
-        (state.row_count, state.rows_updated_at, state.recorded.unwrap().rows_updated_at),
-        (0, None, None)
+        (state.rows, state.recorded.unwrap().rows),
+        (RowsFingerprint::default(), Some(RowsFingerprint::default()))
     );
 }
 
@@ -231,7 +230,7 @@ async fn a_hand_made_change_of_a_row_shows_in_the_state(database: TestDatabase) 
     assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
     database.execute("UPDATE user_job_recommendations SET match_score = 1").await;
     let state = store.user_state(user(USER)).await.unwrap();
-    assert_ne!(state.recorded.clone().unwrap().rows_updated_at, state.rows_updated_at);
+    assert_ne!(state.recorded.clone().unwrap().rows, Some(state.rows));
     let written = replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap();
     assert_eq!(written, Written::Committed(RowChanges { inserted: 0, updated: 1, deleted: 0 }));
 }
@@ -469,11 +468,11 @@ async fn tables_of_the_old_service_are_used_as_they_are(database: TestDatabase) 
     let store = old.store();
     store.migrate().await.unwrap();
     let state = store.user_state(user(USER)).await.unwrap();
-    assert_eq!((state.recorded.is_none(), state.row_count), (true, 2));
+    assert_eq!((state.recorded.is_none(), state.rows.count), (true, 2));
     let written = replace(&store, USER, &state, &rows(&[(1, 50), (2, 60)])).await.unwrap();
     assert_eq!(written, Written::Committed(RowChanges { inserted: 1, updated: 1, deleted: 1 }));
     let state = store.user_state(user(USER)).await.unwrap();
-    assert_eq!(state.recorded.clone().unwrap().rows_updated_at, state.rows_updated_at);
+    assert_eq!(state.recorded.clone().unwrap().rows, Some(state.rows));
     let again = replace(&store, USER, &state, &rows(&[(1, 50), (2, 60)])).await.unwrap();
     assert_eq!(again, Written::Committed(RowChanges::default()));
 }

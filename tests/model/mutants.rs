@@ -5,9 +5,9 @@
 //! in its head why the model has no such bug, and [`ONLY_IN_THE_MODEL`] says why there is no patch.
 
 use crate::properties::{
-    CONFIRMED, CONVERGES, DURABLE, ENDS, FORWARD, HONEST, NO_LEASE, NOT_SWALLOWED, PARKS_WHAT_FAILED,
+    CONFIRMED, CONVERGES, DURABLE, ENDS, FORWARD, HONEST, NO_LEASE, NOT_SWALLOWED, OURS, PARKS_WHAT_FAILED,
 };
-use crate::scenarios::{CRASH, FAILURE, LOST_ANSWER, NIGHT, REQUESTS, ROLLOUT, TAKE_OVER};
+use crate::scenarios::{CRASH, FAILURE, LOST_ANSWER, NIGHT, OTHER_WRITER, REQUESTS, ROLLOUT, TAKE_OVER};
 use crate::world::Scenario;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,10 +42,14 @@ pub enum Mutant {
     ParksWhatIsNew,
     /// The clean-up removes a list without moving the version.
     CleanUpDoesNotCount,
+    /// A run compares the number of rows, not their contents.
+    RowsAreOnlyCounted,
+    /// The clean-up does not look for lists that another writer has altered.
+    AlteredRowsUnnoticed,
 }
 
 /// Each with the property that it breaks, and the fewest steps to do so.
-pub const MUTANTS: [(Mutant, Scenario, &str, usize); 15] = [
+pub const MUTANTS: [(Mutant, Scenario, &str, usize); 17] = [
     (Mutant::NoVersionCompare, REQUESTS, FORWARD, 9),
     (Mutant::InputsBeforeState, REQUESTS, FORWARD, 9),
     (Mutant::LoserAnswersSuccess, REQUESTS, HONEST, 10),
@@ -61,15 +65,19 @@ pub const MUTANTS: [(Mutant, Scenario, &str, usize); 15] = [
     (Mutant::UnparksWithoutDue, FAILURE, CONVERGES, 11),
     (Mutant::ParksWhatIsNew, TAKE_OVER, PARKS_WHAT_FAILED, 8),
     (Mutant::CleanUpDoesNotCount, NIGHT, CONFIRMED, 6),
+    (Mutant::RowsAreOnlyCounted, OTHER_WRITER, CONFIRMED, 5),
+    (Mutant::AlteredRowsUnnoticed, OTHER_WRITER, OURS, 1),
 ];
 
 /// Bugs that need no patch, and why.
-pub const ONLY_IN_THE_MODEL: [(Mutant, &str); 5] = [
+pub const ONLY_IN_THE_MODEL: [(Mutant, &str); 7] = [
     (Mutant::LostAnswerIsSuccess, "the campaign's loser-answers-success breaks the same decision"),
     (Mutant::CatalogueUnordered, "the campaign's scoring-unordered breaks the same decision"),
     (Mutant::UnparksWithoutDue, "a parked user with a newer trigger is too rare in a campaign"),
     (Mutant::ParksWhatIsNew, "a parked user with a newer trigger is too rare in a campaign"),
     (Mutant::CleanUpDoesNotCount, "the campaign runs no clean-up: its histories last seconds"),
+    (Mutant::RowsAreOnlyCounted, "the campaign has no other writer; tests/it/other_writers.rs has one"),
+    (Mutant::AlteredRowsUnnoticed, "the campaign runs no clean-up: its histories last seconds"),
 ];
 
 #[test]

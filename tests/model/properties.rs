@@ -11,6 +11,7 @@ pub const NOT_SWALLOWED: &str = "I3 not swallowed: a completed trigger's inputs 
 pub const HONEST: &str = "I4 honest: success is answered when the stored rows are at least as new";
 pub const DURABLE: &str = "I5 durable: at rest, every promise is kept, or the user is parked";
 pub const CONVERGES: &str = "I6 converges: at rest, only a parked user has pending triggers";
+pub const OURS: &str = "I6 converges: at rest, the stored rows are those of a run, or the user is parked";
 pub const NO_LEASE: &str = "I9 clean: at rest no lease is held";
 pub const ENDS: &str = "a user whose runs end their process is parked after max_attempts";
 pub const PARKS_WHAT_FAILED: &str = "a worker parks only triggers that it knew of";
@@ -34,6 +35,9 @@ pub fn all() -> Vec<Property<Scenario>> {
         Property::always(CONVERGES, |scenario: &Scenario, world: &World| {
             is_settled(world) || is_parked(world) || !scenario.is_at_rest(world)
         }),
+        Property::always(OURS, |scenario: &Scenario, world: &World| {
+            !world.user.list.altered || is_parked(world) || !scenario.is_at_rest(world)
+        }),
         Property::always(NO_LEASE, |scenario: &Scenario, world: &World| {
             world.user.recorded.as_ref().is_none_or(|recorded| recorded.lease.is_none())
                 || !scenario.is_at_rest(world)
@@ -46,7 +50,7 @@ pub fn all() -> Vec<Property<Scenario>> {
 type Condition = fn(&Scenario, &World) -> bool;
 
 /// Situations that must occur: a model in which they never do shows nothing about them.
-pub const POSSIBLE: [(&str, Condition); 8] = [
+pub const POSSIBLE: [(&str, Condition); 9] = [
     ("a write loses the compare", |_, world| {
         any_phase(world, |phase| matches!(phase, Phase::Written { won: false, .. }))
     }),
@@ -82,6 +86,11 @@ pub const POSSIBLE: [(&str, Condition); 8] = [
         world.activities.iter().any(|activity| {
             matches!((&activity.phase, activity.actor), (Phase::Recording, Actor::Worker { .. }))
         })
+    }),
+    ("a list that another writer has altered is replaced", |scenario, world| {
+        scenario.budget.other_writers > world.left.other_writers
+            && !world.user.list.altered
+            && is_settled(world)
     }),
     ("all is well at rest", |scenario, world| {
         world.history.shown.is_some() && is_settled(world) && scenario.is_at_rest(world)

@@ -13,6 +13,7 @@ pub const CALM: Scenario = Scenario {
         background: 0,
         batches: 0,
         dangling: 0,
+        other_writers: 0,
         retentions: 0,
         crashes: 0,
         lost: 0,
@@ -47,12 +48,15 @@ pub const TAKE_OVER: Scenario =
 /// A batch, a listing that is deleted, and a list that is removed because it is old.
 pub const NIGHT: Scenario =
     Scenario { budget: Budget { requests: 1, batches: 1, retentions: 1, ..NONE }, ..CALM };
+/// A request and another writer, while the inputs change.
+pub const OTHER_WRITER: Scenario =
+    Scenario { profiles: &[1, 2], budget: Budget { requests: 1, other_writers: 1, ..NONE }, ..CALM };
 /// A request and a trigger in the background during a rollout.
 const ROLLOUT_AT_WORK: Scenario =
     Scenario { budget: Budget { requests: 1, background: 1, ..NONE }, ..ROLLOUT };
 
 /// Explored with every `cargo test`.
-pub const SMALL: [(&str, Scenario, usize); 8] = [
+pub const SMALL: [(&str, Scenario, usize); 9] = [
     ("requests", REQUESTS, 6_038),
     ("rollout", ROLLOUT, 3_762),
     ("lost answer", LOST_ANSWER, 872),
@@ -61,6 +65,7 @@ pub const SMALL: [(&str, Scenario, usize); 8] = [
     ("take-over", TAKE_OVER, 8_658),
     ("night", NIGHT, 5_933),
     ("rollout at work", ROLLOUT_AT_WORK, 37_971),
+    ("other writer", OTHER_WRITER, 17_048),
 ];
 
 /// A request and a trigger in the background, while the inputs change and change back, and an answer of the

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use job_agent::domain::{CatalogueVersion, Lane, ScoringRevision, UserId};
 use job_agent::storage::{
-    Basis, DueUser, GiveBack, RecordedState, RowChanges, StateToken, UserState, Written,
+    Basis, DueUser, GiveBack, RecordedState, RowChanges, RowsFingerprint, StateToken, UserState, Written,
 };
 
 /// The rows that the database has for one user.
@@ -90,20 +90,20 @@ pub struct Lease {
 impl User {
     /// `RunStore::user_state`.
     pub fn state(&self, now: DateTime<Utc>) -> UserState {
-        let rows_updated_at = self.list.altered.then_some(now);
+        let stored = fingerprint(self.list.number);
+        let rows = if self.list.altered { RowsFingerprint { checksum: -1, ..stored } } else { stored };
         let recorded = self.recorded.as_ref().map(|recorded| RecordedState {
             token: recorded.token(),
             result_digest: recorded.digest.map(digest),
             catalogue_version: CatalogueVersion(recorded.catalogue_version.into()),
             scoring_revision: ScoringRevision(recorded.scoring_revision.into()),
-            saved_count: self.list.number.into(),
-            rows_updated_at: None,
+            rows: recorded.digest.map(|_| stored),
             requested_seq: recorded.requested_seq.into(),
             completed_seq: recorded.completed_seq.into(),
             calculated_at: recorded.calculated_at,
             verified_at: recorded.verified_at,
         });
-        UserState { recorded, row_count: self.list.number.into(), rows_updated_at, now }
+        UserState { recorded, rows, now }
     }
 
     /// `RunStore::replace` by the list `number`.
@@ -243,11 +243,13 @@ impl User {
         removed
     }
 
-    /// `BatchStore::clean_up` of rows whose listing is gone.
-    pub fn remove_dangling_rows(&mut self) {
+    /// `BatchStore::clean_up` of rows whose listing is gone in the listings of `catalogue_version`: a run that has
+    /// older listings in memory must read the newer ones first.
+    pub fn remove_dangling_rows(&mut self, catalogue_version: u8) {
         let Some(recorded) = self.recorded.as_mut() else { return };
         recorded.version += 1;
         recorded.digest = None;
+        recorded.catalogue_version = recorded.catalogue_version.max(catalogue_version);
         recorded.requested_seq += 1;
         recorded.waiting = true;
         if recorded.due == Due::No {
@@ -257,6 +259,25 @@ impl User {
             }
         }
         self.list.altered = true;
+    }
+
+    /// Another writer has altered the list, and neither a worker nor an operator has the user in hand.
+    pub fn is_altered_unnoticed(&self) -> bool {
+        self.list.altered
+            && self.recorded.as_ref().is_none_or(|recorded| recorded.due == Due::No && !recorded.parked)
+    }
+
+    /// `BatchStore::clean_up` of a list that another writer has altered. Whether the user was made due.
+    pub fn notice_altered(&mut self) -> bool {
+        let noticed = self.is_altered_unnoticed();
+        if noticed {
+            let recorded = self.recorded.get_or_insert_default();
+            recorded.requested_seq += 1;
+            recorded.waiting = true;
+            recorded.lane = Lane::Batch;
+            recorded.due = Due::Now;
+        }
+        noticed
     }
 
     /// The time of the lease is over.
@@ -294,6 +315,10 @@ impl Recorded {
 /// The digest of the list `number`.
 pub fn digest(number: u8) -> String {
     number.to_string()
+}
+
+fn fingerprint(list: u8) -> RowsFingerprint {
+    RowsFingerprint { count: list.into(), checksum: list.into() }
 }
 
 fn small(version: i64) -> u8 {

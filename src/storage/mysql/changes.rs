@@ -44,7 +44,10 @@ pub(super) async fn read(
         // maintain updated_at. Unless all listings have been compared, a new number for these listings would
         // send the two instances back and forth.
         Some(_) if delta.is_empty() && version.is_some() && !checked.all => return Ok(None),
-        newest => register(&mut versions, newest.map(|newest| newest.version), &fingerprint).await?,
+        newest => {
+            let counts = counts(&delta, newest.is_some(), version.is_some());
+            register(&mut versions, newest.map(|newest| newest.version), &fingerprint, counts).await?
+        }
     };
     versions.commit().await?;
     Ok(Some(known.apply(delta, CatalogueVersion(version))))
@@ -207,13 +210,31 @@ async fn lock_newest_version(connection: &mut MySqlConnection) -> Result<Option<
     Ok(query_as(LOCK_NEWEST_VERSION).fetch_optional(connection).await?)
 }
 
+/// Listings, and how many of them have changed and been deleted.
+struct Counts {
+    listings: i64,
+    changed: i64,
+    deleted: i64,
+}
+
+/// The first version is no change. After a full read it is not known what has changed: all listings may have.
+fn counts(delta: &Delta, has_version: bool, changes_are_known: bool) -> Counts {
+    let listings = delta.len() as i64;
+    let (changed, deleted) = match (has_version, changes_are_known) {
+        (false, _) => (0, 0),
+        (true, false) => (listings, listings),
+        (true, true) => delta.change_counts(),
+    };
+    Counts { listings, changed, deleted }
+}
+
 const HIGHEST_OF_USERS: &str = r"
 SELECT COALESCE(MAX(catalogue_version), 0) FROM recommendation_state
 ";
 
 const SET_VERSION: &str = r"
-INSERT INTO catalogue_state (id, version, fingerprint) VALUES (1, ?, ?)
-ON DUPLICATE KEY UPDATE version = ?, fingerprint = ?
+INSERT INTO catalogue_state (id, version, fingerprint, listings) VALUES (1, ?, ?, ?)
+ON DUPLICATE KEY UPDATE version = ?, fingerprint = ?, listings = ?, changed = changed + ?, deleted = deleted + ?
 ";
 
 /// Gives the listings the next number. The first number is above all numbers in users' states, in case the
@@ -222,6 +243,7 @@ async fn register(
     connection: &mut MySqlConnection,
     newest: Option<i64>,
     fingerprint: &str,
+    counts: Counts,
 ) -> Result<i64, StoreError> {
     let newest = match newest {
         Some(newest) => newest,
@@ -231,6 +253,16 @@ async fn register(
         }
     };
     let next = newest + 1;
-    query(SET_VERSION).bind(next).bind(fingerprint).bind(next).bind(fingerprint).execute(connection).await?;
+    query(SET_VERSION)
+        .bind(next)
+        .bind(fingerprint)
+        .bind(counts.listings)
+        .bind(next)
+        .bind(fingerprint)
+        .bind(counts.listings)
+        .bind(counts.changed)
+        .bind(counts.deleted)
+        .execute(connection)
+        .await?;
     Ok(next)
 }

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::mysql::MySqlPool;
 use sqlx::{query, query_as};
 
+use super::fingerprint::altered_users;
 use super::replace::ensure_state_row;
 use super::source::if_table_exists;
 use crate::domain::{Lane, UserId};
@@ -15,11 +16,16 @@ use crate::storage::{CleanedUp, StoreError, StoreErrorKind};
 /// Users per step.
 const CHUNK: u32 = 200;
 
+/// Users with rows, or with a state that says that there are some.
 const NEXT_USERS: &str = r"
-SELECT CAST(user_id AS SIGNED) AS user_id
-FROM user_job_recommendations
-WHERE user_id > ?
-GROUP BY user_id
+(SELECT CAST(user_id AS SIGNED) AS user_id
+ FROM user_job_recommendations
+ WHERE user_id > ?
+ GROUP BY user_id
+ ORDER BY user_id
+ LIMIT ?)
+UNION
+(SELECT user_id FROM recommendation_state WHERE user_id > ? AND saved_count > 0 ORDER BY user_id LIMIT ?)
 ORDER BY user_id
 LIMIT ?
 ";
@@ -30,16 +36,31 @@ pub(super) async fn next_users(
     unverified_since: Option<DateTime<Utc>>,
 ) -> Result<Option<CleanedUp>, StoreError> {
     let after = after.map_or(0, UserId::get);
-    let next: Vec<UserRow> = query_as(NEXT_USERS).bind(after).bind(CHUNK).fetch_all(pool).await?;
+    let next: Vec<UserRow> = query_as(NEXT_USERS)
+        .bind(after)
+        .bind(CHUNK)
+        .bind(after)
+        .bind(CHUNK)
+        .bind(CHUNK)
+        .fetch_all(pool)
+        .await?;
     let Some(through) = users(next).last().copied() else { return Ok(None) };
-    let mut cleaned = CleanedUp { through, lists: 0, rows: 0 };
+    let mut cleaned = CleanedUp { through, lists: 0, rows: 0, altered: 0 };
     if let Some(since) = unverified_since {
         for user in unverified(pool, after, through, since).await? {
             cleaned.lists += u64::from(unless_locked(user, remove_list(pool, user, since).await)?);
         }
     }
-    for user in with_dangling_rows(pool, after, through).await? {
-        cleaned.rows += unless_locked(user, remove_dangling_rows(pool, user).await)?;
+    let dangling = with_dangling_rows(pool, after, through).await?;
+    let catalogue_version = if dangling.is_empty() { 0 } else { newest_catalogue(pool).await? };
+    for user in dangling {
+        cleaned.rows += unless_locked(user, remove_dangling_rows(pool, user, catalogue_version).await)?;
+    }
+    let mut connection = pool.acquire().await?;
+    let altered = altered_users(&mut connection, after, through.get()).await?;
+    drop(connection);
+    for user in altered {
+        cleaned.altered += unless_locked(user, mark_altered(pool, user).await)?;
     }
     Ok(Some(cleaned))
 }
@@ -79,7 +100,7 @@ async fn unverified(
 
 const EMPTY_STATE: &str = r"
 UPDATE recommendation_state
-SET version = version + 1, result_digest = NULL, saved_count = 0, rows_updated_at = NULL
+SET version = version + 1, result_digest = NULL, saved_count = 0, rows_checksum = NULL
 WHERE user_id = ? AND due_at IS NULL AND (verified_at IS NULL OR verified_at < ?)
 ";
 
@@ -119,11 +140,22 @@ async fn with_dangling_rows(
     Ok(users(if_table_exists(rows)?.unwrap_or_default()))
 }
 
+const NEWEST_CATALOGUE: &str = r"
+SELECT COALESCE(MAX(version), 0) FROM catalogue_state
+";
+
+async fn newest_catalogue(pool: &MySqlPool) -> Result<i64, StoreError> {
+    let (version,) = query_as(NEWEST_CATALOGUE).fetch_one(pool).await?;
+    Ok(version)
+}
+
 const MARK_DUE: &str = r"
-INSERT INTO recommendation_state (user_id, version, requested_seq, requested_at, due_at, lane)
-VALUES (?, 1, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ?)
+INSERT INTO recommendation_state
+    (user_id, version, catalogue_version, requested_seq, requested_at, due_at, lane)
+VALUES (?, 1, ?, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ?)
 -- MySQL assigns from left to right: lines that read due_at stand above the line that sets it.
-ON DUPLICATE KEY UPDATE version = version + 1, result_digest = NULL, requested_seq = requested_seq + 1,
+ON DUPLICATE KEY UPDATE version = version + 1, result_digest = NULL,
+    catalogue_version = GREATEST(catalogue_version, ?), requested_seq = requested_seq + 1,
     lane = CASE WHEN due_at IS NULL THEN ? ELSE lane END,
     requested_at = COALESCE(requested_at, UTC_TIMESTAMP(6)),
     due_at = CASE WHEN parked_at IS NULL THEN COALESCE(due_at, UTC_TIMESTAMP(6)) END
@@ -135,12 +167,37 @@ LEFT JOIN job_listings AS l ON l.id = r.job_listing_id
 WHERE r.user_id = ? AND l.id IS NULL
 ";
 
-/// The list is then short of rows: the user is due, to have it filled up.
-async fn remove_dangling_rows(pool: &MySqlPool, user: UserId) -> Result<u64, StoreError> {
+/// The list is then short of rows: the user is due, to have it filled up. `catalogue_version` makes an instance that
+/// has older listings in memory read the newer ones first.
+async fn remove_dangling_rows(
+    pool: &MySqlPool,
+    user: UserId,
+    catalogue_version: i64,
+) -> Result<u64, StoreError> {
     let lane = lane_number(Lane::Batch);
     let mut transaction = pool.begin().await?;
-    query(MARK_DUE).bind(user.get()).bind(lane).bind(lane).execute(&mut *transaction).await?;
+    query(MARK_DUE)
+        .bind(user.get())
+        .bind(catalogue_version)
+        .bind(lane)
+        .bind(catalogue_version)
+        .bind(lane)
+        .execute(&mut *transaction)
+        .await?;
     let deleted = query(DELETE_DANGLING_ROWS).bind(user.get()).execute(&mut *transaction).await?;
     transaction.commit().await?;
     Ok(deleted.rows_affected())
+}
+
+const MARK_ALTERED: &str = r"
+UPDATE recommendation_state
+SET requested_seq = requested_seq + 1, requested_at = UTC_TIMESTAMP(6), due_at = UTC_TIMESTAMP(6), lane = ?
+WHERE user_id = ? AND due_at IS NULL AND parked_at IS NULL
+";
+
+/// Whether the user was made due: 0 or 1.
+async fn mark_altered(pool: &MySqlPool, user: UserId) -> Result<u64, StoreError> {
+    ensure_state_row(pool, user).await?;
+    let marked = query(MARK_ALTERED).bind(lane_number(Lane::Batch)).bind(user.get()).execute(pool).await?;
+    Ok(marked.rows_affected())
 }

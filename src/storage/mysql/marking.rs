@@ -5,6 +5,7 @@ use sqlx::types::Json;
 use sqlx::{query, query_as};
 use sqlx_macros::FromRow;
 
+use super::fingerprint::altered_users;
 use super::source::{SourceQuery, SourceTables};
 use crate::domain::{BatchId, Lane, UserId};
 use crate::storage::batches::{ACTIVE_DAYS, StoredScope};
@@ -108,7 +109,14 @@ async fn next_users(
     };
     let next = users(next);
     let members = match scope {
-        StoredScope::Active => recently_analysed(connection, source, &next).await?,
+        StoredScope::Active => {
+            let mut members = recently_analysed(&mut *connection, source, &next).await?;
+            let through = next.last().map_or(i64::MAX, |user| user.get());
+            members.extend(altered_users(connection, open.marked_through, through).await?);
+            members.sort_unstable();
+            members.dedup();
+            members
+        }
         StoredScope::All | StoredScope::Listed => next.clone(),
     };
     Ok((next, members))

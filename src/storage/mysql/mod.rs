@@ -9,6 +9,7 @@ mod batches;
 mod changes;
 mod checksums;
 mod cleanup;
+mod fingerprint;
 mod import;
 mod import_statements;
 mod listings;

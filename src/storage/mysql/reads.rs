@@ -1,12 +1,14 @@
 //! The stored list, and the state of a user and of the queue.
 
 use async_trait::async_trait;
-use sqlx::query_as;
+use sqlx::{AssertSqlSafe, SqlSafeStr, query_as};
 
 use super::MysqlStore;
+use super::fingerprint::row_checksum;
+use super::source::{SourceQuery, if_table_exists};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
-use crate::storage::rows::stored_list;
+use crate::storage::rows::{ListRow, stored_list};
 use crate::storage::{QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
 
 /// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
@@ -14,13 +16,13 @@ use crate::storage::{QueueCounts, ReadStore, StoreError, StoredList, UserStatus}
 const LIST: &str = r"
 SELECT COUNT(*) OVER () AS stored_count,
        COALESCE(s.calculated_at, MAX(r.calculated_at) OVER ()) AS calculated_at,
-       CAST(r.job_listing_id AS SIGNED) AS job_listing_id, CAST(r.match_score AS DOUBLE) AS match_score,
-       CAST(r.match_reason AS CHAR) AS match_reason, CAST(r.recommendation_data AS CHAR) AS recommendation_data,
-       CAST(l.title AS CHAR) AS title, CAST(l.company AS CHAR) AS company, CAST(l.location AS CHAR) AS location,
-       CAST(l.url AS CHAR) AS url, LEFT(CAST(l.description AS CHAR), 300) AS description,
-       CAST(l.site_name AS CHAR) AS site_name, CAST(l.tech_stack AS CHAR) AS tech_stack,
-       CAST(l.required_skills AS CHAR) AS required_skills, CAST(l.experience AS CHAR) AS experience,
-       CAST(l.crawled_at AS CHAR) AS crawled_at
+       CAST(r.job_listing_id AS SIGNED) AS job_listing_id,
+       COALESCE(CAST(r.match_score AS DOUBLE), 0) AS match_score, CAST(r.match_reason AS CHAR) AS match_reason,
+       CAST(r.recommendation_data AS CHAR) AS recommendation_data, CAST(l.title AS CHAR) AS title,
+       CAST(l.company AS CHAR) AS company, CAST(l.location AS CHAR) AS location, CAST(l.url AS CHAR) AS url,
+       LEFT(CAST(l.description AS CHAR), 300) AS description, CAST(l.site_name AS CHAR) AS site_name,
+       CAST(l.tech_stack AS CHAR) AS tech_stack, CAST(l.required_skills AS CHAR) AS required_skills,
+       CAST(l.experience AS CHAR) AS experience, CAST(l.crawled_at AS CHAR) AS crawled_at
 FROM user_job_recommendations AS r
 JOIN job_listings AS l ON l.id = r.job_listing_id
 LEFT JOIN recommendation_state AS s ON s.user_id = r.user_id
@@ -29,14 +31,29 @@ ORDER BY r.match_score DESC, l.crawled_at DESC, r.job_listing_id
 LIMIT ?
 ";
 
-const USER_STATUS: &str = r"
-SELECT due_at IS NOT NULL AS pending,
-       due_at IS NOT NULL AND COALESCE(lease_until > UTC_TIMESTAMP(6), FALSE) AS running,
-       requested_at, due_at, parked_at, CAST(attempts AS UNSIGNED) AS attempts, last_error_code, last_error,
-       calculated_at, verified_at, saved_count
-FROM recommendation_state
-WHERE user_id = ?
-";
+const USER_STATUS: &str = concat!(
+    r"
+SELECT s.due_at IS NOT NULL AS pending,
+       s.due_at IS NOT NULL AND COALESCE(s.lease_until > UTC_TIMESTAMP(6), FALSE) AS running,
+       s.requested_at, s.due_at, s.parked_at, CAST(s.attempts AS UNSIGNED) AS attempts, s.last_error_code,
+       s.last_error, s.calculated_at, s.verified_at, s.saved_count,
+       s.result_digest IS NOT NULL AND s.saved_count = held.listed AND held.listed = held.row_count
+       AND COALESCE(s.rows_checksum = held.row_checksum, FALSE) AS intact
+FROM recommendation_state AS s
+CROSS JOIN (
+    SELECT COUNT(*) AS row_count, COUNT(l.id) AS listed, COALESCE(SUM(",
+    row_checksum!(),
+    r"), 0) AS row_checksum
+    FROM user_job_recommendations AS r
+    LEFT JOIN job_listings AS l ON l.id = r.job_listing_id
+    WHERE r.user_id = ?
+) AS held
+WHERE s.user_id = ?
+"
+);
+
+/// Of [`USER_STATUS`]: without the table, no listing is there.
+const JOIN_LISTINGS: &str = "LEFT JOIN job_listings AS l ON l.id = r.job_listing_id";
 
 const QUEUE_COUNTS: &str = r"
 SELECT CAST(COALESCE(SUM(lane = ? AND NOT leased), 0) AS SIGNED) AS due_in_real_time,
@@ -55,13 +72,18 @@ FROM (
 impl ReadStore for MysqlStore {
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let rows =
-            self.source.rows(&mut connection, LIST, |query| query.bind(user.get()).bind(limit)).await?;
-        Ok(stored_list(rows, min_score))
+        let bind = |query: SourceQuery<ListRow>| query.bind(user.get()).bind(limit);
+        Ok(stored_list(self.source.rows(&mut connection, LIST, bind).await?, min_score))
     }
 
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
-        Ok(query_as(USER_STATUS).bind(user.get()).fetch_optional(&self.pool).await?)
+        let select = |statement| query_as(statement).bind(user.get()).bind(user.get());
+        let status = select(USER_STATUS.into_sql_str()).fetch_optional(&self.pool).await;
+        if let Some(status) = if_table_exists(status)? {
+            return Ok(status);
+        }
+        let without = USER_STATUS.replace(JOIN_LISTINGS, "CROSS JOIN (SELECT NULL AS id) AS l");
+        Ok(select(AssertSqlSafe(without).into_sql_str()).fetch_optional(&self.pool).await?)
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {

@@ -7,6 +7,7 @@ use sqlx::mysql::{MySqlConnection, MySqlPool};
 use sqlx::types::Json;
 use sqlx::{query, query_as};
 
+use super::fingerprint::row_checksum;
 use crate::domain::{ListingId, Recommendation, UserId};
 use crate::storage::diff::{Difference, ExistingRow};
 use crate::storage::rows::RecommendationRow;
@@ -28,7 +29,7 @@ pub(super) async fn replace(
     // Tables of the old service keep whole seconds, and MySQL would round a fraction up.
     let stamp = basis.now.trunc_subsecs(0);
     let mut transaction = pool.begin().await?;
-    if !compare_and_bump(&mut transaction, basis, rows.len(), digest, stamp).await? {
+    if !compare_and_bump(&mut transaction, basis, rows.len(), digest).await? {
         transaction.rollback().await?;
         return Ok(Written::Lost);
     }
@@ -37,9 +38,7 @@ pub(super) async fn replace(
     delete(&mut transaction, user, &difference.delete).await?;
     insert(&mut transaction, user, &difference.insert, stamp).await?;
     update(&mut transaction, user, &difference.update, stamp).await?;
-    if difference.newest(stamp) != Some(stamp) {
-        remember_newest(&mut transaction, user, difference.newest(stamp)).await?;
-    }
+    remember_checksum(&mut transaction, user, &difference).await?;
     transaction.commit().await?;
     Ok(Written::Committed(difference.changes()))
 }
@@ -59,7 +58,6 @@ pub(super) async fn ensure_state_row(pool: &MySqlPool, user: UserId) -> Result<(
 const COMPARE_AND_BUMP: &str = r"
 UPDATE recommendation_state
 SET version = version + 1, result_digest = ?, catalogue_version = ?, scoring_revision = ?, saved_count = ?,
-    rows_updated_at = ?,
     due_at = CASE WHEN requested_seq <= ? THEN NULL
                   WHEN parked_at IS NULL THEN due_at
                   ELSE UTC_TIMESTAMP(6) END,
@@ -75,14 +73,12 @@ async fn compare_and_bump(
     basis: &LockedBasis<'_>,
     saved_count: usize,
     digest: &str,
-    stamp: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let updated = query(COMPARE_AND_BUMP)
         .bind(digest)
         .bind(basis.catalogue_version.0)
         .bind(basis.scoring_revision.0)
         .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
-        .bind(stamp)
         .bind(basis.serves_seq)
         .bind(basis.serves_seq)
         .bind(basis.serves_seq)
@@ -96,14 +92,18 @@ async fn compare_and_bump(
     Ok(updated.rows_affected() == 1)
 }
 
-const EXISTING_ROWS: &str = r"
-SELECT CAST(job_listing_id AS SIGNED) AS job_listing_id,
-       COALESCE(CAST(ROUND(match_score * 100) AS SIGNED), -1) AS hundredths,
-       CAST(match_reason AS CHAR) AS match_reason, CAST(recommendation_data AS CHAR) AS recommendation_data,
-       updated_at
-FROM user_job_recommendations
-WHERE user_id = ?
-";
+const EXISTING_ROWS: &str = concat!(
+    r"
+SELECT CAST(r.job_listing_id AS SIGNED) AS job_listing_id,
+       COALESCE(CAST(ROUND(r.match_score * 100) AS SIGNED), -1) AS hundredths,
+       CAST(r.match_reason AS CHAR) AS match_reason,
+       CAST(r.recommendation_data AS CHAR) AS recommendation_data, CAST(",
+    row_checksum!(),
+    r" AS SIGNED) AS checksum
+FROM user_job_recommendations AS r
+WHERE r.user_id = ?
+"
+);
 
 async fn existing_rows(
     connection: &mut MySqlConnection,
@@ -218,16 +218,34 @@ async fn update(
     Ok(())
 }
 
-const REMEMBER_NEWEST: &str = r"
-UPDATE recommendation_state SET rows_updated_at = ? WHERE user_id = ?
-";
+const REMEMBER_CHECKSUM: &str = concat!(
+    r"
+UPDATE recommendation_state
+SET rows_checksum = ? + (
+    SELECT COALESCE(SUM(",
+    row_checksum!(),
+    r"), 0)
+    FROM user_job_recommendations AS r
+    JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS written ON r.job_listing_id = written.id
+    WHERE r.user_id = ?
+)
+WHERE user_id = ?
+"
+);
 
-/// Corrects the stamp of [`compare_and_bump`], which holds the row's lock: no row has been written with it.
-async fn remember_newest(
+/// Remembers the rows that this transaction has read and left, and those that it has written and thereby locked. A row
+/// that another writer commits meanwhile is not among them: the next run finds that the rows differ.
+async fn remember_checksum(
     connection: &mut MySqlConnection,
     user: UserId,
-    newest: Option<DateTime<Utc>>,
+    difference: &Difference<'_>,
 ) -> Result<(), StoreError> {
-    query(REMEMBER_NEWEST).bind(newest).bind(user.get()).execute(connection).await?;
+    query(REMEMBER_CHECKSUM)
+        .bind(difference.untouched_checksum)
+        .bind(Json(difference.written()))
+        .bind(user.get())
+        .bind(user.get())
+        .execute(connection)
+        .await?;
     Ok(())
 }

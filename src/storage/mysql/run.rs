@@ -2,25 +2,41 @@
 
 use async_trait::async_trait;
 use sqlx::{query, query_as};
+use sqlx_macros::FromRow;
 
+use super::fingerprint::row_checksum;
 use super::{MysqlStore, replace};
 use crate::domain::{Recommendation, UserId};
 use crate::storage::rows::StateRow;
 use crate::storage::{
-    LockedBasis, MAX_CAREERS, RowChanges, RunStore, StoreError, StoredAnalysis, UserState, Written,
+    LockedBasis, MAX_CAREERS, RowChanges, RowsFingerprint, RunStore, StoreError, StoredAnalysis, UserState,
+    Written,
 };
 
-const USER_STATE: &str = r"
-SELECT r.row_count, r.newest, UTC_TIMESTAMP(6) AS now,
+/// The state and the stored rows, in one statement: of one moment.
+const USER_STATE: &str = concat!(
+    r"
+SELECT held.row_count, held.row_checksum, UTC_TIMESTAMP(6) AS now,
        s.version, s.confirmations, s.result_digest, s.catalogue_version, s.scoring_revision, s.saved_count,
-       s.rows_updated_at, s.requested_seq, s.completed_seq, s.calculated_at, s.verified_at
+       s.rows_checksum, s.requested_seq, s.completed_seq, s.calculated_at, s.verified_at
 FROM (
-    SELECT COUNT(*) AS row_count, MAX(updated_at) AS newest
-    FROM user_job_recommendations
-    WHERE user_id = ?
-) AS r
+    SELECT COUNT(*) AS row_count, CAST(COALESCE(SUM(",
+    row_checksum!(),
+    r"), 0) AS SIGNED) AS row_checksum
+    FROM user_job_recommendations AS r
+    WHERE r.user_id = ?
+) AS held
 LEFT JOIN recommendation_state AS s ON s.user_id = ?
-";
+"
+);
+
+#[derive(FromRow)]
+struct StateAndRows {
+    #[sqlx(flatten)]
+    state: StateRow,
+    row_count: i64,
+    row_checksum: i64,
+}
 
 // The tables of the analyses belong to other services. All columns are cast to text: their types differ
 // between deployments, and `profile` reads the text.
@@ -77,9 +93,9 @@ WHERE user_id = ? AND version = ?
 #[async_trait]
 impl RunStore for MysqlStore {
     async fn user_state(&self, user: UserId) -> Result<UserState, StoreError> {
-        let row: StateRow =
+        let StateAndRows { state, row_count, row_checksum } =
             query_as(USER_STATE).bind(user.get()).bind(user.get()).fetch_one(&self.pool).await?;
-        Ok(row.into())
+        Ok(state.with(RowsFingerprint { count: row_count, checksum: row_checksum }))
     }
 
     async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError> {

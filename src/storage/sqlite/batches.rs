@@ -10,8 +10,8 @@ use crate::domain::{BatchId, Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::{BatchCounts, BatchRow};
 use crate::storage::{
-    BatchScope, BatchStatus, BatchStore, CleanedUp, Marking, Occurrence, OpenedBatch, ScheduledJob,
-    StoreError,
+    BatchScope, BatchStatus, BatchStore, CleanedUp, ListingJob, Marking, Occurrence, OpenedBatch,
+    ScheduledJob, StoreError, UnseenListings,
 };
 
 const RUNNING: &str = r"
@@ -105,6 +105,18 @@ impl BatchStore for SqliteStore {
         occurrence: DateTime<Utc>,
     ) -> Result<Occurrence, StoreError> {
         schedule::begin_occurrence(&self.pool, job, occurrence).await
+    }
+
+    async fn unseen_listings(&self, job: ListingJob) -> Result<UnseenListings, StoreError> {
+        schedule::unseen_listings(&self.pool, job).await
+    }
+
+    async fn begin_for_listings(
+        &self,
+        job: ListingJob,
+        unseen: UnseenListings,
+    ) -> Result<Occurrence, StoreError> {
+        schedule::begin_for_listings(&self.pool, job, unseen).await
     }
 
     async fn clean_up(

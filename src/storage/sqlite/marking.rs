@@ -3,6 +3,7 @@
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{query, query_as};
 
+use super::fingerprint::altered_users;
 use crate::domain::{BatchId, Lane, UserId};
 use crate::storage::batches::{ACTIVE_DAYS, StoredScope};
 use crate::storage::queue::lane_number;
@@ -85,8 +86,16 @@ async fn next_users(
         StoredScope::All => query_as(NEXT_OF_ALL),
         StoredScope::Active => query_as(NEXT_ACTIVE).bind(format!("-{ACTIVE_DAYS} days")),
     };
-    let next: Vec<UserRow> = statement.bind(marked_through).bind(CHUNK).fetch_all(connection).await?;
-    Ok(users(next))
+    let next: Vec<UserRow> = statement.bind(marked_through).bind(CHUNK).fetch_all(&mut *connection).await?;
+    let mut next = users(next);
+    if scope == StoredScope::Active {
+        let is_last = next.len() < CHUNK as usize;
+        let through = next.last().filter(|_| !is_last).map_or(i64::MAX, |user| user.get());
+        next.extend(altered_users(connection, marked_through, through).await?);
+        next.sort_unstable();
+        next.dedup();
+    }
+    Ok(next)
 }
 
 const MARK_DUE: &str = r"

@@ -3,6 +3,7 @@
 
 mod batches;
 mod cleanup;
+mod fingerprint;
 mod listings;
 mod marking;
 mod queue;

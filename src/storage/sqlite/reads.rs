@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::query_as;
 
-use super::SqliteStore;
+use super::{SqliteStore, fingerprint};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::stored_list;
@@ -31,9 +31,16 @@ const USER_STATUS: &str = r"
 SELECT due_at IS NOT NULL AS pending,
        due_at IS NOT NULL AND COALESCE(lease_until > strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), FALSE) AS running,
        requested_at, due_at, parked_at, attempts, last_error_code, last_error, calculated_at, verified_at,
-       saved_count
+       saved_count,
+       -- Of the rows themselves, see `fingerprint::is_intact`.
+       result_digest IS NOT NULL AND NOT EXISTS (
+           SELECT 1
+           FROM user_job_recommendations AS r
+           LEFT JOIN job_listings AS l ON l.id = r.job_listing_id
+           WHERE r.user_id = ?1 AND l.id IS NULL
+       ) AS intact
 FROM recommendation_state
-WHERE user_id = ?
+WHERE user_id = ?1
 ";
 
 const QUEUE_COUNTS: &str = r"
@@ -56,7 +63,13 @@ impl ReadStore for SqliteStore {
     }
 
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
-        Ok(query_as(USER_STATUS).bind(user.get()).fetch_optional(&self.pool).await?)
+        let mut snapshot = self.pool.begin().await?;
+        let status: Option<UserStatus> =
+            query_as(USER_STATUS).bind(user.get()).fetch_optional(&mut *snapshot).await?;
+        let Some(status) = status else { return Ok(None) };
+        let intact = status.intact && fingerprint::is_intact(&mut snapshot, user).await?;
+        snapshot.rollback().await?;
+        Ok(Some(UserStatus { intact, ..status }))
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {

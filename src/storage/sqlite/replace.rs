@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 use sqlx::{query, query_as};
 
-use super::time_text;
+use super::{fingerprint, time_text};
 use crate::domain::{ListingId, Recommendation, UserId};
 use crate::storage::diff::{Difference, ExistingRow};
 use crate::storage::rows::RecommendationRow;
@@ -21,7 +21,7 @@ pub(super) async fn replace(
 ) -> Result<Written, StoreError> {
     let (user, stamp) = (basis.user(), basis.now);
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    if !compare_and_bump(&mut transaction, basis, rows.len(), digest, stamp).await? {
+    if !compare_and_bump(&mut transaction, basis, rows.len(), digest).await? {
         transaction.rollback().await?;
         return Ok(Written::Lost);
     }
@@ -33,9 +33,7 @@ pub(super) async fn replace(
     for row in difference.insert.iter().chain(&difference.update) {
         upsert(&mut transaction, user, row, stamp).await?;
     }
-    if difference.newest(stamp) != Some(stamp) {
-        remember_newest(&mut transaction, user, difference.newest(stamp)).await?;
-    }
+    remember_checksum(&mut transaction, user).await?;
     transaction.commit().await?;
     Ok(Written::Committed(difference.changes()))
 }
@@ -48,15 +46,15 @@ INSERT INTO recommendation_state (user_id) VALUES (?) ON CONFLICT (user_id) DO N
 const COMPARE_AND_BUMP: &str = r"
 UPDATE recommendation_state
 SET version = version + 1, result_digest = ?2, catalogue_version = ?3, scoring_revision = ?4,
-    saved_count = ?5, rows_updated_at = ?6,
+    saved_count = ?5,
     due_at = CASE WHEN requested_seq <= ?1 THEN NULL
                   WHEN parked_at IS NULL THEN due_at
                   ELSE strftime('%Y-%m-%dT%H:%M:%fZ', 'now') END,
     requested_at = CASE WHEN requested_seq <= ?1 THEN NULL ELSE requested_at END,
     completed_seq = MAX(completed_seq, ?1), lease_token = NULL, lease_until = NULL, attempts = 0,
     parked_at = NULL, last_error_code = NULL, last_error = NULL,
-    calculated_at = ?7, verified_at = ?7
-WHERE user_id = ?8 AND version = ?9 AND confirmations = ?10
+    calculated_at = ?6, verified_at = ?6
+WHERE user_id = ?7 AND version = ?8 AND confirmations = ?9
 ";
 
 async fn compare_and_bump(
@@ -64,7 +62,6 @@ async fn compare_and_bump(
     basis: &LockedBasis<'_>,
     saved_count: usize,
     digest: &str,
-    stamp: DateTime<Utc>,
 ) -> Result<bool, StoreError> {
     let user = basis.user().get();
     query(ENSURE_STATE_ROW).bind(user).execute(&mut *connection).await?;
@@ -74,7 +71,6 @@ async fn compare_and_bump(
         .bind(basis.catalogue_version.0)
         .bind(basis.scoring_revision.0)
         .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
-        .bind(time_text(stamp))
         .bind(time_text(basis.now))
         .bind(user)
         .bind(basis.expected.version)
@@ -85,7 +81,7 @@ async fn compare_and_bump(
 }
 
 const EXISTING_ROWS: &str = r"
-SELECT job_listing_id, match_score AS hundredths, match_reason, recommendation_data, updated_at
+SELECT job_listing_id, match_score AS hundredths, match_reason, recommendation_data
 FROM user_job_recommendations
 WHERE user_id = ?
 ";
@@ -135,16 +131,13 @@ async fn upsert(
     Ok(())
 }
 
-const REMEMBER_NEWEST: &str = r"
-UPDATE recommendation_state SET rows_updated_at = ? WHERE user_id = ?
+const REMEMBER_CHECKSUM: &str = r"
+UPDATE recommendation_state SET rows_checksum = ? WHERE user_id = ?
 ";
 
-/// Corrects the stamp of [`compare_and_bump`]: no row has been written with it.
-async fn remember_newest(
-    connection: &mut SqliteConnection,
-    user: UserId,
-    newest: Option<DateTime<Utc>>,
-) -> Result<(), StoreError> {
-    query(REMEMBER_NEWEST).bind(newest.map(time_text)).bind(user.get()).execute(connection).await?;
+/// Remembers the rows as they are now. No other writer comes between: the transaction has the write lock.
+async fn remember_checksum(connection: &mut SqliteConnection, user: UserId) -> Result<(), StoreError> {
+    let stored = fingerprint::of(&mut *connection, user).await?;
+    query(REMEMBER_CHECKSUM).bind(stored.checksum).bind(user.get()).execute(connection).await?;
     Ok(())
 }

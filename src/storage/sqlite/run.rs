@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::{query, query_as};
 
-use super::{SqliteStore, replace, time_text};
+use super::{SqliteStore, fingerprint, replace, time_text};
 use crate::domain::{Recommendation, UserId};
 use crate::storage::rows::StateRow;
 use crate::storage::{
@@ -11,15 +11,11 @@ use crate::storage::{
 };
 
 const USER_STATE: &str = r"
-SELECT r.row_count, r.newest, strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AS now,
+SELECT strftime('%Y-%m-%dT%H:%M:%fZ', 'now') AS now,
        s.version, s.confirmations, s.result_digest, s.catalogue_version, s.scoring_revision, s.saved_count,
-       s.rows_updated_at, s.requested_seq, s.completed_seq, s.calculated_at, s.verified_at
-FROM (
-    SELECT COUNT(*) AS row_count, MAX(updated_at) AS newest
-    FROM user_job_recommendations
-    WHERE user_id = ?1
-) AS r
-LEFT JOIN recommendation_state AS s ON s.user_id = ?1
+       s.rows_checksum, s.requested_seq, s.completed_seq, s.calculated_at, s.verified_at
+FROM (SELECT ? AS user_id) AS u
+LEFT JOIN recommendation_state AS s ON s.user_id = u.user_id
 ";
 
 // In SQLite any column may hold any type, so the columns of the analyses are cast to text.
@@ -73,8 +69,11 @@ WHERE user_id = ?5 AND version = ?6
 #[async_trait]
 impl RunStore for SqliteStore {
     async fn user_state(&self, user: UserId) -> Result<UserState, StoreError> {
-        let row: StateRow = query_as(USER_STATE).bind(user.get()).fetch_one(&self.pool).await?;
-        Ok(row.into())
+        let mut snapshot = self.pool.begin().await?;
+        let state: StateRow = query_as(USER_STATE).bind(user.get()).fetch_one(&mut *snapshot).await?;
+        let rows = fingerprint::of(&mut snapshot, user).await?;
+        snapshot.rollback().await?;
+        Ok(state.with(rows))
     }
 
     async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError> {

@@ -8,14 +8,17 @@ use super::batches::{finish, open_or_join};
 use super::time_text;
 use crate::domain::BatchId;
 use crate::storage::batches::StoredScope;
-use crate::storage::{BatchScope, Occurrence, ScheduledJob, StoreError};
+use crate::storage::{BatchScope, ListingJob, Occurrence, ScheduledJob, StoreError, UnseenListings};
 
 const LAST_OCCURRENCE: &str = r"
 SELECT last_occurrence FROM scheduled_jobs WHERE name = ?
 ";
 
+/// A batch takes into account all listings that have changed until now.
 const SET_LAST_OCCURRENCE: &str = r"
-UPDATE scheduled_jobs SET last_occurrence = ? WHERE name = ?
+UPDATE scheduled_jobs
+SET last_occurrence = ?, listings_seen = COALESCE((SELECT version FROM catalogue_state WHERE id = 1), 0)
+WHERE name = ?
 ";
 
 const RUNNING: &str = r"
@@ -64,4 +67,50 @@ async fn open_nightly(connection: &mut SqliteConnection) -> Result<bool, StoreEr
     }
     open_or_join(connection, &BatchScope::Active).await?;
     Ok(true)
+}
+
+const UNSEEN_LISTINGS: &str = r"
+SELECT through - listings_seen AS count, through,
+       CASE WHEN through > listings_seen THEN (SELECT COUNT(*) FROM job_listings) ELSE 0 END AS listings
+FROM (
+    SELECT j.listings_seen, CASE j.name WHEN 'refill' THEN c.deleted ELSE c.version END AS through
+    FROM scheduled_jobs AS j
+    JOIN catalogue_state AS c ON c.id = 1
+    WHERE j.name = ?
+) AS counted
+";
+
+pub(super) async fn unseen_listings(
+    pool: &SqlitePool,
+    job: ListingJob,
+) -> Result<UnseenListings, StoreError> {
+    let unseen = query_as(UNSEEN_LISTINGS).bind(job.name()).fetch_optional(pool).await?;
+    Ok(unseen.unwrap_or_default())
+}
+
+const LISTINGS_SEEN: &str = r"
+SELECT listings_seen FROM scheduled_jobs WHERE name = ?
+";
+
+const SET_LISTINGS_SEEN: &str = r"
+UPDATE scheduled_jobs SET listings_seen = ? WHERE name = ?
+";
+
+/// The instance that moves `listings_seen` begins the job.
+pub(super) async fn begin_for_listings(
+    pool: &SqlitePool,
+    job: ListingJob,
+    unseen: UnseenListings,
+) -> Result<Occurrence, StoreError> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let (seen,): (i64,) = query_as(LISTINGS_SEEN).bind(job.name()).fetch_one(&mut *transaction).await?;
+    if seen >= unseen.through {
+        return Ok(Occurrence::Past);
+    }
+    query(SET_LISTINGS_SEEN).bind(unseen.through).bind(job.name()).execute(&mut *transaction).await?;
+    if job == ListingJob::SecondPass && !open_nightly(&mut transaction).await? {
+        return Ok(Occurrence::Waits);
+    }
+    transaction.commit().await?;
+    Ok(Occurrence::Begun)
 }

@@ -90,6 +90,12 @@ impl TestDatabase {
         MysqlStore::new(&MysqlAddress::from_url(&self.url).unwrap(), 10)
     }
 
+    /// A transaction of another writer.
+    pub async fn begin(&self) -> Transaction<'static, MySql> {
+        let Pool::Mysql(pool) = &self.pool else { panic!("SQLite has no other service") };
+        pool.begin().await.unwrap()
+    }
+
     /// Locks all users' state rows until the transaction ends: runs go on up to their write and wait there.
     pub async fn hold_states(&self) -> Transaction<'static, MySql> {
         let Pool::Mysql(pool) = &self.pool else { panic!("only a server locks rows") };

@@ -3,6 +3,7 @@
 mod app;
 mod database;
 mod evidence;
+mod old_service;
 mod process;
 pub mod raw;
 mod redis_server;
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 
 pub use app::{TestApp, config};
 pub use database::{Kind, TestDatabase};
+pub use evidence::report;
+pub use old_service::OldService;
 pub use process::{TestProcess, command};
 pub use redis_server::RedisServer;
 

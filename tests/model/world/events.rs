@@ -16,6 +16,7 @@ pub enum Event {
     RequestInBackground { instance: u8 },
     MarkByBatch,
     RemoveDanglingRows,
+    AlterRows,
     PassRetention,
     RemoveOldList,
     // Faults.
@@ -30,6 +31,7 @@ pub enum Event {
     Vanish { nth: usize },
     ExpireLease,
     EndPause,
+    NoticeAlteredRows,
 }
 
 impl Scenario {
@@ -76,6 +78,9 @@ impl Scenario {
         if world.left.dangling > 0 && world.user.list.number > 0 {
             events.push(Event::RemoveDanglingRows);
         }
+        if world.left.other_writers > 0 && !world.user.list.altered {
+            events.push(Event::AlterRows);
+        }
         // Runs, and the sessions of processes that died, end long before a retention time does.
         if world.left.retentions > 0 && world.activities.is_empty() && world.orphans.is_empty() {
             events.push(Event::PassRetention);
@@ -121,6 +126,9 @@ impl Scenario {
         events.extend(world.activities.iter().map(|activity| Event::Continue { slot: activity.slot }));
         for nth in 0..world.orphans.len() {
             events.extend([Event::Land { nth }, Event::Vanish { nth }]);
+        }
+        if world.user.is_altered_unnoticed() && !self.is(Mutant::AlteredRowsUnnoticed) {
+            events.push(Event::NoticeAlteredRows);
         }
         let Some(recorded) = &world.user.recorded else { return };
         if world.lease_ends_early() == Some(false) && !self.is(Mutant::LeaseNeverFreed) {

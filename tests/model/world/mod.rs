@@ -62,6 +62,8 @@ pub struct Budget {
     pub batches: u8,
     /// Clean-ups that remove rows whose listing is gone.
     pub dangling: u8,
+    /// Changes of the stored rows by another writer, such as the service that this one replaces.
+    pub other_writers: u8,
     /// Retention times that pass: after one, the clean-up removes an old list.
     pub retentions: u8,
     pub crashes: u8,

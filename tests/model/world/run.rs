@@ -117,7 +117,12 @@ impl Transition<'_> {
     ) {
         let scoring = self.scenario.scorings[usize::from(activity.instance)];
         let inputs = Inputs { profile, catalogue, scoring };
-        let (list, state) = (self.scenario.list(inputs), state.state(now(self.world.era)));
+        let read_altered = state.list.altered;
+        let (list, mut state) = (self.scenario.list(inputs), state.state(now(self.world.era)));
+        if self.scenario.is(Mutant::RowsAreOnlyCounted) {
+            state.rows.checksum =
+                state.recorded.as_ref().and_then(|recorded| recorded.rows).map_or(0, |rows| rows.checksum);
+        }
         let digest = spec::digest(list);
         let calculated = Calculated { digest: &digest, has_careers: list > 0 };
         let action = decision::action(&state, calculated, false);
@@ -130,6 +135,7 @@ impl Transition<'_> {
             version: seq(token.version),
             confirmations: seq(token.confirmations),
             serves_seq: seq(state.requested_seq()),
+            read_altered,
             inputs,
             era: self.world.era,
         };

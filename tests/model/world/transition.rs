@@ -27,6 +27,10 @@ impl Transition<'_> {
             Event::RequestInBackground { instance } => self.request_in_background(instance),
             Event::MarkByBatch => self.mark_by_batch(),
             Event::RemoveDanglingRows => self.remove_dangling_rows(),
+            Event::AlterRows => {
+                world.left.other_writers -= 1;
+                world.user.list.altered = true;
+            }
             Event::PassRetention => {
                 world.left.retentions -= 1;
                 world.era += 1;
@@ -56,6 +60,10 @@ impl Transition<'_> {
                 world.user.expire_lease();
             }
             Event::EndPause => world.user.end_pause(),
+            Event::NoticeAlteredRows => {
+                world.user.notice_altered();
+                self.trigger_is_recorded(self.world.profile);
+            }
         }
     }
 
@@ -120,7 +128,7 @@ impl Transition<'_> {
     fn remove_dangling_rows(&mut self) {
         let world = &mut self.world;
         world.left.dangling -= 1;
-        world.user.remove_dangling_rows();
+        world.user.remove_dangling_rows(world.catalogue);
         // A parked user stays parked until the next trigger.
         world.history.parked_with += u16::from(world.history.parked_with > 0);
         self.trigger_is_recorded(self.world.profile);

@@ -7,7 +7,7 @@ use super::transition::Transition;
 use super::worker::LeaseEnd;
 use super::{Activity, Actor, Inputs, Phase, Violation, now};
 use crate::mutants::Mutant;
-use crate::spec::{Due, List, Recorded};
+use crate::spec::{Due, Recorded};
 
 /// A replacement or a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +18,9 @@ pub struct Write {
     /// The confirmations that the run has read.
     pub confirmations: u16,
     pub(super) serves_seq: u16,
+    /// Another writer had altered the rows when the run read the state. If it alters them later, that counts as
+    /// after the run: no run can tell the two apart.
+    pub(super) read_altered: bool,
     pub(super) inputs: Inputs,
     pub(super) era: u8,
 }
@@ -85,7 +88,7 @@ impl Transition<'_> {
         {
             recorded.due = Due::No;
         }
-        if write.confirm && stored != (List { number: list, altered: false }) {
+        if write.confirm && (stored.number != list || write.read_altered) {
             self.violated(Violation::OtherRowsConfirmed);
         }
         self.reset_attempts();
