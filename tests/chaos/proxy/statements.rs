@@ -48,7 +48,7 @@ impl Step {
     fn mark(self) -> Option<&'static str> {
         Some(match self {
             Self::Begin | Self::Commit => return None,
-            Self::ReadState => "AS row_count",
+            Self::ReadState => "SELECT held.row_count",
             Self::ReadInputs => "FROM job_recommendations",
             Self::Compare => "SET version = version + 1, result_digest = ?",
             Self::DeleteRows => "DELETE r FROM user_job_recommendations AS r JOIN JSON_TABLE",
