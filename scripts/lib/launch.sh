@@ -91,7 +91,8 @@ launch() {
   fi
   port[$name]=$(free_port)
   local address=(--no-defaults --bind-address=127.0.0.1 --port="${port[$name]}"
-    --datadir="$dir/data" --socket="$dir/socket" --pid-file="$dir/pid")
+    # A MariaDB that starts deletes the temporary tables that it finds: they may be another server's.
+    --datadir="$dir/data" --socket="$dir/socket" --pid-file="$dir/pid" --tmpdir="$dir")
   case $name in
     mysql)
       spawn mysql "${program[mysql]}" "${address[@]}" "${mysql_options[@]}" --init-file="$dir/accounts.sql"

@@ -5,8 +5,9 @@ use crate::storage::{StoreError, StoreErrorKind, UserState, Written};
 
 /// How often a run may lose the compare-and-set before it leaves its trigger to the queue.
 pub const MAX_ATTEMPTS: u32 = 5;
-/// The attempt at which an unreachable database fails the run.
-const MAX_UNAVAILABLE: u32 = 2;
+/// The attempt at which a failing database fails the run. The first one may have met an old primary that takes no
+/// writes any more: the second one uses connections of its own.
+const MAX_FAILURES: u32 = 2;
 
 /// The next step of a run that has read the user's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +96,9 @@ pub fn after_write(answer: Result<Written, StoreError>, attempt: u32) -> AfterWr
             StoreErrorKind::Conflict if attempt >= MAX_ATTEMPTS => AfterWrite::GiveUp,
             StoreErrorKind::Conflict => AfterWrite::StartAgain(Some(error)),
             StoreErrorKind::ListingGone if attempt < MAX_ATTEMPTS => AfterWrite::RefreshCatalogue(error),
-            StoreErrorKind::Unavailable if attempt < MAX_UNAVAILABLE => AfterWrite::StartAgain(Some(error)),
+            StoreErrorKind::Unavailable | StoreErrorKind::Refused if attempt < MAX_FAILURES => {
+                AfterWrite::StartAgain(Some(error))
+            }
             _ => AfterWrite::Fail(error),
         },
     }
@@ -160,13 +163,14 @@ mod tests {
     #[test]
     fn a_lost_write_starts_again_and_in_the_end_gives_up() {
         let unavailable = || Err(StoreError::unavailable("no answer"));
-        let refused = Err(StoreError::refused("no such table"));
+        let refused = || Err(StoreError::refused("read-only"));
         assert!(matches!(after_write(Ok(Written::Committed(RowChanges::default())), 5), AfterWrite::Done));
         assert!(matches!(after_write(Ok(Written::Lost), 1), AfterWrite::StartAgain(None)));
         assert!(matches!(after_write(Ok(Written::Lost), MAX_ATTEMPTS), AfterWrite::GiveUp));
         assert!(matches!(after_write(unavailable(), 1), AfterWrite::StartAgain(Some(_))));
         assert!(matches!(after_write(unavailable(), 2), AfterWrite::Fail(_)));
-        assert!(matches!(after_write(refused, 1), AfterWrite::Fail(_)));
+        assert!(matches!(after_write(refused(), 1), AfterWrite::StartAgain(Some(_))));
+        assert!(matches!(after_write(refused(), 2), AfterWrite::Fail(_)));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::coordination::{Busy, UserGuard, UserLocks};
 use crate::domain::{CareerProfile, Lane, Recommendation, UserId};
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
-use crate::storage::{QueueStore, RunStore, StoreError, Written};
+use crate::storage::{QueueStore, RunStore, StoreError, StoreErrorKind, Written};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -232,6 +232,9 @@ impl Inner {
                 AfterWrite::Done => return Ok(outcome(&inputs, action, rows.len())),
                 AfterWrite::StartAgain(cause) => {
                     tracing::info!(user_id = %user, attempt, ?cause, "starting again");
+                    if cause.is_some_and(|cause| cause.kind() != StoreErrorKind::Conflict) {
+                        self.store.distrust_connections();
+                    }
                 }
                 AfterWrite::RefreshCatalogue(cause) => {
                     tracing::info!(user_id = %user, attempt, %cause, "starting again with the newest listings");

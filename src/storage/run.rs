@@ -37,6 +37,10 @@ pub trait RunStore: Send + Sync {
     /// Writes and commits something that no client sees, within [`super::PROBE_LIMIT`]: whether the database takes
     /// writes of any kind. After a failure, connections are made again before they are used.
     async fn probe(&self) -> Result<(), StoreError>;
+
+    /// Makes connections again before they are used: those of this moment may lead to a server that is no longer the
+    /// primary.
+    fn distrust_connections(&self);
 }
 
 /// The result of [`RunStore::user_state`].

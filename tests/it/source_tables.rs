@@ -529,7 +529,6 @@ async fn an_import_larger_than_a_packet_is_split(database: TestDatabase) {
     let store = database.mysql_store();
     let packet: (i64,) =
         sqlx::query_as("SELECT CAST(@@max_allowed_packet AS SIGNED)").fetch_one(store.pool()).await.unwrap();
-    database.execute(&format!("SET GLOBAL max_allowed_packet = {before}")).await;
     assert_eq!(packet.0, 2 << 20);
     let of_size = |job: usize, bytes: usize| ListingRecord {
         description: Some("x".repeat(bytes)),
@@ -544,6 +543,7 @@ async fn an_import_larger_than_a_packet_is_split(database: TestDatabase) {
     assert_eq!(error.kind(), StoreErrorKind::Refused, "so that the command imports each listing alone");
     assert!(error.to_string().contains("the listing 501 of port has 3"), "{error}");
     assert_eq!(database.number(imported).await, 100);
+    database.execute(&format!("SET GLOBAL max_allowed_packet = {before}")).await;
 }
 
 async fn the_source_tables_are_made_on_request(database: TestDatabase) {

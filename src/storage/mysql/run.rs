@@ -144,4 +144,8 @@ impl RunStore for MysqlStore {
     async fn probe(&self) -> Result<(), StoreError> {
         session::probe(&self.pool).await
     }
+
+    fn distrust_connections(&self) {
+        self.pool.renew();
+    }
 }

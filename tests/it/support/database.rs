@@ -67,6 +67,7 @@ impl TestDatabase {
     pub async fn create_on(kind: Kind, server: &str, name: &str) -> Self {
         let database = Self::create_bare_on(kind, server, name).await;
         database.store().migrate().await.unwrap();
+        database.store().create_source_tables().await.unwrap();
         database.store().import_listings(&sample::listings().unwrap()).await.unwrap();
         database
     }

@@ -83,6 +83,8 @@ impl PrivateServer {
         let mut options = vec![
             "--no-defaults".to_owned(),
             format!("--datadir={}", place("data")),
+            // A MariaDB that starts deletes the temporary tables that it finds: they may be another server's.
+            format!("--tmpdir={}", inside.display()),
             "--innodb-buffer-pool-size=64M".to_owned(),
             "--innodb-flush-log-at-trx-commit=2".to_owned(),
             "--innodb-doublewrite=OFF".to_owned(),
