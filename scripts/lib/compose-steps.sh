@@ -191,6 +191,25 @@ try_stop() {
   remove_project
 }
 
+# As a backend and a crawler do, in forms of their own: unsigned keys, flags in
+# a BIT, and no columns yet that the crawler adds at its first save.
+backend_creates_tables() {
+  on_engine docker exec --interactive "$(container_of mysql)" \
+    mysql --user=dreampath --password=dreampath --default-character-set=utf8mb4 dreampath <<'SQL'
+CREATE TABLE users (user_id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, is_active BIT(1) NOT NULL);
+CREATE TABLE job_recommendations (
+  id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, user_id BIGINT UNSIGNED NOT NULL,
+  job_name VARCHAR(100) NOT NULL, match_score DOUBLE, category VARCHAR(100));
+CREATE TABLE job_listings (
+  id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, site_name VARCHAR(100) NOT NULL, job_id VARCHAR(255),
+  title VARCHAR(500) NOT NULL, company VARCHAR(255), location VARCHAR(255), description TEXT, url VARCHAR(1000),
+  updated_at DATETIME(6));
+INSERT INTO users VALUES (1, b'1');
+INSERT INTO job_recommendations (user_id, job_name, match_score) VALUES (1, '간호사', 90);
+INSERT INTO job_listings (site_name, job_id, title) VALUES ('site', '1', '병동 간호사 채용');
+SQL
+}
+
 try_any_order() {
   unset SAMPLE_DATA
   logged "${compose[@]}" up --detach --no-deps ai-service
@@ -199,5 +218,8 @@ try_any_order() {
   check "with a database, it becomes healthy without Redis" eventually 120 is_healthy ai-service
   logged "${compose[@]}" up --detach --no-deps redis
   check "a Redis that comes last is used" eventually 20 says 'Redis available again' service_log
+  check "the backend creates its tables, after the service has started" backend_creates_tables
+  check "they are used: an analysis at once, listings after the next refresh" \
+    eventually 90 says '"savedCount":1' api POST job-agent/recommendations/calculate/1
   check "it was never restarted" [ "$(inspect ai-service '{{.RestartCount}}')" = 0 ]
 }
