@@ -31,6 +31,7 @@ use rustc_hash::FxHashSet;
 
 pub use self::catalogue::{Catalogue, CatalogueBuilder};
 use self::reason::explain;
+use self::score::RIGHT;
 use self::search::query::Query;
 use self::search::{SearchOptions, select};
 pub use self::vocabulary::{Vocabulary, VocabularyError};
@@ -38,7 +39,10 @@ use crate::domain::{CareerProfile, ListingId, Recommendation, Score, ScoringRevi
 
 /// Raised whenever the same profile and listings could get another score, order or text than before; results
 /// of an older revision are then recalculated.
-const SCORING_CODE_REVISION: u32 = 2;
+const SCORING_CODE_REVISION: u32 = 3;
+
+/// Most listings of a list that are related and not right.
+const MOST_RELATED: usize = 10;
 
 /// The revision of the scoring, code and vocabulary together. Of two instances, the one with the higher revision has
 /// the newer scoring; the code's revision counts before the vocabulary's.
@@ -47,12 +51,14 @@ pub fn scoring_revision(vocabulary: &Vocabulary) -> ScoringRevision {
 }
 
 impl Catalogue {
-    /// The best listings for a user, at most `limit`, best first. Copies of a posting count once. A listing that
-    /// scores below 15 or shows next to nothing of a career is not recommended.
+    /// The best listings for a user, at most `limit`, best first. Copies of a posting count once. After the listings
+    /// that are more likely right than not, at most ten related ones follow. A listing that shows no evidence of a career
+    /// is not recommended, whatever else it has.
     pub fn recommend(&self, profile: &CareerProfile, limit: usize) -> Vec<Recommendation> {
         let query = Query::new(self, profile);
         let hits = select(&query, limit, SearchOptions::RECOMMEND);
-        hits.iter().map(|hit| explain(&query, hit)).collect()
+        let right = hits.iter().take_while(|hit| hit.score >= RIGHT).count();
+        hits.iter().take(right + MOST_RELATED).map(|hit| explain(&query, hit)).collect()
     }
 
     /// The same scores in the same order for measuring: low scores are not left out, and every copy of a posting

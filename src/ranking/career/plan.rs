@@ -1,8 +1,9 @@
 //! A career made ready for searching: its phrases as weighted tokens.
 
+use crate::ranking::text::function::Functions;
 use crate::ranking::text::phrase::{PhraseText, PhraseToken, PhraseTokenKind, phrase_text, readings};
 use crate::ranking::text::token::Token;
-use crate::ranking::vocabulary::Vocabulary;
+use crate::ranking::vocabulary::{Nearness, Vocabulary};
 
 /// Most tokens of a group: one bit each.
 const GROUP_TOKENS: usize = 64;
@@ -10,7 +11,11 @@ const GROUP_TOKENS: usize = 64;
 /// p of the career's own name, in 1/100.
 const OWN_NAME: u16 = 100;
 /// p of a synonym, in 1/100.
-const SYNONYM: u16 = 88;
+const SYNONYM: u16 = 91;
+/// p of the names of a career that differs in the role, in 1/100.
+const OTHER_ROLE: u16 = 90;
+/// p of the names of a career that is only a part of the name, in 1/100.
+const INSIDE: u16 = 75;
 
 /// Factor of the weight of an ending such as `발자` in `개발자`.
 const ENDING_WEIGHT: u32 = 3;
@@ -65,6 +70,20 @@ pub struct Phrase {
     pub core: u64,
     /// The bits of its joints, which are not in the mask.
     pub joints: u64,
+    /// The bits of the joints between words that tell the subject.
+    pub subject_joints: u64,
+    /// The functions that its words name.
+    pub functions: Functions,
+    /// The functions that its roles name; none if these exist in any function.
+    pub role_functions: Functions,
+    /// The bits of each word that tells the subject; of each word, if the phrase only names a role.
+    pub subject_words: Vec<u64>,
+    /// How close the career that has this name is to the user's.
+    pub nearness: Nearness,
+    /// Whether its subject is the name of a function and nothing else (`상담 전문가`).
+    pub is_function: bool,
+    /// The bits of each word that the career's own name has besides the phrase, which are not in the mask.
+    pub modifiers: Vec<u64>,
     /// The sum of the weights of its tokens.
     pub weight: u32,
     /// Its words and the bits of each word's tokens, in order.
@@ -75,29 +94,51 @@ pub struct Phrase {
 struct CutPhrase {
     text: String,
     worth: u16,
+    nearness: Nearness,
     cut: PhraseText,
 }
 
 impl Plan {
     /// Looks up a career's other names, and weighs their tokens with `weigh`, which gets a token's alternatives.
     pub fn new(career: &str, vocabulary: &Vocabulary, mut weigh: impl FnMut(&[Token]) -> u32) -> Self {
-        let own = readings(career);
-        let entry = vocabulary.find(career).or_else(|| own.iter().find_map(|text| vocabulary.find(text)));
-        let mut texts: Vec<(String, u16)> = own.into_iter().map(|text| (text, OWN_NAME)).collect();
+        let resolved = vocabulary.resolve(career);
+        let entry = resolved.as_ref().map(|resolved| resolved.entry);
+        let is_other_career = |reading: &String| {
+            let other = vocabulary.resolve(reading);
+            other.is_some_and(|other| entry.is_some_and(|entry| entry.sector != other.entry.sector))
+        };
+        let own = readings(career).into_iter().filter(|reading| !is_other_career(reading));
+        let mut texts: Vec<(String, u16)> = own.map(|text| (text, OWN_NAME)).collect();
+        let nearness = resolved.as_ref().map_or(Nearness::Same, |resolved| resolved.nearness);
+        let worth = match nearness {
+            Nearness::Same => SYNONYM,
+            Nearness::OtherRole => OTHER_ROLE,
+            Nearness::Inside => INSIDE,
+        };
         for other in entry.iter().flat_map(|entry| &entry.phrases) {
-            texts.extend(readings(other).into_iter().map(|text| (text, SYNONYM)));
+            texts.extend(readings(other).into_iter().map(|text| (text, worth)));
         }
-        let phrases = cut_phrases(texts);
+        let modifiers =
+            resolved.as_ref().map(|resolved| phrase_text(&resolved.modifiers)).unwrap_or_default();
+        let phrases = cut_phrases(texts, nearness);
         let mut plan = Self { sector: entry.map(|entry| entry.sector.clone()), groups: Vec::new() };
         for phrase in &phrases {
-            plan.add(phrase, &core(phrase, &phrases), &mut weigh);
+            let modifiers = if phrase.worth == INSIDE { modifiers.words.as_slice() } else { &[] };
+            plan.add(phrase, &core(phrase, &phrases), modifiers, &mut weigh);
         }
         plan
     }
 
     /// Adds a phrase to the last group if this has room for the phrase's tokens, or else to a new one.
-    fn add(&mut self, phrase: &CutPhrase, core: &[&PhraseToken], weigh: &mut impl FnMut(&[Token]) -> u32) {
-        let tokens: usize = phrase.cut.words.iter().map(|(_, tokens)| tokens.len()).sum();
+    fn add(
+        &mut self,
+        phrase: &CutPhrase,
+        core: &[&PhraseToken],
+        modifiers: &[(String, Vec<PhraseToken>)],
+        weigh: &mut impl FnMut(&[Token]) -> u32,
+    ) {
+        let words = phrase.cut.words.iter().chain(modifiers);
+        let tokens: usize = words.map(|(_, tokens)| tokens.len()).sum();
         let needed = tokens + phrase.cut.joints.len();
         let mut group = match self.groups.pop() {
             Some(last) if last.tokens.len() + needed <= GROUP_TOKENS => last,
@@ -107,6 +148,7 @@ impl Plan {
             }
         };
         group.add(phrase, core, weigh);
+        group.add_modifiers(modifiers, weigh);
         self.groups.push(group);
     }
 
@@ -120,12 +162,12 @@ impl Plan {
 }
 
 /// Drops phrases without words, and of phrases with the same tokens all but the first.
-fn cut_phrases(texts: Vec<(String, u16)>) -> Vec<CutPhrase> {
+fn cut_phrases(texts: Vec<(String, u16)>, nearness: Nearness) -> Vec<CutPhrase> {
     let mut phrases: Vec<CutPhrase> = Vec::new();
     for (text, worth) in texts {
         let cut = phrase_text(&text);
         if !cut.words.is_empty() && phrases.iter().all(|other| other.cut != cut) {
-            phrases.push(CutPhrase { text, worth, cut });
+            phrases.push(CutPhrase { text, worth, nearness, cut });
         }
     }
     phrases
@@ -179,7 +221,15 @@ impl Group {
 
     /// Adds a phrase; `core` are those of its tokens that are characteristic of the career.
     fn add(&mut self, phrase: &CutPhrase, core: &[&PhraseToken], weigh: &mut impl FnMut(&[Token]) -> u32) {
-        let mut added = Phrase { text: phrase.text.clone(), worth: phrase.worth, ..Phrase::default() };
+        let mut added = Phrase {
+            text: phrase.text.clone(),
+            worth: phrase.worth,
+            functions: phrase.cut.functions,
+            role_functions: phrase.cut.role_functions,
+            is_function: phrase.cut.is_function,
+            nearness: phrase.nearness,
+            ..Phrase::default()
+        };
         for (word, tokens) in &phrase.cut.words {
             let mut bits = Vec::with_capacity(tokens.len());
             for token in tokens {
@@ -200,10 +250,33 @@ impl Group {
             added.words.push((word.clone(), bits));
         }
         for joint in &phrase.cut.joints {
-            added.joints |= self.mask_of(joint, 0);
+            let bit = self.mask_of(&joint.alternatives, 0);
+            added.joints |= bit;
+            added.subject_joints |= if joint.in_subject { bit } else { 0 };
         }
+        let words = added.words.iter().map(|(_, bits)| bits.iter().fold(0, |mask, bit| mask | 1 << bit));
+        let words: Vec<u64> = words.filter(|&word| word != 0).collect();
+        let subjects = words.iter().copied().filter(|word| word & !added.role != 0).collect::<Vec<_>>();
+        added.subject_words = if subjects.is_empty() { words } else { subjects };
         added.weight = self.weight_of(added.mask);
         self.phrases.push(added);
+    }
+
+    /// Adds the words that the last phrase lacks compared with the career's own name.
+    fn add_modifiers(
+        &mut self,
+        words: &[(String, Vec<PhraseToken>)],
+        weigh: &mut impl FnMut(&[Token]) -> u32,
+    ) {
+        let mut masks = Vec::with_capacity(words.len());
+        for (_, tokens) in words {
+            let weighed =
+                tokens.iter().map(|token| self.mask_of(&token.alternatives, weigh(&token.alternatives)));
+            masks.push(weighed.fold(0, |mask, bit| mask | bit));
+        }
+        if let Some(phrase) = self.phrases.last_mut() {
+            phrase.modifiers = masks;
+        }
     }
 
     /// The bit of a token, as a mask.

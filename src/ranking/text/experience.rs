@@ -27,12 +27,31 @@ impl AskedYears {
 
 /// Stands for "no upper end".
 const OPEN_END: u8 = u8::MAX;
+/// Words of a title for people with at least [`SENIOR_YEARS`].
+const SENIOR: &[&str] = &["시니어", "senior", "팀장", "파트장"];
+const SENIOR_YEARS: u8 = 5;
+/// Words of a title for people with at most [`JUNIOR_YEARS`].
+const JUNIOR: &[&str] = &["주니어", "junior"];
+const JUNIOR_YEARS: u8 = 4;
 /// A larger number is not a number of years (`2024년` is a date).
 const MOST_YEARS: u32 = 40;
 
 /// The years that a normalised text asks for; `None` if it does not say.
 pub fn asked_years(text: &str) -> Option<AskedYears> {
     asked_range(text).map(|(least, most)| AskedYears::new(least, most))
+}
+
+/// The years that a normalised title asks for in so many words, which count more than the site's own column: a number of
+/// years, or newcomers only.
+pub fn stated_in_title(title: &str) -> Option<AskedYears> {
+    let says = |words: &[&str]| words.iter().any(|word| title.contains(word));
+    let range = match stated_years(title) {
+        Some(_) => asked_range(title),
+        None if says(SENIOR) => Some((SENIOR_YEARS, OPEN_END)),
+        None if says(JUNIOR) => Some((0, JUNIOR_YEARS)),
+        None => asked_range(title).filter(|&range| range == (0, 0)),
+    };
+    range.map(|(least, most)| AskedYears::new(least, most))
 }
 
 fn asked_range(text: &str) -> Option<(u8, u8)> {

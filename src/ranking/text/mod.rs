@@ -6,6 +6,7 @@
 
 pub mod english;
 pub mod experience;
+pub mod function;
 pub mod hangul;
 pub mod phrase;
 pub mod skills;

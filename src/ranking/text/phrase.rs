@@ -1,6 +1,7 @@
 //! A career's name cut for searching: its readings, their words, and the tokens of these.
 
 use super::english::{is_stop_word, stem};
+use super::function::Functions;
 use super::hangul::{ending, hangul_tokens, is_hangul, names_a_person};
 use super::token::Token;
 use super::{Lexeme, lexemes, normalise};
@@ -11,7 +12,22 @@ pub struct PhraseText {
     /// Its words with their tokens, in order.
     pub words: Vec<(String, Vec<PhraseToken>)>,
     /// For each two neighbouring words, the alternative tokens that a title has if they are neighbours in it too.
-    pub joints: Vec<Vec<Token>>,
+    pub joints: Vec<Joint>,
+    /// The functions that its words name.
+    pub functions: Functions,
+    /// The functions that its roles name; none if these exist in any function (`담당자`).
+    pub role_functions: Functions,
+    /// Whether its subject is the name of a function and nothing else (`상담 전문가`).
+    pub is_function: bool,
+}
+
+/// Two neighbouring words of a phrase.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Joint {
+    /// The alternative tokens that a title has if the words are neighbours in it too.
+    pub alternatives: Vec<Token>,
+    /// Whether the second word tells the subject, not the role.
+    pub in_subject: bool,
 }
 
 /// A token of a phrase.
@@ -77,6 +93,31 @@ const ROLES: &[&str] = &[
     "반장",
     "보조원",
     "감독자",
+    "실장",
+    "파트장",
+    "리드",
+    "스태프",
+    "슈퍼바이저",
+    "오퍼레이터",
+    "마케터",
+    "편집자",
+    "에디터",
+    "크리에이터",
+    "프로듀서",
+    "작가",
+    "강사",
+    "상담원",
+    "상담사",
+    "연구자",
+    "설계자",
+    "설계사",
+    "프로그래머",
+    "애널리스트",
+    "사이언티스트",
+    "리서처",
+    "테스터",
+    "바이어",
+    "플래너",
     "manager",
     "engineer",
     "specialist",
@@ -105,6 +146,15 @@ const ROLES: &[&str] = &[
     "planner",
     "advisor",
     "controller",
+    "scientist",
+    "researcher",
+    "programmer",
+    "marketer",
+    "producer",
+    "editor",
+    "writer",
+    "tester",
+    "buyer",
 ];
 
 /// Cuts a phrase into words and tokens.
@@ -112,6 +162,7 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
     let phrase = normalise(phrase);
     let mut text = PhraseText::default();
     let mut before: Option<Lexeme<'_>> = None;
+    let mut functions = Vec::new();
     for lexeme in lexemes(&phrase).flat_map(split_role) {
         let tokens = match lexeme {
             Lexeme::Hangul(run) => hangul_phrase_tokens(run),
@@ -122,10 +173,28 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
                 vec![PhraseToken { alternatives: word_alternatives(word), kind }]
             }
         };
+        let own = Functions::of_word(lexeme);
+        let in_subject = tokens.iter().any(|token| token.kind == PhraseTokenKind::Subject);
+        if tokens.iter().any(|token| token.kind != PhraseTokenKind::Subject) {
+            text.role_functions = text.role_functions.union(own);
+        }
+        functions.push((lexeme, own));
         text.words.push((lexeme.as_str().to_owned(), tokens));
-        text.joints.extend(before.and_then(|before| joint(before, lexeme)));
+        let alternatives = before.and_then(|before| joint(before, lexeme));
+        text.joints.extend(alternatives.map(|alternatives| Joint { alternatives, in_subject }));
         before = Some(lexeme);
     }
+    let subject = text
+        .words
+        .iter()
+        .zip(&functions)
+        .filter(|((_, tokens), _)| tokens.iter().any(|token| token.kind == PhraseTokenKind::Subject));
+    let mut subject = subject.map(|(_, (lexeme, _))| *lexeme);
+    text.is_function = match (subject.next(), subject.next()) {
+        (Some(only), None) => Functions::without_name(only) == Some(""),
+        _ => false,
+    };
+    text.functions = Functions::of_words(functions);
     if let [(word, tokens)] = text.words.as_mut_slice()
         && let [token] = tokens.as_mut_slice()
         && let Some(end) = ending(word).filter(|_| word.starts_with(is_hangul))
@@ -142,6 +211,33 @@ pub fn subject_words(phrase: &str) -> impl Iterator<Item = String> {
     let words = phrase_text(phrase).words.into_iter();
     let words = words.filter(move |(_, tokens)| tokens.iter().any(is_subject)).map(|(word, _)| word);
     words.filter(|word| word.chars().nth(1).is_some())
+}
+
+/// The subject of a name and the functions of its role, which names of one occupation share: `영상 편집자`,
+/// `영상편집 담당자` and `영상 편집 전문가` are about `영상`, by the same function.
+pub fn subject_key(phrase: &str) -> (String, Functions) {
+    let phrase = normalise(phrase);
+    let mut words: Vec<Lexeme<'_>> = lexemes(&phrase).flat_map(split_role).collect();
+    let is_role = |word: &Lexeme<'_>| ROLES.contains(&word.as_str());
+    while words.last().is_some_and(|word| is_role(word) && Functions::of_word(*word).is_empty()) {
+        words.pop();
+    }
+    let mut functions = Functions::default();
+    if let Some(&last) = words.last() {
+        let head = if is_role(&last) { Some("") } else { Functions::without_name(last) };
+        if let Some(head) = head {
+            functions = Functions::of_word(last);
+            words.pop();
+            words.extend((!head.is_empty()).then_some(Lexeme::Hangul(head)));
+        }
+    }
+    (words.iter().map(|word| word.as_str()).collect(), functions)
+}
+
+/// Whether a name says no more than a role (`엔지니어`).
+pub fn is_bare_role(name: &str) -> bool {
+    let name = normalise(name);
+    lexemes(&name).flat_map(split_role).all(|word| ROLES.contains(&word.as_str()))
 }
 
 /// Splits a role off the end of a Hangul word: `품질관리담당자` becomes `품질관리`, `담당자`.

@@ -139,6 +139,14 @@ fn is_boilerplate(lexeme: Lexeme<'_>) -> bool {
     word.bytes().all(|b| b.is_ascii_digit()) || WORDS.contains(word)
 }
 
+/// Whether a normalised title says that the job is for people in alternative military service, not merely open to them.
+pub fn is_reserved(title: &str) -> bool {
+    let names_service = ["병역특례", "병특", "보충역", "산업기능요원", "전문연구요원"]
+        .iter()
+        .any(|word| title.contains(word));
+    names_service && !title.contains("가능")
+}
+
 /// The core words of a title, joined: equal for two copies of one posting.
 pub fn title_key(words: &[TitleWord<'_>]) -> String {
     let core = words.iter().filter(|word| word.core);

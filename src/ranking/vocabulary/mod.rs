@@ -12,8 +12,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::file::File;
 use crate::ranking::text::compact;
+use crate::ranking::text::function::Functions;
 use crate::ranking::text::hangul::is_hangul;
-use crate::ranking::text::phrase::subject_words;
+use crate::ranking::text::phrase::{is_bare_role, readings, subject_key, subject_words};
 
 /// Why a vocabulary file cannot be used. Doubtful entries are no errors but findings of [`Vocabulary::lint`].
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,8 @@ pub struct Vocabulary {
     careers: Vec<CareerEntry>,
     /// Name in the form of [`compact`] → the careers that have it.
     by_phrase: FxHashMap<String, Vec<Mention>>,
+    /// Subject and functions of names → the careers that have such a name.
+    by_subject: FxHashMap<(String, Functions), Vec<usize>>,
     /// The last two characters of all names. Most words of a title end otherwise, which rules them out quickly.
     endings: FxHashSet<[char; 2]>,
     /// Word → its sector.
@@ -46,6 +49,29 @@ pub(in crate::ranking) struct CareerEntry {
     pub sector: String,
     /// Its own name first, then its other names.
     pub phrases: Vec<String>,
+}
+
+/// A career that a name stands for or comes closest to.
+#[derive(Clone, Debug)]
+pub(in crate::ranking) struct Resolved<'v> {
+    /// The career.
+    pub entry: &'v CareerEntry,
+    /// How close its names are.
+    pub nearness: Nearness,
+    /// The words before a name that is only the end of the one asked for; empty otherwise.
+    pub modifiers: String,
+}
+
+/// How close a known career is to a name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::ranking) enum Nearness {
+    /// It is one of the career's names.
+    #[default]
+    Same,
+    /// One of the career's names has the same subject and function, but another role.
+    OtherRole,
+    /// One of the career's names is the end of it.
+    Inside,
 }
 
 /// A career that has a name.
@@ -98,9 +124,10 @@ impl Vocabulary {
         if careers.is_empty() {
             return Err(VocabularyError::Empty);
         }
+        let by_subject = by_subject(&careers);
         let endings = by_phrase.keys().filter_map(|phrase| last_two(phrase)).collect();
         let sector_words = sector_words(&file);
-        Ok(Self { file, careers, by_phrase, endings, sector_words })
+        Ok(Self { file, careers, by_phrase, by_subject, endings, sector_words })
     }
 
     /// The built-in table.
@@ -115,6 +142,12 @@ impl Vocabulary {
     /// The file's own revision, which its editors raise with every change.
     pub fn revision(&self) -> u32 {
         self.file.revision
+    }
+
+    /// The names of all careers.
+    #[cfg(test)]
+    pub(in crate::ranking) fn names(&self) -> impl Iterator<Item = &str> {
+        self.careers.iter().flat_map(|career| career.phrases.iter().map(String::as_str))
     }
 
     /// Doubtful entries, one sentence each, for the file's editors; empty if there are none.
@@ -179,6 +212,72 @@ impl Vocabulary {
         };
         self.careers.get(career)
     }
+
+    /// The career that a name stands for or comes closest to; `None` if no part of it is known.
+    pub(in crate::ranking) fn resolve(&self, name: &str) -> Option<Resolved<'_>> {
+        let readings = readings(name);
+        let exact = std::iter::once(name).chain(readings.iter().map(String::as_str));
+        if let Some(entry) = exact.clone().find_map(|name| self.find(name)) {
+            return Some(Resolved { entry, nearness: Nearness::Same, modifiers: String::new() });
+        }
+        if let Some(entry) = readings.iter().find_map(|name| self.of_subject(name)) {
+            return Some(Resolved { entry, nearness: Nearness::OtherRole, modifiers: String::new() });
+        }
+        readings.iter().find_map(|name| self.inside(name))
+    }
+
+    /// For operators: how a name is known and as which career.
+    pub fn resolved(&self, name: &str) -> Option<(&'static str, &str)> {
+        let resolved = self.resolve(name)?;
+        let how = match resolved.nearness {
+            Nearness::Same => "same",
+            Nearness::OtherRole => "other role",
+            Nearness::Inside => "inside",
+        };
+        Some((how, resolved.entry.phrases.first()?))
+    }
+
+    /// The career with this subject and another role (`영상 편집 전문가` for `영상 편집자`): the only one, or the first whose own
+    /// name it is.
+    fn of_subject(&self, name: &str) -> Option<&CareerEntry> {
+        if is_bare_role(name) {
+            return None;
+        }
+        let key = subject_key(name);
+        let careers = self.by_subject.get(&key)?;
+        let is_own_name = |at: &&usize| subject_key(&self.careers[**at].phrases[0]) == key;
+        match (careers.as_slice(), careers.iter().find(is_own_name)) {
+            ([only], _) | (_, Some(only)) => self.careers.get(*only),
+            _ => None,
+        }
+    }
+
+    /// The longest known name at the end of a longer one (`소비재 해외영업 전문가`), unless it is a bare role.
+    fn inside(&self, name: &str) -> Option<Resolved<'_>> {
+        let mut rest = name;
+        while let Some((_, shorter)) = rest.split_once(|c: char| c.is_whitespace() || "·/,".contains(c)) {
+            rest = shorter.trim_start();
+            let found = (!is_bare_role(rest)).then(|| self.find(rest).or_else(|| self.of_subject(rest)));
+            if let Some(entry) = found.flatten() {
+                let modifiers = name[..name.len() - rest.len()].to_owned();
+                return Some(Resolved { entry, nearness: Nearness::Inside, modifiers });
+            }
+        }
+        None
+    }
+}
+
+fn by_subject(careers: &[CareerEntry]) -> FxHashMap<(String, Functions), Vec<usize>> {
+    let mut by_subject: FxHashMap<_, Vec<usize>> = FxHashMap::default();
+    for (at, career) in careers.iter().enumerate() {
+        for phrase in &career.phrases {
+            let owners = by_subject.entry(subject_key(phrase)).or_default();
+            if !owners.contains(&at) {
+                owners.push(at);
+            }
+        }
+    }
+    by_subject
 }
 
 /// The words that belong to one sector: at least two of its careers have the word in a name, and these are at
