@@ -17,7 +17,7 @@ pub const FULL: u16 = 10_000;
 pub const FLOOR: Score = Score(3_000);
 
 /// From this score on, a listing is more likely right than not. Below it, it is related.
-pub const RIGHT: Score = Score(5_000);
+pub const RIGHT: Score = Score(4_500);
 
 /// What is known about a component.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -158,7 +158,9 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
             false => {}
         }
     }
-    let level = if strays {
+    // Several words of a subject side by side are surer than the sector of a shorter name inside them.
+    let doubtful = other_sector && (phrase.subject_words.len() < 2 || !is_joined(phrase.subject_joints));
+    let level = if strays || phrase.is_boilerplate {
         0.35
     } else if phrase.role_functions.is_empty() {
         match (phrase.functions.is_empty(), extra.is_empty()) {
@@ -170,14 +172,14 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
                 }
             }
             (true, false) => 0.35,
-            _ if other_sector => 0.45,
+            _ if doubtful => 0.45,
             (_, false) if phrase.is_function && !same_sector => 0.5,
             _ if phrase.is_function && !same_sector => 0.6,
             (_, true) => 0.92,
             (_, false) => 0.75,
         }
     } else if phrase.role_functions.meets(functions) {
-        match (other_sector, extra.is_empty()) {
+        match (doubtful, extra.is_empty()) {
             (true, _) => 0.5,
             (false, true) => 0.9,
             (false, false) => 0.7,

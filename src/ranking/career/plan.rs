@@ -14,6 +14,10 @@ const OWN_NAME: u16 = 100;
 const SYNONYM: u16 = 91;
 /// p of the names of a career that differs in the role, in 1/100.
 const OTHER_ROLE: u16 = 90;
+/// p of the names of other careers that suit, in 1/100.
+const NEAR: u16 = 82;
+/// p of the names of the careers of a family, in 1/100.
+const KIN: u16 = 60;
 /// p of the names of a career that is only a part of the name, in 1/100.
 const INSIDE: u16 = 75;
 
@@ -82,6 +86,8 @@ pub struct Phrase {
     pub nearness: Nearness,
     /// Whether its subject is the name of a function and nothing else (`상담 전문가`).
     pub is_function: bool,
+    /// Whether its subject could stand in any title (`채용 담당자`).
+    pub is_boilerplate: bool,
     /// The bits of each word that the career's own name has besides the phrase, which are not in the mask.
     pub modifiers: Vec<u64>,
     /// The sum of the weights of its tokens.
@@ -118,6 +124,10 @@ impl Plan {
         for other in entry.iter().flat_map(|entry| &entry.phrases) {
             texts.extend(readings(other).into_iter().map(|text| (text, worth)));
         }
+        let near = entry.iter().flat_map(|entry| &entry.near);
+        texts.extend(near.map(|other| (other.clone(), worth.min(NEAR))));
+        let kin = entry.iter().flat_map(|entry| &entry.kin);
+        texts.extend(kin.map(|other| (other.clone(), worth.min(KIN))));
         let modifiers =
             resolved.as_ref().map(|resolved| phrase_text(&resolved.modifiers)).unwrap_or_default();
         let phrases = cut_phrases(texts, nearness);
@@ -227,6 +237,7 @@ impl Group {
             functions: phrase.cut.functions,
             role_functions: phrase.cut.role_functions,
             is_function: phrase.cut.is_function,
+            is_boilerplate: phrase.cut.is_boilerplate,
             nearness: phrase.nearness,
             ..Phrase::default()
         };

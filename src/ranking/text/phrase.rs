@@ -3,6 +3,7 @@
 use super::english::{is_stop_word, stem};
 use super::function::Functions;
 use super::hangul::{ending, hangul_tokens, is_hangul, names_a_person};
+use super::title::is_boilerplate;
 use super::token::Token;
 use super::{Lexeme, lexemes, normalise};
 
@@ -19,6 +20,8 @@ pub struct PhraseText {
     pub role_functions: Functions,
     /// Whether its subject is the name of a function and nothing else (`상담 전문가`).
     pub is_function: bool,
+    /// Whether its subject could stand in any title (`채용 담당자`).
+    pub is_boilerplate: bool,
 }
 
 /// Two neighbouring words of a phrase.
@@ -189,11 +192,9 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
         .iter()
         .zip(&functions)
         .filter(|((_, tokens), _)| tokens.iter().any(|token| token.kind == PhraseTokenKind::Subject));
-    let mut subject = subject.map(|(_, (lexeme, _))| *lexeme);
-    text.is_function = match (subject.next(), subject.next()) {
-        (Some(only), None) => Functions::without_name(only) == Some(""),
-        _ => false,
-    };
+    let subject: Vec<Lexeme<'_>> = subject.map(|(_, (lexeme, _))| *lexeme).collect();
+    text.is_function = matches!(subject.as_slice(), [only] if Functions::without_name(*only) == Some(""));
+    text.is_boilerplate = !subject.is_empty() && subject.iter().all(|word| is_boilerplate(*word));
     text.functions = Functions::of_words(functions);
     if let [(word, tokens)] = text.words.as_mut_slice()
         && let [token] = tokens.as_mut_slice()

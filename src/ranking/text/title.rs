@@ -133,7 +133,8 @@ fn without_ending(lexeme: Lexeme<'_>) -> Lexeme<'_> {
     stem.filter(|stem| stem.chars().count() >= 2).map_or(lexeme, Lexeme::Hangul)
 }
 
-fn is_boilerplate(lexeme: Lexeme<'_>) -> bool {
+/// Whether a word could stand in any title.
+pub fn is_boilerplate(lexeme: Lexeme<'_>) -> bool {
     let word = lexeme.as_str();
     static WORDS: LazyLock<FxHashSet<&str>> = LazyLock::new(|| BOILERPLATE.iter().copied().collect());
     word.bytes().all(|b| b.is_ascii_digit()) || WORDS.contains(word)

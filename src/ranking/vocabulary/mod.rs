@@ -1,7 +1,8 @@
 //! The table of careers and their other names, which operators edit without recompiling.
 //!
-//! A career that is not in the table is searched for by its own name only; nothing is guessed. A name that two
-//! careers list stands for neither, unless it is the own name of one of them.
+//! A name that two careers list stands for neither, unless it is the own name of one of them. A name that no career
+//! lists is resolved to the career with the same subject, or to the longest known name at its end; if there is none, it
+//! is searched for as it is.
 
 mod file;
 mod lint;
@@ -49,6 +50,10 @@ pub(in crate::ranking) struct CareerEntry {
     pub sector: String,
     /// Its own name first, then its other names.
     pub phrases: Vec<String>,
+    /// Names of other careers whose postings suit it too.
+    pub near: Vec<String>,
+    /// The first names of the careers of its families.
+    pub kin: Vec<String>,
 }
 
 /// A career that a name stands for or comes closest to.
@@ -119,11 +124,14 @@ impl Vocabulary {
                 by_phrase.entry(compact(phrase)).or_default().push(mention);
             }
             let phrases = entry.phrases().map(str::to_owned).collect();
-            careers.push(CareerEntry { sector: entry.sector.to_owned(), phrases });
+            let near = file.near.get(entry.name).cloned().unwrap_or_default();
+            let sector = entry.sector.to_owned();
+            careers.push(CareerEntry { sector, phrases, near, kin: Vec::new() });
         }
         if careers.is_empty() {
             return Err(VocabularyError::Empty);
         }
+        join_families(&mut careers, &file.families);
         let by_subject = by_subject(&careers);
         let endings = by_phrase.keys().filter_map(|phrase| last_two(phrase)).collect();
         let sector_words = sector_words(&file);
@@ -259,11 +267,30 @@ impl Vocabulary {
             rest = shorter.trim_start();
             let found = (!is_bare_role(rest)).then(|| self.find(rest).or_else(|| self.of_subject(rest)));
             if let Some(entry) = found.flatten() {
-                let modifiers = name[..name.len() - rest.len()].to_owned();
+                let words = name[..name.len() - rest.len()].split_whitespace();
+                let narrowing = words.filter(|word| !ANYWHERE.contains(word));
+                let modifiers = narrowing.collect::<Vec<_>>().join(" ");
                 return Some(Resolved { entry, nearness: Nearness::Inside, modifiers });
             }
         }
         None
+    }
+}
+
+/// Gives each career of a family the first names of the others.
+fn join_families(careers: &mut [CareerEntry], families: &[Vec<String>]) {
+    let names: FxHashMap<String, Vec<String>> = careers
+        .iter()
+        .map(|career| {
+            (career.phrases[0].clone(), career.phrases.iter().take(FAMILY_NAMES).cloned().collect())
+        })
+        .collect();
+    for career in careers {
+        let own = &career.phrases[0];
+        for family in families.iter().filter(|family| family.contains(own)) {
+            let others = family.iter().filter(|other| *other != own).filter_map(|other| names.get(other));
+            career.kin.extend(others.flatten().cloned());
+        }
     }
 }
 
@@ -298,6 +325,26 @@ fn sector_words(file: &File) -> FxHashMap<String, String> {
     };
     careers_by_word.into_iter().filter_map(only_sector).collect()
 }
+
+/// Words before a career's name that do not narrow it down.
+const ANYWHERE: &[&str] = &[
+    "사내",
+    "기업",
+    "회사",
+    "전문",
+    "현장",
+    "일반",
+    "종합",
+    "프리랜서",
+    "신입",
+    "주니어",
+    "시니어",
+    "수석",
+    "선임",
+];
+
+/// Names of a career that the others of its family are searched for by.
+const FAMILY_NAMES: usize = 4;
 
 /// Most words of a career's name that titles are searched for.
 const LONGEST_NAME: usize = 4;
@@ -340,9 +387,9 @@ mod tests {
     fn the_built_in_table_is_large_and_clean() {
         let vocabulary = Vocabulary::builtin();
         assert_eq!(vocabulary.lint(), Vec::<String>::new());
-        assert!(vocabulary.careers.len() >= 300, "{}", vocabulary.careers.len());
+        assert!(vocabulary.careers.len() >= 2_000, "{}", vocabulary.careers.len());
         let phrases: usize = vocabulary.careers.iter().map(|career| career.phrases.len()).sum();
-        assert!(phrases >= 1_000, "{phrases}");
+        assert!(phrases >= 15_000, "{phrases}");
     }
 
     #[test]
