@@ -51,7 +51,6 @@ const ROOMS: &[Room] = &[
             "domain",
             "ranking/score",
             "ranking/text",
-            "ranking/vocabulary",
             "ranking/index",
             "ranking/career",
             "ranking/search",

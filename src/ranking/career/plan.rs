@@ -82,8 +82,6 @@ pub struct Phrase {
     pub role_functions: Functions,
     /// The bits of each word that tells the subject; of each word, if the phrase only names a role.
     pub subject_words: Vec<u64>,
-    /// How close the career that has this name is to the user's.
-    pub nearness: Nearness,
     /// Whether its subject is the name of a function and nothing else (`상담 전문가`).
     pub is_function: bool,
     /// Whether its subject could stand in any title (`채용 담당자`).
@@ -100,7 +98,6 @@ pub struct Phrase {
 struct CutPhrase {
     text: String,
     worth: u16,
-    nearness: Nearness,
     cut: PhraseText,
 }
 
@@ -130,7 +127,7 @@ impl Plan {
         texts.extend(kin.map(|other| (other.clone(), worth.min(KIN))));
         let modifiers =
             resolved.as_ref().map(|resolved| phrase_text(&resolved.modifiers)).unwrap_or_default();
-        let phrases = cut_phrases(texts, nearness);
+        let phrases = cut_phrases(texts);
         let mut plan = Self { sector: entry.map(|entry| entry.sector.clone()), groups: Vec::new() };
         for phrase in &phrases {
             let modifiers = if phrase.worth == INSIDE { modifiers.words.as_slice() } else { &[] };
@@ -171,13 +168,17 @@ impl Plan {
     }
 }
 
-/// Drops phrases without words, and of phrases with the same tokens all but the first.
-fn cut_phrases(texts: Vec<(String, u16)>, nearness: Nearness) -> Vec<CutPhrase> {
+/// Drops phrases without words, of phrases with the same tokens all but the first, and names of other careers that differ
+/// from a phrase in the role only: a title that shows them shows that phrase as well.
+fn cut_phrases(texts: Vec<(String, u16)>) -> Vec<CutPhrase> {
     let mut phrases: Vec<CutPhrase> = Vec::new();
     for (text, worth) in texts {
         let cut = phrase_text(&text);
-        if !cut.words.is_empty() && phrases.iter().all(|other| other.cut != cut) {
-            phrases.push(CutPhrase { text, worth, nearness, cut });
+        let is_known = |other: &CutPhrase| {
+            other.cut == cut || worth < OTHER_ROLE && subject(&other.cut) == subject(&cut)
+        };
+        if !cut.words.is_empty() && !phrases.iter().any(is_known) {
+            phrases.push(CutPhrase { text, worth, cut });
         }
     }
     phrases
@@ -211,6 +212,11 @@ impl Phrase {
         self.mask.is_power_of_two()
     }
 
+    /// Whether it is a name of another career, which is only close to the user's.
+    pub fn is_of_other_career(&self) -> bool {
+        self.worth < OTHER_ROLE
+    }
+
     /// Whether it is the career's own name.
     pub fn is_own_name(&self) -> bool {
         self.worth == OWN_NAME
@@ -238,7 +244,6 @@ impl Group {
             role_functions: phrase.cut.role_functions,
             is_function: phrase.cut.is_function,
             is_boilerplate: phrase.cut.is_boilerplate,
-            nearness: phrase.nearness,
             ..Phrase::default()
         };
         for (word, tokens) in &phrase.cut.words {

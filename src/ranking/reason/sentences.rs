@@ -3,7 +3,6 @@
 use super::evidence::Evidence;
 use super::particles::{quoted_and, quoted_subject, quoted_topic, with_subject};
 use crate::ranking::text::compact;
-use crate::ranking::vocabulary::Nearness;
 
 /// Most skills that a reason names; the data name all.
 const NAMED_SKILLS: usize = 4;
@@ -16,12 +15,12 @@ pub fn career_sentence(career: &str, evidence: &Evidence<'_>) -> String {
     let Evidence { phrase, whole, words } = evidence;
     let is_own = phrase.is_own_name() || compact(&phrase.text) == compact(career);
     let words = words.join(", ");
-    match (is_own, phrase.nearness) {
-        (true, _) if *whole => format!("공고 제목이 추천 직업 {} 일치합니다.", quoted_and(career)),
-        (true, _) => format!("공고 제목에 추천 직업 '{career}'의 {} 있습니다.", quoted_subject(&words)),
-        (false, nearness) => {
+    match is_own {
+        true if *whole => format!("공고 제목이 추천 직업 {} 일치합니다.", quoted_and(career)),
+        true => format!("공고 제목에 추천 직업 '{career}'의 {} 있습니다.", quoted_subject(&words)),
+        false => {
             let shown = if *whole { quoted_topic(&phrase.text) } else { quoted_topic(&words) };
-            let closeness = if nearness == Nearness::Inside {
+            let closeness = if phrase.is_of_other_career() {
                 "가까운 직업입니다"
             } else {
                 "같은 계열입니다"
@@ -46,25 +45,20 @@ mod tests {
 
     #[test]
     fn sentences_say_what_was_found_and_how_close_it_is() {
-        let phrase = |text: &str, worth, nearness| Phrase {
-            text: text.to_owned(),
-            worth,
-            nearness,
-            ..Phrase::default()
-        };
-        let synonym = phrase("데이터 analyst", 90, Nearness::Same);
+        let phrase = |text: &str, worth| Phrase { text: text.to_owned(), worth, ..Phrase::default() };
+        let synonym = phrase("데이터 analyst", 90);
         let whole = Evidence { phrase: &synonym, whole: true, words: vec![] };
         assert_eq!(
             career_sentence("데이터 분석가", &whole),
             "공고 제목의 '데이터 analyst'는 추천 직업 '데이터 분석가'와 같은 계열입니다."
         );
-        let own = phrase("데이터 분석가", 100, Nearness::Same);
+        let own = phrase("데이터 분석가", 100);
         let partly = Evidence { phrase: &own, whole: false, words: vec!["데이터".to_owned()] };
         assert_eq!(
             career_sentence("데이터 분석가", &partly),
             "공고 제목에 추천 직업 '데이터 분석가'의 '데이터'가 있습니다."
         );
-        let inside = phrase("데이터 분석가", 75, Nearness::Inside);
+        let inside = phrase("데이터 분석가", 75);
         let near = Evidence { phrase: &inside, whole: true, words: vec![] };
         assert_eq!(
             career_sentence("관광 데이터 분석가", &near),

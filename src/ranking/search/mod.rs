@@ -45,8 +45,8 @@ pub fn select(query: &Query<'_>, limit: usize, options: SearchOptions) -> Vec<Hi
     search.top.into_hits()
 }
 
-/// A listing without texts counts for less than one that names this many skills.
-const LEAST_OF_SILENT: usize = 1;
+/// A listing without a list of skills counts for less than one that names this many.
+const AS_IF_SILENT: usize = 1;
 
 struct Search<'s> {
     query: &'s Query<'s>,
@@ -117,7 +117,8 @@ impl Search<'_> {
     fn score(&self, segment: &SegmentQuery<'_>, candidate: &Candidate, bound: &ScoreBound) -> Option<Score> {
         // The cheap bound first: it rules out most candidates of a common career.
         let found = segment.skill_counts.count(candidate.listing);
-        if candidate.fit < bound.least_fit_with(found.max(LEAST_OF_SILENT)) {
+        let silent = found == 0 && segment.live.segment.is_silent(candidate.listing);
+        if candidate.fit < bound.least_fit_with(if silent { AS_IF_SILENT } else { found }) {
             return None;
         }
         let skills = self.query.skills_component(segment, candidate.listing, found);

@@ -145,16 +145,11 @@ impl Functions {
         Self(found.fold(0, |set, (at, _)| set | 1 << at))
     }
 
-    /// The word without the name of a function at its end (`영상` of `영상편집`); `None` if it does not end so.
-    pub fn without_name(lexeme: Lexeme<'_>) -> Option<&str> {
+    /// Whether a word is the name of a function and nothing else.
+    pub fn is_name(lexeme: Lexeme<'_>) -> bool {
         match lexeme {
-            Lexeme::Hangul(word) => {
-                let mut names = FUNCTIONS.iter().flat_map(|function| function.korean);
-                names
-                    .find_map(|name| word.strip_suffix(name))
-                    .filter(|head| head.chars().nth(1).is_some() || head.is_empty())
-            }
-            Lexeme::Word(_) => (!Self::of_word(lexeme).is_empty()).then_some(""),
+            Lexeme::Hangul(word) => FUNCTIONS.iter().any(|function| function.korean.contains(&word)),
+            Lexeme::Word(_) => !Self::of_word(lexeme).is_empty(),
         }
     }
 

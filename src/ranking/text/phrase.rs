@@ -193,7 +193,7 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
         .zip(&functions)
         .filter(|((_, tokens), _)| tokens.iter().any(|token| token.kind == PhraseTokenKind::Subject));
     let subject: Vec<Lexeme<'_>> = subject.map(|(_, (lexeme, _))| *lexeme).collect();
-    text.is_function = matches!(subject.as_slice(), [only] if Functions::without_name(*only) == Some(""));
+    text.is_function = matches!(subject.as_slice(), [only] if Functions::is_name(*only));
     text.is_boilerplate = !subject.is_empty() && subject.iter().all(|word| is_boilerplate(*word));
     text.functions = Functions::of_words(functions);
     if let [(word, tokens)] = text.words.as_mut_slice()
@@ -214,31 +214,61 @@ pub fn subject_words(phrase: &str) -> impl Iterator<Item = String> {
     words.filter(|word| word.chars().nth(1).is_some())
 }
 
-/// The subject of a name and the functions of its role, which names of one occupation share: `영상 편집자`,
-/// `영상편집 담당자` and `영상 편집 전문가` are about `영상`, by the same function.
-pub fn subject_key(phrase: &str) -> (String, Functions) {
+/// What names of one occupation share: their words without a role that exists in any function, and an activity in place
+/// of the person who does it. `영상 편집자`, `영상편집 담당자` and `영상 편집 전문가` are all `영상편집`.
+pub fn subject_key(phrase: &str) -> String {
     let phrase = normalise(phrase);
     let mut words: Vec<Lexeme<'_>> = lexemes(&phrase).flat_map(split_role).collect();
-    let is_role = |word: &Lexeme<'_>| ROLES.contains(&word.as_str());
-    while words.last().is_some_and(|word| is_role(word) && Functions::of_word(*word).is_empty()) {
+    let is_neutral =
+        |word: &Lexeme<'_>| ROLES.contains(&word.as_str()) && Functions::of_word(*word).is_empty();
+    while words.last().is_some_and(is_neutral) {
         words.pop();
     }
-    let mut functions = Functions::default();
-    if let Some(&last) = words.last() {
-        let head = if is_role(&last) { Some("") } else { Functions::without_name(last) };
-        if let Some(head) = head {
-            functions = Functions::of_word(last);
-            words.pop();
-            words.extend((!head.is_empty()).then_some(Lexeme::Hangul(head)));
-        }
+    let mut key: String = words.iter().map(|word| word.as_str()).collect();
+    if let Some((person, activity)) = ACTIVITIES.iter().find(|(person, _)| key.ends_with(person)) {
+        key.truncate(key.len() - person.len());
+        key.push_str(activity);
     }
-    (words.iter().map(|word| word.as_str()).collect(), functions)
+    if let Some(field) = key.strip_suffix('팀') {
+        key.truncate(field.len());
+    }
+    key
 }
+
+/// Persons and what they do.
+const ACTIVITIES: &[(&str, &str)] = &[
+    ("엔지니어", ""),
+    ("개발자", "개발"),
+    ("프로그래머", "개발"),
+    ("기획자", "기획"),
+    ("플래너", "기획"),
+    ("분석가", "분석"),
+    ("애널리스트", "분석"),
+    ("디자이너", "디자인"),
+    ("마케터", "마케팅"),
+    ("컨설턴트", "컨설팅"),
+    ("편집자", "편집"),
+    ("상담원", "상담"),
+    ("상담사", "상담"),
+    ("연구원", "연구"),
+    ("연구자", "연구"),
+    ("리서처", "연구"),
+    ("설계자", "설계"),
+    ("설계사", "설계"),
+    ("운영자", "운영"),
+];
 
 /// Whether a name says no more than a role (`엔지니어`).
 pub fn is_bare_role(name: &str) -> bool {
     let name = normalise(name);
     lexemes(&name).flat_map(split_role).all(|word| ROLES.contains(&word.as_str()))
+}
+
+/// Whether a name ends in a role or in the name of a function.
+pub fn names_a_role(name: &str) -> bool {
+    let name = normalise(name);
+    let last = lexemes(&name).flat_map(split_role).last();
+    last.is_some_and(|word| ROLES.contains(&word.as_str()) || !Functions::of_word(word).is_empty())
 }
 
 /// Splits a role off the end of a Hangul word: `품질관리담당자` becomes `품질관리`, `담당자`.

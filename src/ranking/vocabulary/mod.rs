@@ -13,9 +13,8 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::file::File;
 use crate::ranking::text::compact;
-use crate::ranking::text::function::Functions;
 use crate::ranking::text::hangul::is_hangul;
-use crate::ranking::text::phrase::{is_bare_role, readings, subject_key, subject_words};
+use crate::ranking::text::phrase::{is_bare_role, names_a_role, readings, subject_key, subject_words};
 
 /// Why a vocabulary file cannot be used. Doubtful entries are no errors but findings of [`Vocabulary::lint`].
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +34,8 @@ pub struct Vocabulary {
     careers: Vec<CareerEntry>,
     /// Name in the form of [`compact`] → the careers that have it.
     by_phrase: FxHashMap<String, Vec<Mention>>,
-    /// Subject and functions of names → the careers that have such a name.
-    by_subject: FxHashMap<(String, Functions), Vec<usize>>,
+    /// Subject of names, as [`subject_key`] has it → the careers that have such a name.
+    by_subject: FxHashMap<String, Vec<usize>>,
     /// The last two characters of all names. Most words of a title end otherwise, which rules them out quickly.
     endings: FxHashSet<[char; 2]>,
     /// Word → its sector.
@@ -68,10 +67,9 @@ pub(in crate::ranking) struct Resolved<'v> {
 }
 
 /// How close a known career is to a name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ranking) enum Nearness {
     /// It is one of the career's names.
-    #[default]
     Same,
     /// One of the career's names has the same subject and function, but another role.
     OtherRole,
@@ -234,21 +232,20 @@ impl Vocabulary {
         readings.iter().find_map(|name| self.inside(name))
     }
 
-    /// For operators: how a name is known and as which career.
-    pub fn resolved(&self, name: &str) -> Option<(&'static str, &str)> {
-        let resolved = self.resolve(name)?;
-        let how = match resolved.nearness {
-            Nearness::Same => "same",
-            Nearness::OtherRole => "other role",
-            Nearness::Inside => "inside",
-        };
-        Some((how, resolved.entry.phrases.first()?))
+    /// Whether a name is one of the table's.
+    pub fn knows(&self, name: &str) -> bool {
+        self.resolve(name).is_some_and(|resolved| resolved.nearness == Nearness::Same)
+    }
+
+    /// The own name of the career that a name stands for or comes closest to; `None` if no part of it is known.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        Some(self.resolve(name)?.entry.phrases.first()?)
     }
 
     /// The career with this subject and another role (`영상 편집 전문가` for `영상 편집자`): the only one, or the first whose own
     /// name it is.
     fn of_subject(&self, name: &str) -> Option<&CareerEntry> {
-        if is_bare_role(name) {
+        if is_bare_role(name) || !names_a_role(name) {
             return None;
         }
         let key = subject_key(name);
@@ -294,7 +291,8 @@ fn join_families(careers: &mut [CareerEntry], families: &[Vec<String>]) {
     }
 }
 
-fn by_subject(careers: &[CareerEntry]) -> FxHashMap<(String, Functions), Vec<usize>> {
+/// The careers that have a name with each subject.
+fn by_subject(careers: &[CareerEntry]) -> FxHashMap<String, Vec<usize>> {
     let mut by_subject: FxHashMap<_, Vec<usize>> = FxHashMap::default();
     for (at, career) in careers.iter().enumerate() {
         for phrase in &career.phrases {
@@ -398,6 +396,30 @@ mod tests {
         assert_eq!(name(&vocabulary, "웹 개발자"), None);
         assert_eq!(name(&vocabulary, "개발자"), None);
         assert_eq!(name(&vocabulary, ""), None);
+    }
+
+    /// Names that no career lists, and the careers that a reader would take them for.
+    #[test]
+    fn names_that_no_career_lists_are_resolved() {
+        let vocabulary = Vocabulary::builtin();
+        let cases = [
+            ("백엔드 전문 개발자", None),
+            ("영상 편집 책임자", Some("영상 편집 전문가")),
+            ("법무팀 담당자", Some("법무 담당자")),
+            ("리서치 사이언티스트(AI)", None),
+            ("소아 병동 간호사", Some("간호사")),
+            ("프랑스어 학습 콘텐츠 기획자", Some("교육과정 개발자")),
+            ("친환경 제품 품질관리 담당자", Some("품질관리자")),
+            ("국내 여행상품 기획자", Some("여행상품 개발자")),
+            ("사내 노무 담당자", Some("노무 담당자")),
+            ("온라인 콘텐츠 마케터", Some("콘텐츠 마케터")),
+            ("엔지니어", None),
+            ("전문가", None),
+        ];
+        for (name, expected) in cases {
+            assert!(!vocabulary.knows(name), "{name}");
+            assert_eq!(vocabulary.nearest(name), expected, "{name}");
+        }
     }
 
     #[test]

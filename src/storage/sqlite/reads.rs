@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::query_as;
 
-use super::SqliteStore;
+use super::{SqliteStore, marking};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::ListRow;
@@ -66,6 +66,10 @@ impl ReadStore for SqliteStore {
 
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
         Ok(query_as(USER_STATUS).bind(user.get()).fetch_optional(&self.pool).await?)
+    }
+
+    async fn users_after(&self, after: i64, most: u32) -> Result<Vec<UserId>, StoreError> {
+        marking::users_after(&self.pool, after, most).await
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {
