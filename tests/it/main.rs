@@ -19,6 +19,7 @@ mod contract;
 mod cors;
 mod documentation;
 mod hostile_input;
+mod list_quality;
 mod messy_analyses;
 mod old_service_defects;
 mod process;

@@ -150,6 +150,8 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
     if in_title & phrase.mask == phrase.mask && !strays {
         let has_role = !phrase.role_functions.is_empty() || phrase.role & phrase.mask == 0;
         match is_joined(phrase.joints) {
+            // Initials beside another function are more often those of something else (`RN` of React Native).
+            true if phrase.is_initials() && !functions.is_empty() => return Some(0.4),
             true if extra.is_empty() => return Some(1.0),
             true => return Some(0.96),
             false if has_role && !other_sector && extra.is_empty() => return Some(0.9),

@@ -212,6 +212,13 @@ impl Phrase {
         self.mask.is_power_of_two()
     }
 
+    /// Whether it is nothing but initials that name no function (`RN`).
+    pub fn is_initials(&self) -> bool {
+        const LONGEST: usize = 3;
+        let is_short = self.text.len() <= LONGEST && self.text.bytes().all(|b| b.is_ascii_uppercase());
+        is_short && self.functions.is_empty()
+    }
+
     /// Whether it is a name of another career, which is only close to the user's.
     pub fn is_of_other_career(&self) -> bool {
         self.worth < OTHER_ROLE

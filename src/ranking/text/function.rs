@@ -87,7 +87,7 @@ const FUNCTIONS: &[Function] = &[
     ),
     function(
         &["구매", "소싱", "바이어", "머천다이저"],
-        &["buyer", "purchasing", "procurement", "sourcing", "md", "merchandiser", "amd"],
+        &["buyer", "purchasing", "procurement", "sourcing", "vmd", "md", "merchandiser", "amd"],
     ),
     function(&["물류", "배송", "운송", "무역", "재고"], &["logistics", "scm", "supply"]),
     function(&["생산", "제조", "조립", "가공"], &["production", "manufacturing"]),
