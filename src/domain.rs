@@ -152,7 +152,7 @@ pub struct CareerProfile {
     pub skills: Vec<String>,
     /// Strengths. Those that listings ask for as a skill count as skills, the others as interests.
     pub strengths: Vec<String>,
-    /// Interests: what the user likes, not what the user can do.
+    /// Interests: likes, not abilities.
     pub interests: Vec<String>,
     /// Years of work experience; `None` is unknown, 0 is a newcomer.
     pub experience_years: Option<u8>,

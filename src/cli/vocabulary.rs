@@ -1,4 +1,4 @@
-//! `job-agent vocabulary`: what the vocabulary lacks, for its editors.
+//! `job-agent vocabulary`: the gaps of the vocabulary, for its editors.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;

@@ -19,7 +19,7 @@ pub const FLOOR: Score = Score(3_000);
 /// From this score on, a listing is more likely right than not. Below it, it is related.
 pub const RIGHT: Score = Score(4_500);
 
-/// What is known about a component.
+/// The knowledge about a component.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Component {
     /// The profile says nothing about it: it does not count.
@@ -35,7 +35,7 @@ pub enum Component {
 /// one that says the wrong.
 pub const UNSAID: u16 = 6_000;
 
-/// The fit in 0..=[`FULL`], and what modulates it.
+/// The fit in 0..=[`FULL`], and the components that modulate it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Components {
     /// How well the listing fits the career: how much of the career's name it shows, above all in its title. The stored
@@ -103,7 +103,7 @@ impl Components {
     }
 
     /// Each component's share of `score`, in points with two decimals. The shares sum to the score exactly: those with the
-    /// largest remainders are rounded up. What the listing does not say counts with the title.
+    /// largest remainders are rounded up. Components that the listing leaves unsaid count with the title.
     pub fn breakdown(&self, score: Score) -> Map<String, Value> {
         let (sum, _) = self.weighted();
         let mut parts: Vec<(usize, u32)> = Vec::with_capacity(WEIGHTS.len());

@@ -34,7 +34,7 @@ pub fn read_users(users: impl BufRead) -> Result<Vec<User>, EvaluateError> {
 }
 
 impl User {
-    /// What a calculation reads of the user.
+    /// The inputs of a calculation for the user.
     pub fn inputs(&self) -> Inputs {
         Inputs::parse(&StoredAnalysis {
             job_recommendations: Vec::new(),

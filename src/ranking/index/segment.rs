@@ -40,7 +40,7 @@ pub struct Brief {
     pub lists_skills: bool,
 }
 
-/// What fit depends on in a listing, apart from its tokens.
+/// The properties of a listing, apart from its tokens, on which fit depends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TitleForm {
     /// The functions that the title names.

@@ -182,7 +182,7 @@ fn is_planning_compound(word: &str) -> bool {
     ["프로덕트매니저", "프로젝트매니저"].iter().any(|compound| word.contains(compound))
 }
 
-/// Whether a Hangul word names a part of a company (`영업팀`, `마케팅본부`), not what its people do.
+/// Whether a Hangul word names a part of a company (`영업팀`, `마케팅본부`), not the work of its people.
 pub fn names_a_department(word: &str) -> bool {
     ["팀", "본부", "사업부", "사업본부", "센터", "실", "그룹", "파트", "부문"]
         .iter()

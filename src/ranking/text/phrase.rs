@@ -214,7 +214,7 @@ pub fn subject_words(phrase: &str) -> impl Iterator<Item = String> {
     words.filter(|word| word.chars().nth(1).is_some())
 }
 
-/// What names of one occupation share: their words without a role that exists in any function, and an activity in place
+/// The part that names of one occupation share: their words without a role that exists in any function, and an activity in place
 /// of the person who does it. `영상 편집자`, `영상편집 담당자` and `영상 편집 전문가` are all `영상편집`.
 pub fn subject_key(phrase: &str) -> String {
     let phrase = normalise(phrase);
@@ -235,7 +235,7 @@ pub fn subject_key(phrase: &str) -> String {
     key
 }
 
-/// Persons and what they do.
+/// Persons and their activities.
 const ACTIVITIES: &[(&str, &str)] = &[
     ("엔지니어", ""),
     ("개발자", "개발"),
