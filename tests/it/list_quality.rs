@@ -1,5 +1,5 @@
 //! Floors under the quality of whole lists, measured by `job-agent evaluate --users` on listings and users that were made
-//! up for this test. What a user's careers make of a listing follows from its occupation: right, near or wrong.
+//! up for this test. Whether a listing is right, near or wrong for a user follows from its occupation.
 
 use std::fs;
 use std::path::Path;

@@ -3,7 +3,8 @@
 use rustc_hash::FxHashMap;
 
 use super::fit::{Masks, Match, Shown, best_phrase, text_only_bound};
-use super::plan::{Group, Plan};
+use super::group::Group;
+use super::plan::Plan;
 use crate::ranking::index::inverted_index::{FIELDS, Field, InvertedIndex};
 use crate::ranking::index::segment::{Brief, Segment, TitleForm};
 use crate::ranking::score::FULL;

@@ -1,6 +1,6 @@
 //! The fit: how much of a career's name, or of a synonym, a listing shows, in which fields and in which form.
 
-use super::plan::{Group, Phrase};
+use super::group::{Group, Phrase};
 use crate::ranking::index::inverted_index::{FIELDS, Field};
 use crate::ranking::index::segment::TitleForm;
 use crate::ranking::score::FULL;

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 
 use super::inverted_index::{Field, Inverter};
 use super::segment::{Brief, Facts, Segment, TitleForm};
-use crate::domain::JobListing;
+use crate::domain::{JobListing, ListingId};
 use crate::ranking::text::english::{is_stop_word, word_tokens};
 use crate::ranking::text::experience::{asked_years, stated_in_title};
 use crate::ranking::text::function::{Functions, names_a_department};
@@ -19,6 +19,9 @@ use crate::ranking::text::{Lexeme, lexemes, normalise};
 use crate::ranking::vocabulary::Vocabulary;
 
 const SECONDS_PER_DAY: i64 = 86_400;
+
+/// From this length in bytes on, two postings with the same description are one posting under two companies or titles.
+const LONG_TEXT: usize = 600;
 
 /// Collects listings in any order.
 pub struct SegmentBuilder {
@@ -64,18 +67,23 @@ impl SegmentBuilder {
         self.add_sectors(&words);
         self.add_skills(&listing.tech_stack);
         self.add_skills(&listing.required_skills);
-        self.add_text(Field::Text, &normalise(&listing.description));
+        let text = normalise(&listing.description);
+        let text_key = if text.len() < LONG_TEXT { 0 } else { hash(&[&text]) as u32 | 1 };
+        self.add_text(Field::Text, &text);
         self.inverter.end_listing();
         let lists_skills = !listing.tech_stack.is_empty() || !listing.required_skills.is_empty();
         let has_text = lists_skills || !listing.description.is_empty();
         let asked = stated_in_title(&title)
             .or_else(|| asked_years(&normalise(&listing.experience)))
             .or_else(|| asked_years(&title));
+        let company = company_key(&normalise(&listing.company));
         let crawled_at = listing.crawled_at.map_or(i64::MIN, |at| at.timestamp());
         self.facts.push(Facts {
             id: listing.id.0,
             crawled_at,
-            duplicate_key: duplicate_key(listing, &words),
+            duplicate_key: duplicate_key(listing.id, &company, &words),
+            company_key: if company.is_empty() { 0 } else { hash(&[&company]) as u32 | 1 },
+            text_key,
             brief: Brief {
                 day: u16::try_from(crawled_at / SECONDS_PER_DAY).unwrap_or(0),
                 years: asked,
@@ -256,11 +264,10 @@ impl SegmentBuilder {
 
 /// Equal for copies of one posting: same company, same title apart from prefixes, years and 채용/모집. Without a
 /// company or without core words in its title, a posting is no copy of another.
-fn duplicate_key(listing: &JobListing, title: &[TitleWord<'_>]) -> u64 {
-    let company = company_key(&normalise(&listing.company));
+fn duplicate_key(id: ListingId, company: &str, title: &[TitleWord<'_>]) -> u64 {
     let title = title_key(title);
     if company.is_empty() || title.is_empty() {
-        return hash(&["", &listing.id.0.to_string()]);
+        return hash(&["", &id.0.to_string()]);
     }
-    hash(&[&company, &title])
+    hash(&[company, &title])
 }

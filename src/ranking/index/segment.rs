@@ -23,6 +23,10 @@ pub struct Facts {
     pub crawled_at: i64,
     /// Equal for postings that are copies of each other.
     pub duplicate_key: u64,
+    /// Equal for listings of one company; 0 is unknown.
+    pub company_key: u32,
+    /// Equal for listings with the same long description; 0 is none.
+    pub text_key: u32,
     /// The facts that the search for a career's candidates needs.
     pub brief: Brief,
 }

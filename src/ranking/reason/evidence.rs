@@ -2,7 +2,8 @@
 
 use crate::ranking::career::candidates::{Candidate, Candidates, GroupOrdinals};
 use crate::ranking::career::fit::Shown;
-use crate::ranking::career::plan::{Phrase, Plan};
+use crate::ranking::career::group::Phrase;
+use crate::ranking::career::plan::Plan;
 use crate::ranking::index::inverted_index::{Field, InvertedIndex};
 use crate::ranking::search::query::SegmentQuery;
 

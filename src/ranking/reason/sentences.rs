@@ -39,7 +39,7 @@ pub fn skills_sentence(skills: &[String]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ranking::career::plan::Phrase;
+    use crate::ranking::career::group::Phrase;
     use crate::ranking::text::hangul::is_hangul;
     use crate::ranking::vocabulary::Vocabulary;
 

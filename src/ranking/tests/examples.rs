@@ -136,6 +136,34 @@ fn copies_count_once_and_the_newest_stays() {
 }
 
 #[test]
+fn one_text_under_two_companies_counts_once() {
+    let text = "주문과 결제를 다루는 서버를 설계하고 운영합니다. ".repeat(10);
+    let posted = |id, company: &str, crawled_at| JobListing {
+        company: company.to_owned(),
+        description: text.clone(),
+        crawled_at,
+        ..listing(id, "백엔드 개발자")
+    };
+    let listings = [posted(1, "하늘", day(0)), posted(2, "서치펌", day(1)), listing(3, "백엔드 개발자")];
+    assert_eq!(ids(&catalogue(&listings), &user("백엔드 개발자")), [3, 2]);
+}
+
+#[test]
+fn a_company_has_three_of_the_first_ten_rows_while_others_can_take_them() {
+    const SUBJECTS: &str =
+        "주문 결제 검색 배송 정산 광고 지도 여행 금융 게임 의료 교육 음악 뉴스 쇼핑 날씨 사진 영상 번역 채팅";
+    let of = |id: i64, company: &str| {
+        let subject = SUBJECTS.split(' ').nth(id as usize - 1).unwrap();
+        JobListing { company: company.to_owned(), ..listing(id, &format!("백엔드 개발자 {subject}")) }
+    };
+    let mut listings: Vec<_> = (1..=8).map(|id| of(id, "하늘")).collect();
+    assert_eq!(ids(&catalogue(&listings), &user("백엔드 개발자")).len(), 8);
+    listings.extend((11..=20).map(|id| of(id, &format!("회사 {id}"))));
+    let found = ids(&catalogue(&listings), &user("백엔드 개발자"));
+    assert_eq!(found[..10].iter().filter(|id| **id <= 8).count(), 3);
+}
+
+#[test]
 fn of_two_listings_with_one_id_the_later_counts() {
     let twice = catalogue(&[
         listing(1, "백엔드 개발자"),
