@@ -47,7 +47,7 @@ const FIRST_ROWS: usize = 10;
 /// Most listings of one company among the first rows.
 const MOST_OF_COMPANY: usize = 3;
 /// Hits beyond those wanted, for those that are left out.
-const SPARE_HITS: usize = 14;
+const SPARE_HITS: usize = 6;
 /// Most listings of a list that are related and not right.
 const MOST_RELATED: usize = 10;
 

@@ -90,6 +90,14 @@ impl Components {
         Score(((scaled + unit / 2) / unit) as u16)
     }
 
+    /// Whether the score is below `threshold`; cheaper than the score itself, because it divides nothing.
+    pub fn falls_short(&self, threshold: Score, career: MatchScore) -> bool {
+        let (sum, weight) = self.weighted();
+        let scaled = u64::from(career.basis_points()) * u64::from(self.fit) * u64::from(sum);
+        let unit = unit(weight);
+        scaled + unit / 2 < u64::from(threshold.0) * unit
+    }
+
     /// The least fit with which the other components reach `threshold`; more than [`FULL`] if no fit suffices.
     pub fn least_fit(&self, threshold: Score, career: MatchScore) -> u16 {
         let (sum, weight) = self.weighted();
@@ -261,6 +269,7 @@ mod tests {
         ) {
             let least = c.least_fit(threshold, m);
             let score = |fit| Components { fit, ..c }.score(m);
+            prop_assert_eq!(c.falls_short(threshold, m), c.score(m) < threshold);
             prop_assert!(least > FULL || score(least) >= threshold);
             prop_assert!(least == 0 || score(least - 1) < threshold);
         }

@@ -73,7 +73,7 @@ impl SegmentBuilder {
         self.inverter.end_listing();
         let lists_skills = !listing.tech_stack.is_empty() || !listing.required_skills.is_empty();
         let has_text = lists_skills || !listing.description.is_empty();
-        let asked = stated_in_title(&title)
+        let asked = stated_in_title(&title, words.iter().map(|word| word.lexeme.as_str()))
             .or_else(|| asked_years(&normalise(&listing.experience)))
             .or_else(|| asked_years(&title));
         let company = company_key(&normalise(&listing.company));
@@ -87,7 +87,7 @@ impl SegmentBuilder {
             brief: Brief {
                 day: u16::try_from(crawled_at / SECONDS_PER_DAY).unwrap_or(0),
                 years: asked,
-                title: TitleForm { functions, tokens, reserved: is_reserved(&title), has_text },
+                title: TitleForm { functions, tokens, reserved: is_reserved(&words), has_text },
                 lists_skills,
             },
         });

@@ -48,8 +48,16 @@ impl ScoreBound {
         self.least_fits[skills]
     }
 
-    /// Whether a listing with at most this score, last seen on this day, could be among the best.
-    pub fn allows(&self, score: Score, day: u16) -> bool {
+    /// The score of a listing that was last seen on this day; `None` if it cannot be among the best.
+    pub fn score(&self, components: &Components, day: u16) -> Option<Score> {
+        if components.falls_short(self.threshold, self.career) {
+            return None;
+        }
+        let score = components.score(self.career);
+        self.allows(score, day).then_some(score)
+    }
+
+    fn allows(&self, score: Score, day: u16) -> bool {
         score > self.threshold || (score == self.threshold && (day == 0 || day >= self.threshold_day))
     }
 
@@ -57,6 +65,6 @@ impl ScoreBound {
     pub fn allows_candidate(&self, query: &Query<'_>, candidate: &Candidate) -> bool {
         let freshness = if candidate.day > 0 { freshness_component(query.age(candidate)) } else { FULL };
         let best = Components { fit: candidate.fit, freshness: Component::Known(freshness), ..self.full };
-        self.allows(best.score(self.career), candidate.day)
+        self.score(&best, candidate.day).is_some()
     }
 }

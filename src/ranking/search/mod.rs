@@ -123,7 +123,7 @@ impl Search<'_> {
         }
         let skills = self.query.skills_component(segment, candidate.listing, found);
         let components = self.query.components(segment, candidate, skills);
-        let score = components.score(bound.career);
-        (bound.allows(score, candidate.day) && segment.live.is_live(candidate.listing)).then_some(score)
+        let score = bound.score(&components, candidate.day)?;
+        segment.live.is_live(candidate.listing).then_some(score)
     }
 }

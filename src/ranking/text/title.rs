@@ -140,13 +140,15 @@ pub fn is_boilerplate(lexeme: Lexeme<'_>) -> bool {
     word.bytes().all(|b| b.is_ascii_digit()) || WORDS.contains(word)
 }
 
-/// Whether a normalised title says that the job is for people in alternative military service, not merely open to them.
-pub fn is_reserved(title: &str) -> bool {
-    let names_service = ["병역특례", "병특", "보충역", "산업기능요원", "전문연구요원"]
-        .iter()
-        .any(|word| title.contains(word));
-    names_service && !title.contains("가능")
+/// Whether a title's words say that the job is for people in alternative military service, not merely open to them.
+pub fn is_reserved(words: &[TitleWord<'_>]) -> bool {
+    let mut words = words.iter().map(|word| word.lexeme.as_str());
+    let names_service = |word: &str| SERVICES.iter().any(|service| word.starts_with(service));
+    words.clone().any(names_service) && !words.any(|word| word.starts_with("가능"))
 }
+
+/// Alternative military services.
+const SERVICES: &[&str] = &["병역특례", "병특", "보충역", "산업기능요원", "전문연구요원"];
 
 /// The core words of a title without the region at its start, joined: equal for two copies of one posting.
 pub fn title_key(words: &[TitleWord<'_>]) -> String {
