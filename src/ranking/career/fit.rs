@@ -164,6 +164,8 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
     let doubtful = other_sector && (phrase.subject_words.len() < 2 || !is_joined(phrase.subject_joints));
     let level = if strays || phrase.is_boilerplate {
         0.35
+    } else if phrase.is_profession {
+        0.5
     } else if phrase.role_functions.is_empty() {
         match (phrase.functions.is_empty(), extra.is_empty()) {
             (true, false) if same_sector => {

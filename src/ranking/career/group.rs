@@ -64,6 +64,8 @@ pub struct Phrase {
     pub is_function: bool,
     /// Whether its subject could stand in any title (`채용 담당자`).
     pub is_boilerplate: bool,
+    /// Whether it names a profession that needs a licence or a degree (`회계사`).
+    pub is_profession: bool,
     /// The bits of each word that the career's own name has besides the phrase, which are not in the mask.
     pub modifiers: Vec<u64>,
     /// The sum of the weights of its tokens.
@@ -122,6 +124,7 @@ impl Group {
             role_functions: phrase.cut.role_functions,
             is_function: phrase.cut.is_function,
             is_boilerplate: phrase.cut.is_boilerplate,
+            is_profession: phrase.cut.is_profession,
             ..Phrase::default()
         };
         for (word, tokens) in &phrase.cut.words {

@@ -46,11 +46,22 @@ fn title_mask(index: &InvertedIndex, ordinals: &GroupOrdinals, phrase: &Phrase, 
     in_title.fold(0, |mask, (bit, _)| mask | 1 << bit)
 }
 
-/// The phrase's words whose tokens are all in `mask`. Parts of words are no evidence to show.
+/// The phrase's words whose tokens are all in `mask`, or all but the ending that makes a person of an activity (`회계` of
+/// `회계사`). Other parts of words are no evidence to show.
 fn found_words(phrase: &Phrase, mask: u64) -> Vec<String> {
-    let has = |bit: &u8| mask >> bit & 1 == 1;
-    let found = phrase.words.iter().filter(|(_, bits)| !bits.is_empty() && bits.iter().all(has));
-    found.map(|(word, _)| word.clone()).collect()
+    let mut found = Vec::new();
+    for (word, bits) in &phrase.words {
+        let missing: Vec<usize> = (0..bits.len()).filter(|&at| mask >> bits[at] & 1 == 0).collect();
+        match missing.as_slice() {
+            _ if bits.is_empty() => {}
+            [] => found.push(word.clone()),
+            [last] if *last > 0 && last + 1 == bits.len() => {
+                found.push(word.chars().take(last + 1).collect())
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -62,7 +73,8 @@ mod tests {
         let words = vec![("데이터".to_owned(), vec![0, 1]), ("analyst".to_owned(), vec![2])];
         let phrase = Phrase { mask: 0b111, words, ..Phrase::default() };
         assert_eq!(found_words(&phrase, 0b111), ["데이터", "analyst"]);
-        assert_eq!(found_words(&phrase, 0b101), ["analyst"]);
+        assert_eq!(found_words(&phrase, 0b110), ["analyst"]);
+        assert_eq!(found_words(&phrase, 0b001), ["데이"], "as 회계 of 회계사");
         assert_eq!(found_words(&phrase, 0b010), Vec::<String>::new());
     }
 }

@@ -164,7 +164,7 @@ proptest! {
             prop_assert_eq!(sum as u16, recommendation.score.0);
             let stored = serde_json::to_string(&recommendation.data).unwrap();
             prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&stored).unwrap(), serde_json::Value::Object(recommendation.data.clone()));
-            prop_assert!(!recommendation.reason.is_empty());
+            prop_assert!(!recommendation.reason.is_empty() && !recommendation.reason.contains("''"));
         }
     }
 

@@ -23,6 +23,8 @@ pub struct PhraseText {
     pub is_function: bool,
     /// Whether its subject could stand in any title (`채용 담당자`).
     pub is_boilerplate: bool,
+    /// Whether it names a profession that needs a licence or a degree (`회계사`): its activity alone is another job.
+    pub is_profession: bool,
 }
 
 /// Two neighbouring words of a phrase.
@@ -71,6 +73,7 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
             }
         };
         let own = Functions::of_word(lexeme);
+        text.is_profession |= names_a_profession(lexeme);
         let in_subject = tokens.iter().any(|token| token.kind == PhraseTokenKind::Subject);
         if tokens.iter().any(|token| token.kind != PhraseTokenKind::Subject) {
             text.role_functions = text.role_functions.union(own);
@@ -133,6 +136,11 @@ pub fn subject_key(phrase: &str) -> String {
 pub fn is_bare_role(name: &str) -> bool {
     let name = normalise(name);
     lexemes(&name).flat_map(split_role).all(|word| ROLES.contains(&word.as_str()))
+}
+
+fn names_a_profession(lexeme: Lexeme<'_>) -> bool {
+    let word = lexeme.as_str();
+    word.ends_with('사') && word.chars().nth(2).is_some() && !ROLES.contains(&word)
 }
 
 /// Whether a name ends in a role or in the name of a function.
