@@ -150,7 +150,9 @@ pub struct CareerProfile {
     pub careers: Vec<Career>,
     /// Skills the user is known to have.
     pub skills: Vec<String>,
-    /// Interests and strengths. Those that listings ask for as a skill count as skills.
+    /// Strengths. Those that listings ask for as a skill count as skills, the others as interests.
+    pub strengths: Vec<String>,
+    /// Interests: likes, not abilities.
     pub interests: Vec<String>,
     /// Years of work experience; `None` is unknown, 0 is a newcomer.
     pub experience_years: Option<u8>,

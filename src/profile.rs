@@ -3,12 +3,12 @@
 //! Nothing here fails: unreadable parts are left out and reported in [`Inputs::ignored`], so that one broken
 //! column never costs a user the whole list.
 
-use std::sync::LazyLock;
+mod experience;
 
-use regex::Regex;
 use serde::Serialize;
 use serde_json::Value;
 
+use self::experience::experience_years;
 use crate::domain::{Career, CareerProfile, MatchScore};
 use crate::storage::{MAX_CAREERS, ProfileAnalysis, StoredAnalysis, StoredCareer};
 
@@ -16,7 +16,7 @@ use crate::storage::{MAX_CAREERS, ProfileAnalysis, StoredAnalysis, StoredCareer}
 const MAX_NAME_CHARS: usize = 200;
 /// Longest interest, strength or skill, in characters; a longer text is a sentence.
 const MAX_TERM_CHARS: usize = 40;
-/// Most interests and strengths taken into account.
+/// Most interests and most strengths taken into account.
 const MAX_TERMS: usize = 50;
 /// An interest below the middle of the scale (1–10) says what the user is *not* looking for.
 const MIN_INTEREST_LEVEL: f64 = 5.0;
@@ -71,9 +71,11 @@ impl Inputs {
                 .into_iter()
                 .find_map(|text| experience_years(text.as_deref().unwrap_or_default()));
         }
-        let mut seen = std::collections::HashSet::new();
-        inputs.profile.interests.retain(|term| seen.insert(term.to_lowercase()));
-        inputs.profile.interests.truncate(MAX_TERMS);
+        for terms in [&mut inputs.profile.strengths, &mut inputs.profile.interests] {
+            let mut seen = std::collections::HashSet::new();
+            terms.retain(|term| seen.insert(term.to_lowercase()));
+            terms.truncate(MAX_TERMS);
+        }
         inputs
     }
 
@@ -112,7 +114,10 @@ impl Inputs {
     }
 
     fn profile_terms(&mut self, profile: &ProfileAnalysis) {
-        for text in [&profile.strengths, &profile.interests].into_iter().flatten() {
+        if let Some(text) = &profile.strengths {
+            collect_terms_of_text(text, &mut self.profile.strengths);
+        }
+        if let Some(text) = &profile.interests {
             collect_terms_of_text(text, &mut self.profile.interests);
         }
     }
@@ -286,20 +291,6 @@ fn brief(value: &Value) -> String {
     value.to_string().chars().take(60).collect()
 }
 
-static YEARS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?i)경력\s*(\d{1,2})\s*년|(\d{1,2})\s*년\s*(?:차|경력|이상)|(\d{1,2})\+?\s*years?")
-        .expect("a valid pattern")
-});
-
-/// Years of work experience that a text states: `경력 3년`, `5년차`, `3 years`; 0 for `신입`.
-fn experience_years(text: &str) -> Option<u8> {
-    if let Some(found) = YEARS.captures(text) {
-        let digits = (1..=3).find_map(|group| found.get(group))?;
-        return digits.as_str().parse().ok();
-    }
-    text.contains("신입").then_some(0)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -319,11 +310,11 @@ mod tests {
         careers.map(|career| (career.name, career.match_score.basis_points())).collect()
     }
 
-    fn interests(strengths: &str) -> Vec<String> {
+    fn strengths(strengths: &str) -> Vec<String> {
         let profile = ProfileAnalysis { strengths: Some(strengths.to_owned()), ..ProfileAnalysis::default() };
         Inputs::parse(&StoredAnalysis { profile: Some(profile), ..StoredAnalysis::default() })
             .profile
-            .interests
+            .strengths
     }
 
     #[test]
@@ -366,7 +357,7 @@ mod tests {
         let encoded_twice = serde_json::to_string(object).unwrap();
         let list = r#"[{"name":"데이터","level":"8"},{"name":"영업","level":"2"},"글쓰기"]"#;
         for form in [object, &encoded_twice, list] {
-            assert_eq!(interests(form), ["데이터", "글쓰기"], "{form}");
+            assert_eq!(strengths(form), ["데이터", "글쓰기"], "{form}");
             let inputs = Inputs::parse(&StoredAnalysis {
                 career_analysis: Some(CareerAnalysis {
                     recommended_careers: None,
@@ -376,9 +367,9 @@ mod tests {
             });
             assert_eq!(inputs.profile.interests, ["데이터", "글쓰기"], "{form}");
         }
-        assert_eq!(interests("\"데이터, 글쓰기\""), ["데이터", "글쓰기"]);
-        assert!(interests(r#"{"description":"아직 모름","areas":[]}"#).is_empty());
-        assert!(interests("{}").is_empty() && interests("null").is_empty() && interests("").is_empty());
+        assert_eq!(strengths("\"데이터, 글쓰기\""), ["데이터", "글쓰기"]);
+        assert!(strengths(r#"{"description":"아직 모름","areas":[]}"#).is_empty());
+        assert!(strengths("{}").is_empty() && strengths("null").is_empty() && strengths("").is_empty());
     }
 
     #[test]
@@ -406,12 +397,12 @@ mod tests {
     #[test]
     fn terms_are_read_from_lists_objects_and_plain_text() {
         let expected = ["Java", "문제 해결"];
-        assert_eq!(interests(r#"["Java", "문제 해결", "java"]"#), expected);
-        assert_eq!(interests(r#"[{"name":"Java"},{"name":"문제 해결"}]"#), expected);
-        assert_eq!(interests(r#"{"기술":["Java"],"성향":"문제 해결"}"#), expected);
-        assert_eq!(interests(r#"{"Java":90,"문제 해결":80}"#), expected);
-        assert_eq!(interests("Java, 문제   해결"), expected);
-        assert!(interests(&"아주 긴 문장입니다 ".repeat(10)).is_empty());
+        assert_eq!(strengths(r#"["Java", "문제 해결", "java"]"#), expected);
+        assert_eq!(strengths(r#"[{"name":"Java"},{"name":"문제 해결"}]"#), expected);
+        assert_eq!(strengths(r#"{"기술":["Java"],"성향":"문제 해결"}"#), expected);
+        assert_eq!(strengths(r#"{"Java":90,"문제 해결":80}"#), expected);
+        assert_eq!(strengths("Java, 문제   해결"), expected);
+        assert!(strengths(&"아주 긴 문장입니다 ".repeat(10)).is_empty());
     }
 
     #[test]

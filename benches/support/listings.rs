@@ -277,6 +277,7 @@ impl Generator {
         CareerProfile {
             careers: careers.collect(),
             skills: skills.into_iter().map(str::to_owned).collect(),
+            strengths: Vec::new(),
             interests: vec!["데이터 분석".to_owned(), "상담".to_owned()],
             experience_years: Some(self.random.u8(..10)),
         }

@@ -8,6 +8,7 @@ mod operator;
 mod recalculate;
 mod serve;
 mod status;
+mod vocabulary;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,6 +58,8 @@ enum Command {
     /// Rank listings for graded queries as in production, write the run to standard output, best first,
     /// and, given grades, nDCG@10, MRR and P@5 to standard error. Needs no database
     Evaluate(evaluate::Arguments),
+    /// Show which careers of the users the vocabulary lacks
+    Vocabulary(vocabulary::Arguments),
     /// Make users due, for the running instances to serve: the active users, as the nightly batch does, unless
     /// an option says otherwise. Joins the running batch, if any
     Batch(batch::Arguments),
@@ -91,6 +94,7 @@ impl Cli {
             }
             Command::Import { file, site_name } => import::import(&config, &file, site_name.as_deref()).await,
             Command::Evaluate(arguments) => evaluate::evaluate(&config, &arguments),
+            Command::Vocabulary(arguments) => vocabulary::vocabulary(&config, &arguments).await,
             Command::Batch(arguments) => batch::batch(&config, &arguments).await,
             Command::Status { user_id } => status::status(&config, user_id).await,
             Command::Retry(arguments) => operator::retry(&config, &arguments).await,

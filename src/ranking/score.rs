@@ -14,77 +14,119 @@ use crate::domain::{MatchScore, Score};
 pub const FULL: u16 = 10_000;
 
 /// A listing with a lower score is not recommended.
-pub const FLOOR: Score = Score(1_500);
+pub const FLOOR: Score = Score(3_000);
 
-/// The five components in 0..=[`FULL`]. `None` means no data; such a component does not count in the mean.
+/// From this score on, a listing is more likely right than not. Below it, it is related.
+pub const RIGHT: Score = Score(4_500);
+
+/// The knowledge about a component.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Component {
+    /// The profile says nothing about it: it does not count.
+    #[default]
+    Absent,
+    /// The listing says nothing about it: it counts as [`UNSAID`].
+    Unsaid,
+    /// 0..=[`FULL`].
+    Known(u16),
+}
+
+/// The value of a component about which the listing says nothing: between that of a listing that says the right and of
+/// one that says the wrong.
+pub const UNSAID: u16 = 6_000;
+
+/// The fit in 0..=[`FULL`], and the components that modulate it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Components {
     /// How well the listing fits the career: how much of the career's name it shows, above all in its title. The stored
     /// breakdown calls it `title`.
     pub fit: u16,
     /// Share of the user's skills that the listing names.
-    pub skills: Option<u16>,
+    pub skills: Component,
     /// How well the user's years of experience fit those that the listing asks for.
-    pub experience: Option<u16>,
+    pub experience: Component,
     /// Share of the user's interests and strengths that the listing names.
-    pub interests: Option<u16>,
+    pub interests: Component,
     /// How new the listing is.
-    pub freshness: Option<u16>,
+    pub freshness: Component,
 }
 
 /// Weights of fit, skills, experience, interests and freshness, in points.
-const WEIGHTS: [u32; 5] = [60, 30, 5, 3, 2];
+const WEIGHTS: [u32; 5] = [54, 24, 17, 2, 3];
 /// Their names in the stored breakdown.
 const NAMES: [&str; 5] = ["title", "skills", "experience", "interests", "freshness"];
 
+impl Component {
+    /// The value; `None` if it does not count.
+    fn value(self) -> Option<u16> {
+        match self {
+            Self::Absent => None,
+            Self::Unsaid => Some(UNSAID),
+            Self::Known(value) => Some(value),
+        }
+    }
+}
+
 impl Components {
-    fn as_array(&self) -> [Option<u16>; 5] {
-        [Some(self.fit), self.skills, self.experience, self.interests, self.freshness]
+    fn as_array(&self) -> [Component; 5] {
+        [Component::Known(FULL), self.skills, self.experience, self.interests, self.freshness]
     }
 
-    /// The weighted sum (≤ 1,000,000) and the weight (≤ 100) of the components that have data.
+    /// The weighted sum (≤ 1,000,000) and the weight (≤ 100) of the components that count, the fit as full.
     fn weighted(&self) -> (u32, u32) {
-        let present = self.as_array().into_iter().zip(WEIGHTS);
-        present.fold((0, 0), |(sum, weight), (value, w)| match value {
+        let counting = self.as_array().into_iter().zip(WEIGHTS);
+        counting.fold((0, 0), |(sum, weight), (component, w)| match component.value() {
             Some(value) => (sum + w * u32::from(value), weight + w),
             None => (sum, weight),
         })
     }
 
-    /// The score for a career with the match score `career`, rounded half up.
+    /// The score for a career with the match score `career`, rounded half up: the fit is multiplied with the mean of the
+    /// other components, so that none of them makes up for a title that shows little.
     pub fn score(&self, career: MatchScore) -> Score {
         let (sum, weight) = self.weighted();
-        let scaled = u64::from(career.basis_points()) * u64::from(sum);
-        let unit = u64::from(weight) * u64::from(FULL);
+        let scaled = u64::from(career.basis_points()) * u64::from(self.fit) * u64::from(sum);
+        let unit = unit(weight);
         Score(((scaled + unit / 2) / unit) as u16)
+    }
+
+    /// Whether the score is below `threshold`; cheaper than the score itself, because it divides nothing.
+    pub fn falls_short(&self, threshold: Score, career: MatchScore) -> bool {
+        let (sum, weight) = self.weighted();
+        let scaled = u64::from(career.basis_points()) * u64::from(self.fit) * u64::from(sum);
+        let unit = unit(weight);
+        scaled + unit / 2 < u64::from(threshold.0) * unit
     }
 
     /// The least fit with which the other components reach `threshold`; more than [`FULL`] if no fit suffices.
     pub fn least_fit(&self, threshold: Score, career: MatchScore) -> u16 {
-        let (others, weight) = Self { fit: 0, ..*self }.weighted();
-        let unit = u64::from(weight) * u64::from(FULL);
+        let (sum, weight) = self.weighted();
+        let unit = unit(weight);
         let scaled = (u64::from(threshold.0) * unit).saturating_sub(unit / 2);
-        let sum = match u64::from(career.basis_points()) {
-            0 if scaled > 0 => return FULL + 1,
+        match u64::from(career.basis_points()) * u64::from(sum) {
+            0 if scaled > 0 => FULL + 1,
             0 => 0,
-            m => scaled.div_ceil(m),
-        };
-        let fit = sum.saturating_sub(u64::from(others)).div_ceil(u64::from(WEIGHTS[0]));
-        fit.min(u64::from(FULL) + 1) as u16
+            of_full => scaled.div_ceil(of_full).min(u64::from(FULL) + 1) as u16,
+        }
     }
 
     /// Each component's share of `score`, in points with two decimals. The shares sum to the score exactly: those with the
-    /// largest remainders are rounded up.
+    /// largest remainders are rounded up. Components that the listing leaves unsaid count with the title.
     pub fn breakdown(&self, score: Score) -> Map<String, Value> {
         let (sum, _) = self.weighted();
-        let values = self.as_array();
-        let mut shares: Vec<(usize, u32, u32)> = Vec::with_capacity(values.len());
-        for (index, value) in values.iter().enumerate() {
-            if let Some(value) = value {
-                let part = u64::from(WEIGHTS[index] * u32::from(*value)) * u64::from(score.0);
-                let (whole, left) = (part / u64::from(sum.max(1)), part % u64::from(sum.max(1)));
-                shares.push((index, whole as u32, left as u32));
+        let mut parts: Vec<(usize, u32)> = Vec::with_capacity(WEIGHTS.len());
+        for (index, (component, weight)) in self.as_array().into_iter().zip(WEIGHTS).enumerate() {
+            match component {
+                Component::Absent => {}
+                Component::Unsaid => parts[0].1 += weight * u32::from(UNSAID),
+                Component::Known(value) => parts.push((index, weight * u32::from(value))),
             }
+        }
+        let mut shares: Vec<(usize, u32, u32)> = Vec::with_capacity(parts.len());
+        for (index, part) in parts {
+            let part = u64::from(part) * u64::from(score.0);
+            let (whole, left) = (part / u64::from(sum), part % u64::from(sum));
+            shares.push((index, whole as u32, left as u32));
         }
         let missing = u32::from(score.0) - shares.iter().map(|share| share.1).sum::<u32>();
         shares.sort_by_key(|&(index, _, left)| (std::cmp::Reverse(left), index));
@@ -94,6 +136,11 @@ impl Components {
         shares.sort_by_key(|share| share.0);
         shares.into_iter().map(|(index, share, _)| (NAMES[index].to_owned(), points(share))).collect()
     }
+}
+
+/// The scaled score of a hundredth of a point.
+fn unit(weight: u32) -> u64 {
+    u64::from(weight) * u64::from(FULL) * u64::from(FULL)
 }
 
 /// Hundredths as a JSON number that the JSON type of a database stores unchanged.
@@ -107,25 +154,28 @@ fn points(hundredths: u32) -> Value {
 /// A listing that names this many of the user's skills, or all if there are fewer, has the full value.
 pub const SKILLS_ASKED: usize = 3;
 
-/// The component of a listing that names `found` of the user's `known` skills; `None` if none are known. The first skill
-/// found says far more than the next: the missing share counts with its fourth power (of three skills, one gives 0.80
-/// and two give 0.99).
-pub fn skills_component(found: usize, known: usize) -> Option<u16> {
+/// The component of a listing that names `found` of the user's `known` skills; absent if none are known. The first skill
+/// found says far more than the next: the missing share counts with its third power (of three skills, one gives 0.70
+/// and two give 0.96).
+pub fn skills_component(found: usize, known: usize) -> Component {
     let asked = known.min(SKILLS_ASKED) as u64;
     if asked == 0 {
-        return None;
+        return Component::Absent;
     }
     let full = u64::from(FULL);
     let missing = asked.saturating_sub(found as u64) * full / asked;
-    Some((full - missing.pow(4) / full.pow(3)) as u16)
+    Component::Known((full - missing.pow(3) / full.pow(2)) as u16)
 }
 
 /// A listing that names this many interests has the full value.
 pub const INTERESTS_ASKED: usize = 2;
 
-/// The component of a listing that names `found` of the user's `known` interests; `None` if none are known.
-pub fn interests_component(found: usize, known: usize) -> Option<u16> {
-    (known > 0).then(|| found.min(INTERESTS_ASKED) as u16 * (FULL / INTERESTS_ASKED as u16))
+/// The component of a listing that names `found` of the user's `known` interests; absent if none are known.
+pub fn interests_component(found: usize, known: usize) -> Component {
+    match known {
+        0 => Component::Absent,
+        _ => Component::Known(found.min(INTERESTS_ASKED) as u16 * (FULL / INTERESTS_ASKED as u16)),
+    }
 }
 
 /// Up to this age in days, a listing is fresh: full value.
@@ -157,8 +207,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn part() -> impl Strategy<Value = Component> {
+        prop_oneof![Just(Component::Absent), Just(Component::Unsaid), (0..=FULL).prop_map(Component::Known)]
+    }
+
     fn components() -> impl Strategy<Value = Components> {
-        let part = || proptest::option::of(0..=FULL);
         (0..=FULL, part(), part(), part(), part()).prop_map(
             |(fit, skills, experience, interests, freshness)| Components {
                 fit,
@@ -182,13 +235,16 @@ mod tests {
 
         #[test]
         fn more_of_a_component_never_lowers_the_score(c in components(), m in career(), more in 0..=FULL) {
-            let raise = |value: u16| value.max(more);
+            let raise = |part: Component| match part {
+                Component::Known(value) => Component::Known(value.max(more)),
+                unknown => unknown,
+            };
             let better = [
-                Components { fit: raise(c.fit), ..c },
-                Components { skills: c.skills.map(raise), ..c },
-                Components { experience: c.experience.map(raise), ..c },
-                Components { interests: c.interests.map(raise), ..c },
-                Components { freshness: c.freshness.map(raise), ..c },
+                Components { fit: c.fit.max(more), ..c },
+                Components { skills: raise(c.skills), ..c },
+                Components { experience: raise(c.experience), ..c },
+                Components { interests: raise(c.interests), ..c },
+                Components { freshness: raise(c.freshness), ..c },
             ];
             for raised in better {
                 prop_assert!(raised.score(m) >= c.score(m));
@@ -201,8 +257,8 @@ mod tests {
             let breakdown = c.breakdown(score);
             let sum: u32 = breakdown.values().map(|v| (v.as_f64().unwrap() * 100.0).round() as u32).sum();
             prop_assert_eq!(sum, u32::from(score.0));
-            let present = c.as_array().iter().flatten().count();
-            prop_assert_eq!(breakdown.len(), present);
+            let known = c.as_array().iter().filter(|part| matches!(part, Component::Known(_))).count();
+            prop_assert_eq!(breakdown.len(), known);
         }
 
         #[test]
@@ -213,6 +269,7 @@ mod tests {
         ) {
             let least = c.least_fit(threshold, m);
             let score = |fit| Components { fit, ..c }.score(m);
+            prop_assert_eq!(c.falls_short(threshold, m), c.score(m) < threshold);
             prop_assert!(least > FULL || score(least) >= threshold);
             prop_assert!(least == 0 || score(least - 1) < threshold);
         }
@@ -220,8 +277,10 @@ mod tests {
         /// The early stop relies on this: an absent component never gives a higher score than a full one.
         #[test]
         fn a_full_component_is_no_worse_than_none(c in components(), m in career()) {
-            let full = |value: Option<u16>| value.or(Some(FULL));
+            let full = |part: Component| if part == Component::Absent { Component::Known(FULL) } else { part };
+            let said = |part: Component| if part == Component::Unsaid { Component::Known(FULL) } else { part };
             let filled = [
+                Components { skills: said(c.skills), ..c },
                 Components { experience: full(c.experience), ..c },
                 Components { interests: full(c.interests), ..c },
                 Components { freshness: full(c.freshness), ..c },
@@ -234,17 +293,17 @@ mod tests {
 
     #[test]
     fn with_all_components_full_the_score_is_the_match_score() {
-        let full = Some(FULL);
+        let full = Component::Known(FULL);
         let all = Components { fit: FULL, skills: full, experience: full, interests: full, freshness: full };
         assert_eq!(all.score(MatchScore::from_fraction(0.95)), Score(9_500));
     }
 
     #[test]
     fn every_skill_found_helps_and_the_first_most() {
-        let found: Vec<_> = (0..=5).map(|found| skills_component(found, 6).unwrap()).collect();
-        assert_eq!(found, [0, 8_026, 9_877, FULL, FULL, FULL]);
-        assert_eq!(skills_component(0, 0), None);
-        assert_eq!(skills_component(1, 1), Some(FULL));
+        let found: Vec<_> = (0..=5).map(|found| skills_component(found, 6)).collect();
+        assert_eq!(found, [0, 7_038, 9_630, FULL, FULL, FULL].map(Component::Known));
+        assert_eq!(skills_component(0, 0), Component::Absent);
+        assert_eq!(skills_component(1, 1), Component::Known(FULL));
     }
 
     #[test]

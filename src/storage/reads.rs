@@ -17,6 +17,9 @@ pub trait ReadStore: Send + Sync {
     /// The state of the user's list; `None` if the user is unknown.
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError>;
 
+    /// The next users after `after` in the order of their ids, at most `most`.
+    async fn users_after(&self, after: i64, most: u32) -> Result<Vec<UserId>, StoreError>;
+
     /// The amount of background work.
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError>;
 }

@@ -59,7 +59,14 @@ const ROOMS: &[Room] = &[
     },
     Room {
         path: "ranking",
-        imports: &["domain", "ranking/vocabulary", "ranking/catalogue", "ranking/search", "ranking/reason"],
+        imports: &[
+            "domain",
+            "ranking/score",
+            "ranking/vocabulary",
+            "ranking/catalogue",
+            "ranking/search",
+            "ranking/reason",
+        ],
         without: IO,
     },
     Room { path: "coordination", imports: &["domain"], without: &[] },
@@ -106,6 +113,7 @@ const ROOMS: &[Room] = &[
             "ranking",
             "coordination",
             "storage",
+            "profile",
             "calculator",
             "background",
             "listings",

@@ -16,6 +16,7 @@ on_every_database!(
     a_batch_is_for_whom_the_command_line_says,
     status_and_retry_serve_an_operator,
     parked_users_are_tried_again_all_or_by_the_code_of_their_failure,
+    careers_that_the_vocabulary_lacks_are_listed_by_their_users,
 );
 
 fn run(folder: &Path, settings: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String, String) {
@@ -214,6 +215,41 @@ async fn status_and_retry_serve_an_operator(database: TestDatabase) {
     let batch = out.lines().nth(1).unwrap();
     assert!(batch.starts_with("batch 1 (active users) opened 2") && batch.contains(", finished 2"), "{out}");
     assert!(batch.ends_with("0 marked, 0 due, 0 running, 0 calculated, 0 current, 0 parked"), "{out}");
+}
+
+async fn careers_that_the_vocabulary_lacks_are_listed_by_their_users(database: TestDatabase) {
+    database.add_user(1, true, "간호사", 0).await;
+    database.add_user(2, true, "꿈 설계 안내인", 0).await;
+    database.add_user(3, false, "꿈 설계 안내인", 0).await;
+    database.add_user(4, true, "친환경 제품 품질관리 담당자", 0).await;
+    let folder = tempfile::tempdir().unwrap();
+    let settings = [("DATABASE_URL", database.url.as_str())];
+    let (code, out, error) = run(folder.path(), &settings, &["vocabulary", "--unknown"]);
+    let lines = "2\t꿈 설계 안내인\t-\n1\t친환경 제품 품질관리 담당자\t품질관리자\n";
+    assert_eq!((code, out.as_str()), (Some(0), lines), "{error}");
+}
+
+#[test]
+fn evaluate_measures_the_lists_of_whole_users() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, lines: &[&str]| fs::write(folder.path().join(name), lines.join("\n")).unwrap();
+    write("corpus.jsonl", &[r#"{"id":"a","title":"도선사 모집"}"#, r#"{"id":"b","title":"간호사"}"#]);
+    write(
+        "users.jsonl",
+        &[r#"{"uid":"u","careers":[{"careerName":"도선사","matchScore":90}],"strengths":["영어"]}"#],
+    );
+    write("qrels.tsv", &["u\ta\t2", "u\tb\t0"]);
+    let arguments =
+        ["evaluate", "--corpus", "corpus.jsonl", "--users", "users.jsonl", "--qrels", "qrels.tsv"];
+    let (code, run_file, report) = run(folder.path(), &[], &arguments);
+    assert_eq!(code, Some(0), "{report}");
+    let columns: Vec<&str> = run_file.trim_end().split('\t').collect();
+    assert_eq!(columns[..2], ["u", "a"]);
+    assert!(columns[2].parse::<f64>().unwrap() > 70.0, "{run_file}");
+    assert!(report.starts_with("1 users: right@10 1.0000  wrong@10 0.0000  nDCG@10 1.0000"), "{report}");
+    let (_, explained, _) = run(folder.path(), &[], &[&arguments[..], &["--explain"]].concat());
+    assert!(explained.starts_with("u: 도선사 90\n  2 "), "{explained}");
+    assert!(explained.contains("도선사 모집 | 공고 제목이"), "{explained}");
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod cors;
 mod documentation;
 mod foreign_keys;
 mod hostile_input;
+mod list_quality;
 mod messy_analyses;
 mod migrations;
 mod old_service_defects;

@@ -15,7 +15,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-use crate::domain::{Career, CareerProfile, CatalogueVersion, JobListing, ListingId, MatchScore, Score};
+use crate::domain::{
+    Career, CareerProfile, CatalogueVersion, JobListing, ListingId, MatchScore, Recommendation, Score,
+};
 use crate::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 
 /// Results per query; sets that judge only some sources need more than they count.
@@ -93,18 +95,19 @@ pub struct Corpus {
     catalogue: Catalogue,
     /// Position is the listing's number in the catalogue.
     ids: Vec<String>,
+    titles: Vec<String>,
 }
 
 impl Corpus {
     /// Reads a corpus, one JSON object a line.
     pub fn read(corpus: impl BufRead, vocabulary: Arc<Vocabulary>) -> Result<Self, EvaluateError> {
         let mut builder = CatalogueBuilder::new(vocabulary);
-        let mut ids = Vec::new();
+        let (mut ids, mut titles) = (Vec::new(), Vec::new());
         for line in json_lines::<CorpusLine>(corpus) {
             let line = line?;
             builder.push(&JobListing {
                 id: ListingId(ids.len() as i64),
-                title: line.title,
+                title: line.title.clone(),
                 company: line.company,
                 description: line.description,
                 experience: line.experience,
@@ -113,8 +116,24 @@ impl Corpus {
                 crawled_at: line.crawled_at.as_deref().and_then(parse_time),
             });
             ids.push(line.id);
+            titles.push(line.title);
         }
-        Ok(Self { catalogue: builder.finish(CatalogueVersion(1)), ids })
+        Ok(Self { catalogue: builder.finish(CatalogueVersion(1)), ids, titles })
+    }
+
+    /// The id of a listing as the corpus spells it.
+    pub fn id(&self, listing: ListingId) -> &str {
+        &self.ids[listing.0 as usize]
+    }
+
+    /// The title of a listing.
+    pub fn title(&self, listing: ListingId) -> &str {
+        &self.titles[listing.0 as usize]
+    }
+
+    /// A user's list, exactly as it would be stored.
+    pub fn recommend(&self, profile: &CareerProfile, limit: usize) -> Vec<Recommendation> {
+        self.catalogue.recommend(profile, limit)
     }
 
     /// The ids of the best listings for a query with their scores in points, best first.
@@ -132,7 +151,7 @@ impl Corpus {
             let others = (0..self.ids.len() as i64).map(ListingId).filter(|id| !found.contains(id));
             ranked.extend(others.take(LEAST_RESULTS - found.len()).map(|id| (id, Score(0))));
         }
-        ranked.into_iter().map(|(id, score)| (self.ids[id.0 as usize].as_str(), score.points())).collect()
+        ranked.into_iter().map(|(id, score)| (self.id(id), score.points())).collect()
     }
 }
 
@@ -146,7 +165,7 @@ pub fn read_queries(queries: impl BufRead) -> Result<Vec<Query>, EvaluateError> 
     json_lines(queries).collect()
 }
 
-fn json_lines<T: for<'de> Deserialize<'de>>(
+pub fn json_lines<T: for<'de> Deserialize<'de>>(
     reader: impl BufRead,
 ) -> impl Iterator<Item = Result<T, EvaluateError>> {
     reader.lines().enumerate().filter_map(|(index, line)| match line {
@@ -216,6 +235,16 @@ impl Grades {
             }
         }
         Some(self.by_query.get(qid).and_then(|grades| grades.get(id)).copied().unwrap_or(0))
+    }
+
+    /// All grades of a query or user.
+    pub fn of_query(&self, qid: &str) -> Option<&HashMap<String, u32>> {
+        self.by_query.get(qid)
+    }
+
+    /// The grade that the file states; `None` if it states none.
+    pub fn judged(&self, qid: &str, id: &str) -> Option<u32> {
+        self.of_query(qid)?.get(id).copied()
     }
 
     /// The metrics of one query's results.

@@ -3,9 +3,10 @@
 use rustc_hash::FxHashMap;
 
 use super::fit::{Masks, Match, Shown, best_phrase, text_only_bound};
-use super::plan::{Group, Plan};
+use super::group::Group;
+use super::plan::Plan;
 use crate::ranking::index::inverted_index::{FIELDS, Field, InvertedIndex};
-use crate::ranking::index::segment::{Brief, Segment};
+use crate::ranking::index::segment::{Brief, Segment, TitleForm};
 use crate::ranking::score::FULL;
 use crate::ranking::text::experience::AskedYears;
 
@@ -129,7 +130,7 @@ fn match_all(
 /// Matches the listings whose titles or skills have tokens of the group. Many listings have the same tokens, so the
 /// match of each combination is computed once.
 fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut [Match]) {
-    let mut known: FxHashMap<(Masks, u8), Match> = FxHashMap::default();
+    let mut known: FxHashMap<(Masks, TitleForm), Match> = FxHashMap::default();
     let [titles, skills, texts] = masks;
     let names = group.names();
     let core = group.core();
@@ -138,12 +139,9 @@ fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phra
     };
     for listing in select_indices(segment.len(), shows_some) {
         let masks = [titles[listing], skills[listing], texts[listing]];
-        let title_tokens = segment.briefs()[listing].title_tokens;
-        let found = known.entry((masks, title_tokens));
-        improve(
-            &mut best[listing],
-            *found.or_insert_with(|| best_phrase(group, masks, title_tokens, first_phrase)),
-        );
+        let title = segment.briefs()[listing].title;
+        let found = known.entry((masks, title));
+        improve(&mut best[listing], *found.or_insert_with(|| best_phrase(group, masks, title, first_phrase)));
     }
 }
 
@@ -157,7 +155,10 @@ fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut 
     for listing in select_indices(best.len(), shows_some) {
         let masks = [titles[listing], 0, texts[listing]];
         let found = known.entry((titles[listing], texts[listing]));
-        improve(&mut best[listing], *found.or_insert_with(|| best_phrase(group, masks, 0, first_phrase)));
+        improve(
+            &mut best[listing],
+            *found.or_insert_with(|| best_phrase(group, masks, TitleForm::default(), first_phrase)),
+        );
     }
 }
 

@@ -1,7 +1,8 @@
 //! The fit: how much of a career's name, or of a synonym, a listing shows, in which fields and in which form.
 
-use super::plan::{Group, Phrase};
+use super::group::{Group, Phrase};
 use crate::ranking::index::inverted_index::{FIELDS, Field};
+use crate::ranking::index::segment::TitleForm;
 use crate::ranking::score::FULL;
 
 /// Worth of a phrase's token by the field that has it, in 1/100.
@@ -10,14 +11,17 @@ const FIELD_WORTH: [u32; FIELDS] = [100, 65, 50];
 /// Share of the fit that depends on how few other words the title has.
 const PURITY_SHARE: f64 = 0.12;
 
-/// Share of the fit that depends on whether the phrase's words are neighbours in the title.
-const ADJACENCY_SHARE: f64 = 0.12;
-
 /// Worth of a role in the title, in 1/100, if the title shows nothing of the subject.
 const ROLE_ALONE: u32 = 80;
 
+/// Share of a title that is reserved for people in alternative military service.
+const RESERVED_SHARE: f64 = 0.85;
+
 /// Share of the fit that depends on how much of the phrase the skills and the text repeat.
 const SUPPORT_SHARE: f64 = 0.16;
+
+/// Factor of what a title shows without any word of the subject: below the evidence gate.
+const NO_SUBJECT_SHARE: f64 = 0.6;
 
 /// Share of the missing fit that a title adds by naming a job of the career's sector.
 const SAME_SECTOR_SHARE: f64 = 0.15;
@@ -78,22 +82,22 @@ pub struct Match {
 impl Match {
     /// For a title that names a job of the career's sector, if nothing in the listing shows the career itself.
     pub fn sector_job() -> Self {
-        Self { fit: points(SAME_SECTOR_SHARE), shown: Shown::SectorJob }
+        Self { fit: points(WEAK_SHARE * SAME_SECTOR_SHARE), shown: Shown::SectorJob }
     }
 
     /// For a title that has a word of the career's sector but names no job of it.
     pub fn sector_word() -> Self {
-        Self { fit: points(SECTOR_WORD_SHARE), shown: Shown::SectorWord }
+        Self { fit: points(WEAK_SHARE * SECTOR_WORD_SHARE), shown: Shown::SectorWord }
     }
 }
 
 /// The match of the first phrase with the highest fit. `first_phrase` is the number of the group's first phrase.
-pub fn best_phrase(group: &Group, masks: Masks, title_tokens: u8, first_phrase: u16) -> Match {
+pub fn best_phrase(group: &Group, masks: Masks, title: TitleForm, first_phrase: u16) -> Match {
     let mut best = Match::default();
     let [in_title, in_skills, in_text] = masks;
     let shown = in_title | in_skills | in_text;
     for (index, phrase) in group.phrases.iter().enumerate().filter(|(_, phrase)| shown & phrase.core != 0) {
-        let fit = fit(group, phrase, masks, title_tokens);
+        let fit = fit(group, phrase, masks, title);
         if fit > best.fit {
             let whole = in_title & phrase.mask == phrase.mask;
             best = Match { fit, shown: Shown::Phrase { number: first_phrase + index as u16, whole } };
@@ -105,20 +109,104 @@ pub fn best_phrase(group: &Group, masks: Masks, title_tokens: u8, first_phrase: 
 /// The highest possible fit of a listing whose title and skills show nothing but the sector.
 pub fn text_only_bound() -> u16 {
     let coverage = f64::from(FIELD_WORTH[Field::Text as usize]) / f64::from(FIELD_WORTH[0]);
-    points(in_same_sector(coverage * coverage.sqrt())) + 1
+    points(WEAK_SHARE * in_same_sector(coverage * coverage.sqrt())) + 1
 }
 
-/// `p · coverage^1.5 · form`, adjusted by the sector of the title. IEEE 754 defines exact results for multiplication,
+const WEAK_SHARE: f64 = 0.6;
+
+/// The fit of a title that shows the whole subject, else of weak evidence.
+fn fit(group: &Group, phrase: &Phrase, masks: Masks, title: TitleForm) -> u16 {
+    let shown = match level(group, phrase, masks[Field::Title as usize], title) {
+        Some(level) => level * form(group, phrase, masks, title),
+        None => WEAK_SHARE * weak(group, phrase, masks),
+    };
+    points(f64::from(phrase.worth) / 100.0 * modified(phrase, masks) * shown)
+}
+
+/// How much of a phrase's worth the words leave that the career's own name has besides it.
+fn modified(phrase: &Phrase, masks: Masks) -> f64 {
+    if phrase.modifiers.is_empty() {
+        return 1.0;
+    }
+    let [title, skills, text] = masks;
+    let count = |mask: u64| phrase.modifiers.iter().filter(|&&word| mask & word == word).count() as f64;
+    let all = phrase.modifiers.len() as f64;
+    let (in_title, anywhere) = (count(title), count(title | skills | text));
+    0.5 + 0.3 * (anywhere / all) + 0.4 * (in_title / all)
+}
+
+/// How surely a title names the phrase's job; `None` if it does not show the whole subject.
+fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Option<f64> {
+    let subject = if phrase.mask == phrase.role { phrase.mask } else { phrase.mask & !phrase.role };
+    if in_title & subject != subject {
+        return None;
+    }
+    let functions = title.functions;
+    let extra = functions.without(phrase.functions);
+    let same_sector = in_title & group.sector != 0;
+    let other_sector = in_title & group.any_sector != 0 && !same_sector;
+    let strays = !phrase.functions.is_empty() && !functions.is_empty() && !phrase.functions.meets(functions);
+    let is_joined = |joints: u64| in_title & joints == joints;
+    if in_title & phrase.mask == phrase.mask && !strays {
+        let has_role = !phrase.role_functions.is_empty() || phrase.role & phrase.mask == 0;
+        match is_joined(phrase.joints) {
+            // Initials beside another function are more often those of something else (`RN` of React Native).
+            true if phrase.is_initials() && !functions.is_empty() => return Some(0.4),
+            true if extra.is_empty() => return Some(1.0),
+            true => return Some(0.96),
+            false if has_role && !other_sector && extra.is_empty() => return Some(0.9),
+            false if has_role => return Some(0.6),
+            // A role that exists in any function says nothing away from the subject.
+            false => {}
+        }
+    }
+    // Several words of a subject side by side are surer than the sector of a shorter name inside them.
+    let doubtful = other_sector && (phrase.subject_words.len() < 2 || !is_joined(phrase.subject_joints));
+    let level = if strays || phrase.is_boilerplate {
+        0.35
+    } else if phrase.is_profession {
+        0.5
+    } else if phrase.role_functions.is_empty() {
+        match (phrase.functions.is_empty(), extra.is_empty()) {
+            (true, false) if same_sector => {
+                if subject.is_power_of_two() {
+                    0.5
+                } else {
+                    0.7
+                }
+            }
+            (true, false) => 0.35,
+            _ if doubtful => 0.45,
+            (_, false) if phrase.is_function && !same_sector => 0.5,
+            _ if phrase.is_function && !same_sector => 0.6,
+            (_, true) => 0.92,
+            (_, false) => 0.75,
+        }
+    } else if phrase.role_functions.meets(functions) {
+        match (doubtful, extra.is_empty()) {
+            (true, _) => 0.5,
+            (false, true) => 0.9,
+            (false, false) => 0.7,
+        }
+    } else if functions.is_empty() {
+        0.6
+    } else {
+        0.3
+    };
+    Some(level * if is_joined(phrase.subject_joints) { 1.0 } else { 0.85 })
+}
+
+/// `p · coverage^1.5`, adjusted by the sector of the title. IEEE 754 defines exact results for multiplication,
 /// division and square root but not for a power function, hence the exponent 1.5.
-fn fit(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> u16 {
+fn weak(group: &Group, phrase: &Phrase, masks: Masks) -> f64 {
     let coverage = coverage(group, phrase, masks);
     if coverage == 0.0 {
-        return 0;
+        return 0.0;
     }
-    let worth = f64::from(phrase.worth) / 100.0;
-    let shown = worth * coverage * coverage.sqrt() * form(group, phrase, masks, title_tokens);
+    let shown = coverage * coverage.sqrt();
     let title = masks[Field::Title as usize];
-    points(if title & group.sector != 0 {
+    let shown = if names_subject(phrase, title) { shown } else { shown * NO_SUBJECT_SHARE };
+    if title & group.sector != 0 {
         in_same_sector(shown)
     } else if title & group.any_sector == 0 {
         shown
@@ -128,7 +216,12 @@ fn fit(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> u16 {
         shown * SCATTERED_SHARE
     } else {
         shown
-    })
+    }
+}
+
+/// Whether a title has a whole word of the phrase's subject. Parts of words are fragments that other words share.
+fn names_subject(phrase: &Phrase, title: u64) -> bool {
+    phrase.subject_words.iter().any(|&word| word & !title == 0)
 }
 
 fn in_same_sector(shown: f64) -> f64 {
@@ -155,20 +248,16 @@ fn coverage(group: &Group, phrase: &Phrase, masks: Masks) -> f64 {
     f64::from(found) / f64::from(FIELD_WORTH[0] * phrase.weight)
 }
 
-/// How well the form of the listing fits, in 0..=1: how few other words the title has, whether the phrase's words are
-/// neighbours in it, and how much of the phrase the skills and the text repeat.
-fn form(group: &Group, phrase: &Phrase, masks: Masks, title_tokens: u8) -> f64 {
-    let title = masks[Field::Title as usize];
-    let purity = f64::from((title & phrase.mask).count_ones()) / f64::from(title_tokens.max(1));
-    let adjacency = match phrase.joints.count_ones() {
-        0 => 1.0,
-        joints => f64::from((title & phrase.joints).count_ones()) / f64::from(joints),
-    };
+/// How well the form of the listing fits, in 0..=1: how few other words the title has, and how much of the phrase the
+/// skills and the text repeat.
+fn form(group: &Group, phrase: &Phrase, masks: Masks, title: TitleForm) -> f64 {
+    let in_title = masks[Field::Title as usize];
+    let purity = f64::from((in_title & phrase.mask).count_ones()) / f64::from(title.tokens.max(1));
     let elsewhere = (masks[Field::Skills as usize] | masks[Field::Text as usize]) & phrase.mask;
     let support = f64::from(group.weight_of(elsewhere)) / f64::from(phrase.weight);
-    1.0 - PURITY_SHARE * (1.0 - purity.min(1.0))
-        - ADJACENCY_SHARE * (1.0 - adjacency)
-        - SUPPORT_SHARE * (1.0 - support)
+    let support = if title.has_text { support } else { 0.5 };
+    let open = if title.reserved { RESERVED_SHARE } else { 1.0 };
+    open - PURITY_SHARE * (1.0 - purity.min(1.0)) - SUPPORT_SHARE * (1.0 - support)
 }
 
 /// The tokens of one phrase, each in its best field only. Outside titles, a phrase of a single token is more often a

@@ -6,18 +6,22 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::inverted_index::{Field, Inverter};
-use super::segment::{Brief, Facts, Segment};
-use crate::domain::JobListing;
+use super::segment::{Brief, Facts, Segment, TitleForm};
+use crate::domain::{JobListing, ListingId};
 use crate::ranking::text::english::{is_stop_word, word_tokens};
-use crate::ranking::text::experience::asked_years;
+use crate::ranking::text::experience::{asked_years, stated_in_title};
+use crate::ranking::text::function::{Functions, names_a_department};
 use crate::ranking::text::hangul::{hangul_tokens, is_hangul, text_endings, title_endings};
 use crate::ranking::text::skills::listed_skills;
-use crate::ranking::text::title::{TitleWord, company_key, title_key, title_words};
+use crate::ranking::text::title::{TitleWord, company_key, is_reserved, title_key, title_words};
 use crate::ranking::text::token::{Token, hash};
 use crate::ranking::text::{Lexeme, lexemes, normalise};
 use crate::ranking::vocabulary::Vocabulary;
 
 const SECONDS_PER_DAY: i64 = 86_400;
+
+/// From this length in bytes on, two postings with the same description are one posting under two companies or titles.
+const LONG_TEXT: usize = 600;
 
 /// Collects listings in any order.
 pub struct SegmentBuilder {
@@ -31,6 +35,8 @@ pub struct SegmentBuilder {
     /// `nodejs`) get the tokens of the spelling that came first.
     words: FxHashMap<Token, Range<usize>>,
     numbers: Vec<u32>,
+    /// Word of a title → its functions.
+    functions: FxHashMap<Box<str>, Functions>,
 }
 
 impl SegmentBuilder {
@@ -43,6 +49,7 @@ impl SegmentBuilder {
             runs: FxHashMap::default(),
             words: FxHashMap::default(),
             numbers: Vec::new(),
+            functions: FxHashMap::default(),
         }
     }
 
@@ -55,22 +62,33 @@ impl SegmentBuilder {
     pub fn push(&mut self, listing: &JobListing) {
         let title = normalise(&listing.title);
         let words: Vec<TitleWord<'_>> = title_words(&title).collect();
-        let title_tokens = self.add_title(&words);
+        let tokens = self.add_title(&words);
+        let functions = self.title_functions(&words);
         self.add_sectors(&words);
         self.add_skills(&listing.tech_stack);
         self.add_skills(&listing.required_skills);
-        self.add_text(Field::Text, &normalise(&listing.description));
+        let text = normalise(&listing.description);
+        let text_key = if text.len() < LONG_TEXT { 0 } else { hash(&[&text]) as u32 | 1 };
+        self.add_text(Field::Text, &text);
         self.inverter.end_listing();
-        let asked = asked_years(&normalise(&listing.experience)).or_else(|| asked_years(&title));
+        let lists_skills = !listing.tech_stack.is_empty() || !listing.required_skills.is_empty();
+        let has_text = lists_skills || !listing.description.is_empty();
+        let asked = stated_in_title(&title, words.iter().map(|word| word.lexeme.as_str()))
+            .or_else(|| asked_years(&normalise(&listing.experience)))
+            .or_else(|| asked_years(&title));
+        let company = company_key(&normalise(&listing.company));
         let crawled_at = listing.crawled_at.map_or(i64::MIN, |at| at.timestamp());
         self.facts.push(Facts {
             id: listing.id.0,
             crawled_at,
-            duplicate_key: duplicate_key(listing, &words),
+            duplicate_key: duplicate_key(listing.id, &company, &words),
+            company_key: if company.is_empty() { 0 } else { hash(&[&company]) as u32 | 1 },
+            text_key,
             brief: Brief {
                 day: u16::try_from(crawled_at / SECONDS_PER_DAY).unwrap_or(0),
                 years: asked,
-                title_tokens,
+                title: TitleForm { functions, tokens, reserved: is_reserved(&words), has_text },
+                lists_skills,
             },
         });
     }
@@ -91,6 +109,31 @@ impl SegmentBuilder {
             before = Some(word.lexeme);
         }
         core_tokens.min(usize::from(u8::MAX)) as u8
+    }
+
+    /// The functions that a title names: by its core words or else by any, and by a department only if nothing else
+    /// names one.
+    fn title_functions(&mut self, words: &[TitleWord<'_>]) -> Functions {
+        let own: Vec<Functions> = words.iter().map(|word| self.functions_of(word.lexeme)).collect();
+        let of = |counts: &dyn Fn(&TitleWord<'_>) -> bool| {
+            let all = words.iter().zip(&own).filter(|(word, _)| counts(word));
+            Functions::of_words(all.map(|(word, own)| (word.lexeme, *own)))
+        };
+        let people = of(&|word| word.core && !names_a_department(word.lexeme.as_str()));
+        if !people.is_empty() {
+            return people;
+        }
+        let departments = of(&|word| word.core);
+        if departments.is_empty() { of(&|_| true) } else { departments }
+    }
+
+    fn functions_of(&mut self, lexeme: Lexeme<'_>) -> Functions {
+        if let Some(&known) = self.functions.get(lexeme.as_str()) {
+            return known;
+        }
+        let functions = Functions::of_word(lexeme);
+        self.functions.insert(lexeme.as_str().into(), functions);
+        functions
     }
 
     /// Adds the sectors of the jobs that the title names, and the sectors of its core words.
@@ -221,11 +264,10 @@ impl SegmentBuilder {
 
 /// Equal for copies of one posting: same company, same title apart from prefixes, years and 채용/모집. Without a
 /// company or without core words in its title, a posting is no copy of another.
-fn duplicate_key(listing: &JobListing, title: &[TitleWord<'_>]) -> u64 {
-    let company = company_key(&normalise(&listing.company));
+fn duplicate_key(id: ListingId, company: &str, title: &[TitleWord<'_>]) -> u64 {
     let title = title_key(title);
     if company.is_empty() || title.is_empty() {
-        return hash(&["", &listing.id.0.to_string()]);
+        return hash(&["", &id.0.to_string()]);
     }
-    hash(&[&company, &title])
+    hash(&[company, &title])
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::inverted_index::InvertedIndex;
 use super::listing_set::ListingSet;
 use crate::ranking::text::experience::AskedYears;
+use crate::ranking::text::function::Functions;
 use crate::ranking::text::token::Token;
 
 /// Most listings of a segment.
@@ -22,6 +23,10 @@ pub struct Facts {
     pub crawled_at: i64,
     /// Equal for postings that are copies of each other.
     pub duplicate_key: u64,
+    /// Equal for listings of one company; 0 is unknown.
+    pub company_key: u32,
+    /// Equal for listings with the same long description; 0 is none.
+    pub text_key: u32,
     /// The facts that the search for a career's candidates needs.
     pub brief: Brief,
 }
@@ -33,8 +38,23 @@ pub struct Brief {
     pub day: u16,
     /// Years of experience that the listing asks for.
     pub years: Option<AskedYears>,
+    /// The form of the title.
+    pub title: TitleForm,
+    /// Whether the listing has a list of skills; of one without, the skills are unknown.
+    pub lists_skills: bool,
+}
+
+/// The properties of a listing, apart from its tokens, on which fit depends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct TitleForm {
+    /// The functions that the title names.
+    pub functions: Functions,
     /// Distinct tokens of the title's core words.
-    pub title_tokens: u8,
+    pub tokens: u8,
+    /// Whether the job is reserved for people in alternative military service.
+    pub reserved: bool,
+    /// Whether the listing has a description or a list of skills; of one without, most is unknown.
+    pub has_text: bool,
 }
 
 /// Identifies a segment within this process. Never part of a result.
@@ -49,6 +69,8 @@ pub struct Segment {
     facts: Vec<Facts>,
     /// [`Facts::brief`] of each listing, packed: the search for a career reads it for a large part of them.
     briefs: Vec<Brief>,
+    /// The listings without a list of skills.
+    silent: ListingSet,
     index: InvertedIndex,
 }
 
@@ -60,7 +82,10 @@ impl Segment {
         debug_assert!(facts.is_sorted_by(|one, next| one.id < next.id));
         let id = SegmentId(NEXT_ID.fetch_add(1, Ordering::Relaxed));
         let briefs = facts.iter().map(|facts| facts.brief).collect();
-        Self { id, facts, briefs, index }
+        let mut silent = ListingSet::empty(facts.len());
+        let without_skills = facts.iter().enumerate().filter(|(_, facts)| !facts.brief.lists_skills);
+        without_skills.for_each(|(listing, _)| silent.insert(listing as u16));
+        Self { id, facts, briefs, silent, index }
     }
 
     /// The segment's identity.
@@ -81,6 +106,11 @@ impl Segment {
     /// [`Facts::brief`] of all listings, by listing number.
     pub fn briefs(&self) -> &[Brief] {
         &self.briefs
+    }
+
+    /// Whether a listing has no list of skills.
+    pub fn is_silent(&self, listing: u16) -> bool {
+        self.silent.contains(listing)
     }
 
     /// The inverted index of the listings.
@@ -111,6 +141,7 @@ impl Segment {
     pub fn memory_bytes(&self) -> usize {
         self.facts.capacity() * size_of::<Facts>()
             + self.briefs.capacity() * size_of::<Brief>()
+            + self.silent.memory_bytes()
             + self.index.memory_bytes()
     }
 }

@@ -9,11 +9,10 @@ use std::sync::Arc;
 use serde_json::Map;
 
 use self::evidence::Evidence;
-use self::sentences::{EXPERIENCE_SENTENCE, career_sentence, sector_sentence, skills_sentence};
+use self::sentences::{EXPERIENCE_SENTENCE, career_sentence, skills_sentence};
 use crate::domain::{ListingId, Recommendation};
-use crate::ranking::index::inverted_index::Field;
 use crate::ranking::index::listing_set::ListingSet;
-use crate::ranking::score::{FULL, skills_component};
+use crate::ranking::score::{Component, FULL, RIGHT};
 use crate::ranking::search::query::{Query, Term};
 use crate::ranking::search::top_hits::Hit;
 
@@ -23,43 +22,35 @@ pub fn explain(query: &Query<'_>, hit: &Hit) -> Recommendation {
     let segment = &query.segments[hit.segment];
     let candidate = &hit.candidate;
     let skill_count = segment.skill_counts.count(candidate.listing);
-    let components = query.components(segment, candidate, skills_component(skill_count, query.skills.len()));
+    let skills = query.skills_component(segment, candidate.listing, skill_count);
+    let components = query.components(segment, candidate, skills);
     let skills = named(&query.skills, &segment.skills, candidate.listing);
     let interests = named(&query.interests, &segment.interests, candidate.listing);
 
     let mut sentences = Vec::new();
     let mut data = Map::new();
+    if hit.score < RIGHT {
+        data.insert("tier".to_owned(), "related".into());
+    }
     data.insert("matchedCareer".to_owned(), career.name.clone().into());
     if let Some(category) = career.category.as_ref().or(index.plan.sector.as_ref()) {
         data.insert("careerCategory".to_owned(), category.clone().into());
     }
-    if let Some(evidence) = Evidence::find(&index.plan, index.candidates.get(hit.segment), segment, candidate)
-    {
+    let candidates = index.candidates.get(hit.segment);
+    if let Some(evidence) = Evidence::find(&index.plan, candidates, segment, candidate) {
         sentences.push(career_sentence(&career.name, &evidence));
         data.insert("matchedPhrase".to_owned(), evidence.phrase.text.clone().into());
-        data.insert("matchedIn".to_owned(), wire_name(evidence.field).into());
+        data.insert("matchedIn".to_owned(), "title".into());
         data.insert("matchedWords".to_owned(), evidence.words.into());
-    } else if let Some(sector) = &index.plan.sector {
-        sentences.extend(sector_sentence(&career.name, sector, candidate.shown));
-        data.insert("matchedIn".to_owned(), "field".into());
     }
     sentences.extend(skills_sentence(&skills));
-    if components.experience == Some(FULL) {
+    if components.experience == Component::Known(FULL) {
         sentences.push(EXPERIENCE_SENTENCE.to_owned());
     }
     data.insert("matchedSkills".to_owned(), skills.into());
     data.insert("matchedInterests".to_owned(), interests.into());
     data.insert("breakdown".to_owned(), components.breakdown(hit.score).into());
     Recommendation { listing_id: ListingId(hit.id), score: hit.score, reason: sentences.join(" "), data }
-}
-
-/// A field's name in the stored data.
-fn wire_name(field: Field) -> &'static str {
-    match field {
-        Field::Title => "title",
-        Field::Skills => "skills",
-        Field::Text => "text",
-    }
 }
 
 /// The terms that a listing names.

@@ -5,7 +5,9 @@ use super::term_counts::MOST_TERMS;
 use super::top_hits::TopHits;
 use crate::domain::{MatchScore, Score};
 use crate::ranking::career::candidates::Candidate;
-use crate::ranking::score::{Components, FULL, freshness_component, skills_component};
+use crate::ranking::score::{
+    Component, Components, FULL, INTERESTS_ASKED, freshness_component, interests_component, skills_component,
+};
 
 /// The score and the fit that a listing must reach, for one of the user's careers, to be among the best hits so far.
 pub struct ScoreBound {
@@ -17,8 +19,6 @@ pub struct ScoreBound {
     full: Components,
     /// The least fit, by the number of skills that the listing names.
     least_fits: [u16; MOST_TERMS + 1],
-    /// The skills component, by the number of skills that the listing names.
-    skills: [Option<u16>; MOST_TERMS + 1],
 }
 
 impl ScoreBound {
@@ -30,12 +30,12 @@ impl ScoreBound {
         let full = Components {
             fit: 0,
             skills: skills[MOST_TERMS],
-            experience: query.years.map(|_| FULL),
-            interests: (!query.interests.is_empty()).then_some(FULL),
-            freshness: Some(FULL),
+            experience: if query.years.is_some() { Component::Known(FULL) } else { Component::Absent },
+            interests: interests_component(INTERESTS_ASKED, query.interests.len()),
+            freshness: Component::Known(FULL),
         };
         let least_fits = skills.map(|skills| Components { skills, ..full }.least_fit(threshold, career));
-        Self { career, threshold, threshold_day, full, least_fits, skills }
+        Self { career, threshold, threshold_day, full, least_fits }
     }
 
     /// The least fit of a listing that names all skills; a lower fit cannot reach the threshold.
@@ -48,20 +48,23 @@ impl ScoreBound {
         self.least_fits[skills]
     }
 
-    /// The skills component of a listing that names this many skills.
-    pub fn skills_component(&self, skills: usize) -> Option<u16> {
-        self.skills[skills]
+    /// The score of a listing that was last seen on this day; `None` if it cannot be among the best.
+    pub fn score(&self, components: &Components, day: u16) -> Option<Score> {
+        if components.falls_short(self.threshold, self.career) {
+            return None;
+        }
+        let score = components.score(self.career);
+        self.allows(score, day).then_some(score)
     }
 
-    /// Whether a listing with at most this score, last seen on this day, could be among the best.
-    pub fn allows(&self, score: Score, day: u16) -> bool {
+    fn allows(&self, score: Score, day: u16) -> bool {
         score > self.threshold || (score == self.threshold && (day == 0 || day >= self.threshold_day))
     }
 
     /// Whether a candidate could be among the best, judged by its fit and its day alone.
     pub fn allows_candidate(&self, query: &Query<'_>, candidate: &Candidate) -> bool {
         let freshness = if candidate.day > 0 { freshness_component(query.age(candidate)) } else { FULL };
-        let best = Components { fit: candidate.fit, freshness: Some(freshness), ..self.full };
-        self.allows(best.score(self.career), candidate.day)
+        let best = Components { fit: candidate.fit, freshness: Component::Known(freshness), ..self.full };
+        self.score(&best, candidate.day).is_some()
     }
 }

@@ -12,6 +12,9 @@ use crate::domain::Score;
 use crate::ranking::career::candidates::{Candidate, Candidates};
 use crate::ranking::score::{FLOOR, FULL};
 
+/// The evidence gate: the fit of a title that shows a career's subject, or nearly all of it with its role.
+const LEAST_FIT: u16 = FULL / 100 * 45;
+
 /// Which hits a search returns.
 #[derive(Clone, Copy)]
 pub struct SearchOptions {
@@ -24,8 +27,8 @@ pub struct SearchOptions {
 }
 
 impl SearchOptions {
-    /// For users. A listing that shows next to nothing of the career is not recommended for its skills alone.
-    pub const RECOMMEND: Self = Self { floor: FLOOR, least_fit: FULL / 10, copies_count_once: true };
+    /// For users. The evidence gate: a listing whose title does not show a career is not recommended.
+    pub const RECOMMEND: Self = Self { floor: FLOOR, least_fit: LEAST_FIT, copies_count_once: true };
 
     /// For measuring: graded sets judge every listing for itself, however low its score.
     pub const EVALUATE: Self = Self { floor: Score(0), least_fit: 1, copies_count_once: false };
@@ -41,6 +44,9 @@ pub fn select(query: &Query<'_>, limit: usize, options: SearchOptions) -> Vec<Hi
     search.scan_dropped();
     search.top.into_hits()
 }
+
+/// A listing without a list of skills counts for less than one that names this many.
+const AS_IF_SILENT: usize = 1;
 
 struct Search<'s> {
     query: &'s Query<'s>,
@@ -110,12 +116,14 @@ impl Search<'_> {
     /// A candidate's score; `None` if the candidate cannot be among the best.
     fn score(&self, segment: &SegmentQuery<'_>, candidate: &Candidate, bound: &ScoreBound) -> Option<Score> {
         // The cheap bound first: it rules out most candidates of a common career.
-        let skills = segment.skill_counts.count(candidate.listing);
-        if candidate.fit < bound.least_fit_with(skills) {
+        let found = segment.skill_counts.count(candidate.listing);
+        let silent = found == 0 && segment.live.segment.is_silent(candidate.listing);
+        if candidate.fit < bound.least_fit_with(if silent { AS_IF_SILENT } else { found }) {
             return None;
         }
-        let components = self.query.components(segment, candidate, bound.skills_component(skills));
-        let score = components.score(bound.career);
-        (bound.allows(score, candidate.day) && segment.live.is_live(candidate.listing)).then_some(score)
+        let skills = self.query.skills_component(segment, candidate.listing, found);
+        let components = self.query.components(segment, candidate, skills);
+        let score = bound.score(&components, candidate.day)?;
+        segment.live.is_live(candidate.listing).then_some(score)
     }
 }

@@ -9,16 +9,18 @@ use crate::ranking::career::candidates::Candidate;
 use crate::ranking::catalogue::{CareerIndex, Catalogue, TermIndex};
 use crate::ranking::index::listing_set::ListingSet;
 use crate::ranking::index::live_segment::LiveSegment;
-use crate::ranking::score::{Components, experience_component, freshness_component, interests_component};
+use crate::ranking::score::{
+    Component, Components, experience_component, freshness_component, interests_component, skills_component,
+};
 use crate::ranking::text::compact;
 
 /// A profile, ready to be searched for.
 pub struct Query<'a> {
     /// The user's careers, best first, with their candidates.
     pub careers: Vec<(&'a Career, Arc<CareerIndex>)>,
-    /// The user's skills, including the interests that some listing asks for as a skill.
+    /// The user's skills, including the strengths that some listing asks for as a skill.
     pub skills: Vec<Term>,
-    /// The other interests.
+    /// The user's interests, and the other strengths.
     pub interests: Vec<Term>,
     /// The user's years of experience, if known.
     pub years: Option<u8>,
@@ -50,9 +52,10 @@ pub struct SegmentQuery<'a> {
 impl<'a> Query<'a> {
     /// Looks up a profile's careers, skills and interests.
     pub fn new(catalogue: &'a Catalogue, profile: &'a CareerProfile) -> Self {
-        let (asked, interests): (Vec<_>, Vec<_>) =
-            distinct(&profile.interests).into_iter().partition(|interest| catalogue.knows_skill(interest));
+        let (asked, others): (Vec<_>, Vec<_>) =
+            distinct(&profile.strengths).into_iter().partition(|strength| catalogue.knows_skill(strength));
         let skills = distinct(profile.skills.iter().chain(asked));
+        let interests = distinct(profile.interests.iter().chain(others));
         let terms = |terms: Vec<&String>| -> Vec<Term> {
             terms.into_iter().map(|term| Term::new(catalogue, term)).collect()
         };
@@ -74,16 +77,32 @@ impl<'a> Query<'a> {
         &self,
         segment: &SegmentQuery<'_>,
         candidate: &Candidate,
-        skills: Option<u16>,
+        skills: Component,
     ) -> Components {
         let interests = segment.interests.iter().filter(|naming| naming.contains(candidate.listing)).count();
-        let years = self.years.zip(candidate.years);
+        let experience = match (self.years, candidate.years) {
+            (None, _) => Component::Absent,
+            (Some(_), None) => Component::Unsaid,
+            (Some(years), Some(asked)) => Component::Known(experience_component(years, asked.range())),
+        };
         Components {
             fit: candidate.fit,
             skills,
-            experience: years.map(|(years, asked)| experience_component(years, asked.range())),
+            experience,
             interests: interests_component(interests, self.interests.len()),
-            freshness: (candidate.day > 0).then(|| freshness_component(self.age(candidate))),
+            freshness: match candidate.day {
+                0 => Component::Unsaid,
+                _ => Component::Known(freshness_component(self.age(candidate))),
+            },
+        }
+    }
+
+    /// The skills component of a listing that names `found` of the user's skills; one without a list of skills may
+    /// leave them unsaid.
+    pub fn skills_component(&self, segment: &SegmentQuery<'_>, listing: u16, found: usize) -> Component {
+        match skills_component(found, self.skills.len()) {
+            Component::Known(0) if segment.live.segment.is_silent(listing) => Component::Unsaid,
+            component => component,
         }
     }
 

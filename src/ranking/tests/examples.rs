@@ -58,7 +58,8 @@ fn a_listing_that_fits_in_everything_scores_the_match_score() {
     perfect.experience = "경력 3~5년".to_owned();
     let mut profile = user("백엔드 개발자");
     profile.skills = vec!["Java".to_owned(), "AWS".to_owned()];
-    profile.interests = vec!["Spring Boot".to_owned(), "성장".to_owned(), "협업".to_owned()];
+    profile.strengths = vec!["Spring Boot".to_owned(), "성장".to_owned()];
+    profile.interests = vec!["AWS".to_owned(), "협업".to_owned()];
     profile.experience_years = Some(4);
     let found = catalogue(&[perfect, listing(2, "영업 사원")]).recommend(&profile, 50);
     assert_eq!(found.len(), 1);
@@ -74,10 +75,10 @@ fn a_listing_that_fits_in_everything_scores_the_match_score() {
         "matchedPhrase": "백엔드 개발자",
         "matchedIn": "title",
         "matchedWords": ["백엔드", "개발자"],
-        // An interest that some listing asks for as a skill is a skill.
+        // A strength that some listing asks for as a skill is a skill; an interest is none.
         "matchedSkills": ["Java", "AWS", "Spring Boot"],
-        "matchedInterests": ["성장", "협업"],
-        "breakdown": {"title": 57, "skills": 28.5, "experience": 4.75, "interests": 2.85, "freshness": 1.9},
+        "matchedInterests": ["AWS", "협업", "성장"],
+        "breakdown": {"title": 51.3, "skills": 22.8, "experience": 16.15, "interests": 1.9, "freshness": 2.85},
     });
     assert_eq!(serde_json::Value::Object(found[0].data.clone()), expected);
 }
@@ -132,6 +133,34 @@ fn copies_count_once_and_the_newest_stays() {
         copy(4, "백엔드 개발자", "산", day(1)),
     ];
     assert_eq!(ids(&catalogue(&listings), &user("백엔드 개발자")), [2, 3, 4]);
+}
+
+#[test]
+fn one_text_under_two_companies_counts_once() {
+    let text = "주문과 결제를 다루는 서버를 설계하고 운영합니다. ".repeat(10);
+    let posted = |id, company: &str, crawled_at| JobListing {
+        company: company.to_owned(),
+        description: text.clone(),
+        crawled_at,
+        ..listing(id, "백엔드 개발자")
+    };
+    let listings = [posted(1, "하늘", day(0)), posted(2, "서치펌", day(1)), listing(3, "백엔드 개발자")];
+    assert_eq!(ids(&catalogue(&listings), &user("백엔드 개발자")), [3, 2]);
+}
+
+#[test]
+fn a_company_has_three_of_the_first_ten_rows_while_others_can_take_them() {
+    const SUBJECTS: &str =
+        "주문 결제 검색 배송 정산 광고 지도 여행 금융 게임 의료 교육 음악 뉴스 쇼핑 날씨 사진 영상 번역 채팅";
+    let of = |id: i64, company: &str| {
+        let subject = SUBJECTS.split(' ').nth(id as usize - 1).unwrap();
+        JobListing { company: company.to_owned(), ..listing(id, &format!("백엔드 개발자 {subject}")) }
+    };
+    let mut listings: Vec<_> = (1..=8).map(|id| of(id, "하늘")).collect();
+    assert_eq!(ids(&catalogue(&listings), &user("백엔드 개발자")).len(), 8);
+    listings.extend((11..=20).map(|id| of(id, &format!("회사 {id}"))));
+    let found = ids(&catalogue(&listings), &user("백엔드 개발자"));
+    assert_eq!(found[..10].iter().filter(|id| **id <= 8).count(), 3);
 }
 
 #[test]
@@ -195,20 +224,18 @@ fn jobs(listings: &[JobListing]) -> Catalogue {
 }
 
 #[test]
-fn a_single_word_outside_the_title_is_no_evidence_of_the_job() {
+fn words_outside_the_title_are_no_evidence_of_the_job() {
     let mut tool = listing(1, "AWS 엔지니어");
-    tool.tech_stack = "Chef, Terraform".to_owned();
-    tool.description = "Chef 운영".to_owned();
-    let mut same_sector = listing(2, "홀서빙원");
-    same_sector.description = "Chef 보조".to_owned();
-    assert_eq!(ids(&jobs(&[tool, same_sector]), &user("조리사")), [2]);
+    tool.tech_stack = "Chef, 조리 담당자".to_owned();
+    tool.description = "조리사 조리 담당자 Chef".to_owned();
+    assert_eq!(ids(&jobs(&[tool, listing(2, "조리사 모집")]), &user("조리사")), [2]);
 }
 
 #[test]
 fn short_names_are_not_found_inside_other_words() {
     let titles = ["계약사원", "약사님 모집", "병원약사", "약사회"];
     let listings: Vec<_> = (1..).zip(titles).map(|(id, title)| listing(id, title)).collect();
-    assert_eq!(ids(&jobs(&listings), &user("약사")), [3, 2]);
+    assert_eq!(ids(&jobs(&listings), &user("약사")), [2, 3]);
 }
 
 #[test]
@@ -221,37 +248,53 @@ fn words_that_only_narrow_a_job_down_are_no_evidence_of_it() {
 }
 
 #[test]
-fn words_scattered_over_another_job_are_weaker_than_side_by_side() {
+fn words_scattered_over_another_job_are_no_evidence() {
     let catalogue = jobs(&[listing(1, "물류 약사 담당자"), listing(2, "신입 약사 (물류 담당자)")]);
-    let found = catalogue.recommend(&user("물류 담당자"), 50);
-    assert_eq!(found.iter().map(|found| found.listing_id.0).collect::<Vec<_>>(), [2, 1]);
-    assert!(found[1].score.points() < 0.8 * found[0].score.points());
+    assert_eq!(ids(&catalogue, &user("물류 담당자")), [2]);
 }
 
 #[test]
-fn a_word_of_the_sector_counts_little_and_says_so() {
+fn the_sector_alone_is_no_reason() {
     let mut cafe = listing(1, "신규 카페 정규직");
     cafe.tech_stack = "커피".to_owned();
-    let catalogue = jobs(&[cafe, listing(2, "카페 정규직")]);
+    let catalogue = jobs(&[cafe, listing(2, "홀서빙원"), listing(3, "Chef")]);
     let profile = CareerProfile { skills: vec!["커피".to_owned()], ..user("조리사") };
-    let found = catalogue.recommend(&profile, 50);
-    assert_eq!(found.len(), 1);
-    assert_eq!(
-        found[0].reason,
-        "공고 제목에 추천 직업 '조리사'와 같은 분야(음식)의 말이 있습니다. 보유 기술 커피가 공고에 있습니다."
-    );
+    assert_eq!(ids(&catalogue, &profile), [3]);
 }
 
 #[test]
-fn a_job_of_the_same_sector_is_recommended_last_and_says_so() {
-    let catalogue = jobs(&[listing(1, "배차원"), listing(2, "물류담당자"), listing(3, "약사")]);
-    let found = catalogue.recommend(&user("물류 담당자"), 50);
+fn another_function_with_the_same_subject_is_another_job() {
+    let titles = ["물류 시스템 개발자", "물류 담당자", "물류 영업", "물류팀 사원"];
+    let listings: Vec<_> = (1..).zip(titles).map(|(id, title)| listing(id, title)).collect();
+    let found = jobs(&listings).recommend(&user("물류 담당자"), 50);
+    let right = found.iter().filter(|found| !found.data.contains_key("tier"));
+    assert_eq!(right.map(|found| found.listing_id.0).collect::<Vec<_>>(), [2, 4]);
+}
+
+#[test]
+fn a_role_that_exists_in_any_function_may_differ() {
+    let titles = ["물류 담당자", "물류 매니저", "물류"];
+    let listings: Vec<_> = (1..).zip(titles).map(|(id, title)| listing(id, title)).collect();
+    assert_eq!(ids(&jobs(&listings), &user("물류 담당자")).len(), 3);
+}
+
+#[test]
+fn an_unknown_name_is_searched_for_by_the_known_name_at_its_end() {
+    let mut sports = listing(1, "기자");
+    sports.description = "야구 소식을 씁니다".to_owned();
+    let catalogue = jobs(&[sports, listing(2, "야구 기자"), listing(3, "기자")]);
+    let found = catalogue.recommend(&user("야구 전문 기자"), 50);
     let found: Vec<_> = found.iter().map(|found| (found.listing_id.0, found.reason.as_str())).collect();
-    assert_eq!(
-        found,
-        [
-            (2, "공고 제목이 추천 직업 '물류 담당자'와 일치합니다."),
-            (1, "공고 제목의 직무가 추천 직업 '물류 담당자'와 같은 분야(물류)입니다."),
-        ]
-    );
+    assert_eq!(found[0], (2, "공고 제목의 '기자'는 추천 직업 '야구 전문 기자'와 가까운 직업입니다."));
+    assert!(found.iter().all(|(id, _)| *id != 3), "nothing says that it is about baseball: {found:?}");
+}
+
+#[test]
+fn related_listings_follow_the_right_ones_and_are_ten_at_most() {
+    let mut listings: Vec<_> = (1..=20).map(|id| listing(id, "물류 영업 담당자")).collect();
+    listings.push(listing(21, "물류 담당자"));
+    let found = jobs(&listings).recommend(&user("물류 담당자"), 50);
+    assert_eq!(found.len(), 11);
+    assert_eq!((found[0].listing_id.0, found[0].data.get("tier")), (21, None));
+    assert!(found[1..].iter().all(|found| found.data["tier"] == "related"));
 }

@@ -10,6 +10,7 @@ use crate::domain::{
     Career, CareerProfile, CatalogueVersion, JobListing, ListingId, MatchScore, Recommendation,
 };
 use crate::ranking::catalogue::Sizes;
+use crate::ranking::score::FLOOR;
 use crate::ranking::{Catalogue, CatalogueBuilder, Vocabulary};
 
 const VOCABULARY: &str = r#"
@@ -81,10 +82,12 @@ fn profile() -> impl Strategy<Value = CareerProfile> {
         match_score: MatchScore::from_fraction(fraction),
     });
     let terms = || proptest::collection::vec(proptest::sample::select(WORDS).prop_map(str::to_owned), 0..4);
-    (proptest::collection::vec(career, 0..4), terms(), terms(), proptest::option::of(0_u8..12)).prop_map(
-        |(careers, skills, interests, experience_years)| CareerProfile {
+    let years = proptest::option::of(0_u8..12);
+    (proptest::collection::vec(career, 0..4), terms(), terms(), terms(), years).prop_map(
+        |(careers, skills, strengths, interests, experience_years)| CareerProfile {
             careers,
             skills,
+            strengths,
             interests,
             experience_years,
         },
@@ -154,14 +157,14 @@ proptest! {
             prop_assert!(pair[0].score >= pair[1].score);
         }
         for recommendation in &recommended {
-            prop_assert!(recommendation.score.0 >= 1_500 && recommendation.score.0 <= best);
+            prop_assert!(recommendation.score >= FLOOR && recommendation.score.0 <= best);
             prop_assert!(ids.insert(recommendation.listing_id));
             let breakdown = recommendation.data["breakdown"].as_object().unwrap();
             let sum: f64 = breakdown.values().map(|points| (points.as_f64().unwrap() * 100.0).round()).sum();
             prop_assert_eq!(sum as u16, recommendation.score.0);
             let stored = serde_json::to_string(&recommendation.data).unwrap();
             prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&stored).unwrap(), serde_json::Value::Object(recommendation.data.clone()));
-            prop_assert!(!recommendation.reason.is_empty());
+            prop_assert!(!recommendation.reason.is_empty() && !recommendation.reason.contains("''"));
         }
     }
 

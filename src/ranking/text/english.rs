@@ -14,6 +14,11 @@ pub fn word_tokens(word: &str) -> impl Iterator<Item = Token> {
 /// shorter word and for one that has other characters than letters.
 pub fn stem(word: &str) -> Option<String> {
     let is_english = word.len() >= 4 && word.bytes().all(|b| b.is_ascii_lowercase());
+    // An accountant is no account.
+    let kept = ["ant", "ants"].iter().find(|end| word.ends_with(*end));
+    if let Some(kept) = kept.filter(|_| is_english) {
+        return kept.ends_with('s').then(|| word[..word.len() - 1].to_owned());
+    }
     is_english.then(|| Stemmer::create(Algorithm::English).stem(word).into_owned())
 }
 

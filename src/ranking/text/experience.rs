@@ -27,6 +27,14 @@ impl AskedYears {
 
 /// Stands for "no upper end".
 const OPEN_END: u8 = u8::MAX;
+/// Words for people without experience.
+const NEWCOMERS: &[&str] = &["신입", "인턴", "entry", "intern", "junior"];
+/// Words of a title for people with at least [`SENIOR_YEARS`].
+const SENIOR: &[&str] = &["시니어", "senior", "팀장", "파트장"];
+const SENIOR_YEARS: u8 = 5;
+/// Words of a title for people with at most [`JUNIOR_YEARS`].
+const JUNIOR: &[&str] = &["주니어", "junior"];
+const JUNIOR_YEARS: u8 = 4;
 /// A larger number is not a number of years (`2024년` is a date).
 const MOST_YEARS: u32 = 40;
 
@@ -35,11 +43,32 @@ pub fn asked_years(text: &str) -> Option<AskedYears> {
     asked_range(text).map(|(least, most)| AskedYears::new(least, most))
 }
 
+/// The years that a normalised title asks for in so many words, which count more than the site's own column: a number of
+/// years, a level, or newcomers only. `words` are the title's words.
+pub fn stated_in_title<'w>(title: &str, words: impl Iterator<Item = &'w str> + Clone) -> Option<AskedYears> {
+    let says = |levels: &[&str]| {
+        words.clone().any(|word| levels.iter().any(|level| word.starts_with(level) || word.ends_with(level)))
+    };
+    let has_digit = title.bytes().any(|b| b.is_ascii_digit());
+    let range = if has_digit && stated_years(title).is_some() {
+        asked_range(title)
+    } else if says(SENIOR) {
+        Some((SENIOR_YEARS, OPEN_END))
+    } else if says(JUNIOR) {
+        Some((0, JUNIOR_YEARS))
+    } else if says(NEWCOMERS) {
+        asked_range(title).filter(|&range| range == (0, 0))
+    } else {
+        None
+    };
+    range.map(|(least, most)| AskedYears::new(least, most))
+}
+
 fn asked_range(text: &str) -> Option<(u8, u8)> {
     if text.is_empty() {
         return None;
     }
-    let newcomers = ["신입", "인턴", "entry", "intern", "junior"].iter().any(|word| text.contains(word));
+    let newcomers = NEWCOMERS.iter().any(|word| text.contains(word));
     let anyone = ["무관", "관계없음", "any"].iter().any(|word| text.contains(word));
     let years = stated_years(text);
     match years {

@@ -6,8 +6,10 @@
 
 pub mod english;
 pub mod experience;
+pub mod function;
 pub mod hangul;
 pub mod phrase;
+pub mod roles;
 pub mod skills;
 pub mod title;
 pub mod token;

@@ -1,7 +1,10 @@
 //! A career's name cut for searching: its readings, their words, and the tokens of these.
 
 use super::english::{is_stop_word, stem};
+use super::function::Functions;
 use super::hangul::{ending, hangul_tokens, is_hangul, names_a_person};
+use super::roles::{ACTIVITIES, ROLES};
+use super::title::is_boilerplate;
 use super::token::Token;
 use super::{Lexeme, lexemes, normalise};
 
@@ -11,7 +14,26 @@ pub struct PhraseText {
     /// Its words with their tokens, in order.
     pub words: Vec<(String, Vec<PhraseToken>)>,
     /// For each two neighbouring words, the alternative tokens that a title has if they are neighbours in it too.
-    pub joints: Vec<Vec<Token>>,
+    pub joints: Vec<Joint>,
+    /// The functions that its words name.
+    pub functions: Functions,
+    /// The functions that its roles name; none if these exist in any function (`담당자`).
+    pub role_functions: Functions,
+    /// Whether its subject is the name of a function and nothing else (`상담 전문가`).
+    pub is_function: bool,
+    /// Whether its subject could stand in any title (`채용 담당자`).
+    pub is_boilerplate: bool,
+    /// Whether it names a profession that needs a licence or a degree (`회계사`): its activity alone is another job.
+    pub is_profession: bool,
+}
+
+/// Two neighbouring words of a phrase.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Joint {
+    /// The alternative tokens that a title has if the words are neighbours in it too.
+    pub alternatives: Vec<Token>,
+    /// Whether the second word tells the subject, not the role.
+    pub in_subject: bool,
 }
 
 /// A token of a phrase.
@@ -34,84 +56,12 @@ pub enum PhraseTokenKind {
     Ending,
 }
 
-/// Roles that do not tell the sector.
-const ROLES: &[&str] = &[
-    "담당자",
-    "담당",
-    "매니저",
-    "관리자",
-    "관리원",
-    "엔지니어",
-    "개발자",
-    "전문가",
-    "디자이너",
-    "기획자",
-    "연구원",
-    "기술자",
-    "컨설턴트",
-    "팀장",
-    "사원",
-    "직원",
-    "책임자",
-    "운영자",
-    "분석가",
-    "코디네이터",
-    "디렉터",
-    "사무원",
-    "기술원",
-    "조작원",
-    "기능원",
-    "작업원",
-    "실무자",
-    "스페셜리스트",
-    "리더",
-    "기사",
-    "검사원",
-    "시험원",
-    "조립원",
-    "제조원",
-    "정비원",
-    "운전원",
-    "가공원",
-    "설치원",
-    "반장",
-    "보조원",
-    "감독자",
-    "manager",
-    "engineer",
-    "specialist",
-    "officer",
-    "coordinator",
-    "assistant",
-    "director",
-    "executive",
-    "consultant",
-    "analyst",
-    "technician",
-    "operator",
-    "supervisor",
-    "administrator",
-    "developer",
-    "designer",
-    "expert",
-    "associate",
-    "lead",
-    "leader",
-    "representative",
-    "clerk",
-    "worker",
-    "staff",
-    "agent",
-    "planner",
-    "advisor",
-    "controller",
-];
-
 /// Cuts a phrase into words and tokens.
 pub fn phrase_text(phrase: &str) -> PhraseText {
     let phrase = normalise(phrase);
     let mut text = PhraseText::default();
     let mut before: Option<Lexeme<'_>> = None;
+    let mut functions = Vec::new();
     for lexeme in lexemes(&phrase).flat_map(split_role) {
         let tokens = match lexeme {
             Lexeme::Hangul(run) => hangul_phrase_tokens(run),
@@ -122,10 +72,27 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
                 vec![PhraseToken { alternatives: word_alternatives(word), kind }]
             }
         };
+        let own = Functions::of_word(lexeme);
+        text.is_profession |= names_a_profession(lexeme);
+        let in_subject = tokens.iter().any(|token| token.kind == PhraseTokenKind::Subject);
+        if tokens.iter().any(|token| token.kind != PhraseTokenKind::Subject) {
+            text.role_functions = text.role_functions.union(own);
+        }
+        functions.push((lexeme, own));
         text.words.push((lexeme.as_str().to_owned(), tokens));
-        text.joints.extend(before.and_then(|before| joint(before, lexeme)));
+        let alternatives = before.and_then(|before| joint(before, lexeme));
+        text.joints.extend(alternatives.map(|alternatives| Joint { alternatives, in_subject }));
         before = Some(lexeme);
     }
+    let subject = text
+        .words
+        .iter()
+        .zip(&functions)
+        .filter(|((_, tokens), _)| tokens.iter().any(|token| token.kind == PhraseTokenKind::Subject));
+    let subject: Vec<Lexeme<'_>> = subject.map(|(_, (lexeme, _))| *lexeme).collect();
+    text.is_function = matches!(subject.as_slice(), [only] if Functions::is_name(*only));
+    text.is_boilerplate = !subject.is_empty() && subject.iter().all(|word| is_boilerplate(*word));
+    text.functions = Functions::of_words(functions);
     if let [(word, tokens)] = text.words.as_mut_slice()
         && let [token] = tokens.as_mut_slice()
         && let Some(end) = ending(word).filter(|_| word.starts_with(is_hangul))
@@ -142,6 +109,45 @@ pub fn subject_words(phrase: &str) -> impl Iterator<Item = String> {
     let words = phrase_text(phrase).words.into_iter();
     let words = words.filter(move |(_, tokens)| tokens.iter().any(is_subject)).map(|(word, _)| word);
     words.filter(|word| word.chars().nth(1).is_some())
+}
+
+/// The part that names of one occupation share: their words without a role that exists in any function, and an activity in place
+/// of the person who does it. `영상 편집자`, `영상편집 담당자` and `영상 편집 전문가` are all `영상편집`.
+pub fn subject_key(phrase: &str) -> String {
+    let phrase = normalise(phrase);
+    let mut words: Vec<Lexeme<'_>> = lexemes(&phrase).flat_map(split_role).collect();
+    let is_neutral =
+        |word: &Lexeme<'_>| ROLES.contains(&word.as_str()) && Functions::of_word(*word).is_empty();
+    while words.last().is_some_and(is_neutral) {
+        words.pop();
+    }
+    let mut key: String = words.iter().map(|word| word.as_str()).collect();
+    if let Some((person, activity)) = ACTIVITIES.iter().find(|(person, _)| key.ends_with(person)) {
+        key.truncate(key.len() - person.len());
+        key.push_str(activity);
+    }
+    if let Some(field) = key.strip_suffix('팀') {
+        key.truncate(field.len());
+    }
+    key
+}
+
+/// Whether a name says no more than a role (`엔지니어`).
+pub fn is_bare_role(name: &str) -> bool {
+    let name = normalise(name);
+    lexemes(&name).flat_map(split_role).all(|word| ROLES.contains(&word.as_str()))
+}
+
+fn names_a_profession(lexeme: Lexeme<'_>) -> bool {
+    let word = lexeme.as_str();
+    word.ends_with('사') && word.chars().nth(2).is_some() && !ROLES.contains(&word)
+}
+
+/// Whether a name ends in a role or in the name of a function.
+pub fn names_a_role(name: &str) -> bool {
+    let name = normalise(name);
+    let last = lexemes(&name).flat_map(split_role).last();
+    last.is_some_and(|word| ROLES.contains(&word.as_str()) || !Functions::of_word(word).is_empty())
 }
 
 /// Splits a role off the end of a Hangul word: `품질관리담당자` becomes `품질관리`, `담당자`.

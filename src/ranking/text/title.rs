@@ -133,17 +133,57 @@ fn without_ending(lexeme: Lexeme<'_>) -> Lexeme<'_> {
     stem.filter(|stem| stem.chars().count() >= 2).map_or(lexeme, Lexeme::Hangul)
 }
 
-fn is_boilerplate(lexeme: Lexeme<'_>) -> bool {
+/// Whether a word could stand in any title.
+pub fn is_boilerplate(lexeme: Lexeme<'_>) -> bool {
     let word = lexeme.as_str();
     static WORDS: LazyLock<FxHashSet<&str>> = LazyLock::new(|| BOILERPLATE.iter().copied().collect());
     word.bytes().all(|b| b.is_ascii_digit()) || WORDS.contains(word)
 }
 
-/// The core words of a title, joined: equal for two copies of one posting.
-pub fn title_key(words: &[TitleWord<'_>]) -> String {
-    let core = words.iter().filter(|word| word.core);
-    core.map(|word| word.lexeme.as_str()).collect()
+/// Whether a title's words say that the job is for people in alternative military service, not merely open to them.
+pub fn is_reserved(words: &[TitleWord<'_>]) -> bool {
+    let mut words = words.iter().map(|word| word.lexeme.as_str());
+    let names_service = |word: &str| SERVICES.iter().any(|service| word.starts_with(service));
+    words.clone().any(names_service) && !words.any(|word| word.starts_with("가능"))
 }
+
+/// Alternative military services.
+const SERVICES: &[&str] = &["병역특례", "병특", "보충역", "산업기능요원", "전문연구요원"];
+
+/// The core words of a title without the region at its start, joined: equal for two copies of one posting.
+pub fn title_key(words: &[TitleWord<'_>]) -> String {
+    let core = words.iter().filter(|word| word.core).map(|word| word.lexeme.as_str());
+    core.clone().skip_while(|word| REGIONS.contains(word)).collect()
+}
+
+/// Regions that a title may begin with.
+const REGIONS: &[&str] = &[
+    "서울",
+    "부산",
+    "대구",
+    "인천",
+    "광주",
+    "대전",
+    "울산",
+    "세종",
+    "경기",
+    "강원",
+    "충북",
+    "충남",
+    "전북",
+    "전남",
+    "경북",
+    "경남",
+    "제주",
+    "수도권",
+    "서울시",
+    "경기도",
+    "강남",
+    "판교",
+    "성남",
+    "수원",
+    "지역",
+];
 
 /// A company's name without its legal form, parentheses, spaces and punctuation: equal for its usual spellings.
 pub fn company_key(normalised: &str) -> String {
@@ -158,8 +198,49 @@ pub fn company_key(normalised: &str) -> String {
         }
     }
     let bare = name.replace("주식회사", "").replace("유한회사", "");
-    if bare.is_empty() { name } else { bare }
+    with_latin_initials(if bare.is_empty() { &name } else { &bare })
 }
+
+/// A name with the Latin letters at its start that it spells in Korean: `씨제이` is `cj`. A single one is not read so: `이마트` is
+/// no `e마트`.
+fn with_latin_initials(name: &str) -> String {
+    let (mut rest, mut initials) = (name, String::new());
+    while let Some((spelled, letter)) = LETTERS.iter().find(|(spelled, _)| rest.starts_with(spelled)) {
+        rest = &rest[spelled.len()..];
+        initials.push(*letter);
+    }
+    if initials.len() < 2 { name.to_owned() } else { initials + rest }
+}
+
+/// Latin letters as Korean spells them, the longest first.
+const LETTERS: &[(&str, char)] = &[
+    ("더블유", 'w'),
+    ("에이치", 'h'),
+    ("에이", 'a'),
+    ("에프", 'f'),
+    ("제이", 'j'),
+    ("케이", 'k'),
+    ("에스", 's'),
+    ("브이", 'v'),
+    ("엑스", 'x'),
+    ("와이", 'y'),
+    ("제트", 'z'),
+    ("비", 'b'),
+    ("씨", 'c'),
+    ("디", 'd'),
+    ("이", 'e'),
+    ("지", 'g'),
+    ("아이", 'i'),
+    ("엘", 'l'),
+    ("엠", 'm'),
+    ("엔", 'n'),
+    ("오", 'o'),
+    ("피", 'p'),
+    ("큐", 'q'),
+    ("알", 'r'),
+    ("티", 't'),
+    ("유", 'u'),
+];
 
 #[cfg(test)]
 mod tests {
@@ -193,5 +274,8 @@ mod tests {
         assert_eq!(company("(주)하늘소프트"), company("㈜ 하늘소프트(Haneul)"));
         assert_eq!(company("하늘소프트 주식회사"), "하늘소프트");
         assert_eq!(company("(주)"), "");
+        assert_eq!(company("씨제이대한통운㈜"), company("CJ대한통운"));
+        assert_ne!(company("이마트"), company("e마트"));
+        assert_eq!(key("서울 강남 백엔드 개발자"), key("[판교] 백엔드 개발자"));
     }
 }

@@ -17,6 +17,12 @@ pub struct File {
     /// Phrases that several careers may have.
     #[serde(default)]
     pub shared: Vec<Shared>,
+    /// Careers whose postings suit each other.
+    #[serde(default)]
+    pub families: Vec<Vec<String>>,
+    /// Career → names of other careers whose postings suit it too.
+    #[serde(default)]
+    pub near: BTreeMap<String, Vec<String>>,
     /// Sector → career → its other names.
     #[serde(rename = "fields")]
     pub sectors: BTreeMap<String, BTreeMap<String, Vec<String>>>,

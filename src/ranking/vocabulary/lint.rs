@@ -1,6 +1,6 @@
 //! Doubtful entries of a vocabulary file.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::file::File;
 use crate::ranking::text::{Lexeme, compact, lexemes, normalise};
@@ -26,6 +26,7 @@ pub fn findings(file: &File) -> Vec<String> {
         findings.extend(ownership(file, phrase, careers));
     }
     findings.extend(shared_findings(file, &owners));
+    findings.extend(link_findings(file, &owners));
     findings
 }
 
@@ -62,6 +63,26 @@ fn ownership(file: &File, phrase: &str, owners: &[(&str, &str)]) -> Option<Strin
             "'{phrase}' is a name of '{first}' and of '{last}': keep one, or list it in [[shared]] with a reason"
         )
     })
+}
+
+/// Links to careers and names that the file does not have.
+fn link_findings(file: &File, owners: &BTreeMap<String, Vec<(&str, &str)>>) -> Vec<String> {
+    let careers: BTreeSet<&str> = file.careers().map(|entry| entry.name).collect();
+    let unknown = |name: &String| !careers.contains(name.as_str());
+    let families = file.families.iter().flatten().filter(|name| unknown(name));
+    let mut findings: Vec<String> = families.map(|name| format!("families: '{name}' is no career")).collect();
+    for (career, names) in &file.near {
+        if unknown(career) {
+            findings.push(format!("near: '{career}' is no career"));
+        }
+        for name in names {
+            let owner = owners.get(&compact(name)).and_then(|owners| owners.first());
+            if owner.is_none_or(|(owner, _)| owner == career) {
+                findings.push(format!("near: '{name}' of '{career}' is not a name of another career"));
+            }
+        }
+    }
+    findings
 }
 
 fn shared_findings(file: &File, owners: &BTreeMap<String, Vec<(&str, &str)>>) -> Vec<String> {
@@ -107,6 +128,16 @@ mod tests {
         assert_eq!(lint(&format!("{shared}{fields}")), Vec::<String>::new());
         let idle = "[[shared]]\nphrase = \"앱 개발자\"\nreason = \" \"\n";
         assert_eq!(lint(&format!("{idle}{fields}")).len(), 3);
+    }
+
+    #[test]
+    fn links_lead_to_names_of_other_careers() {
+        let fields = "[fields.a]\n\"앱 개발자\" = [\"모바일 개발자\"]\n\"웹 개발자\" = []\n";
+        let families = "families = [[\"앱 개발자\", \"웹 개발자\"]]\n";
+        let near = "[near]\n\"웹 개발자\" = [\"모바일 개발자\"]\n";
+        assert_eq!(lint(&format!("{families}{fields}{near}")), Vec::<String>::new());
+        let strange = "[near]\n\"앱 개발자\" = [\"모바일 개발자\"]\n\"기자\" = [\"배우\"]\n";
+        assert_eq!(lint(&format!("families = [[\"모바일 개발자\"]]\n{fields}{strange}")).len(), 4);
     }
 
     #[test]

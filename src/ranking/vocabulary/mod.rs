@@ -1,16 +1,20 @@
 //! The table of careers and their other names, which operators edit without recompiling.
 //!
-//! A career that is not in the table is searched for by its own name only; nothing is guessed. A name that two
-//! careers list stands for neither, unless it is the own name of one of them.
+//! A name that two careers list stands for neither, unless it is the own name of one of them. A name that no career
+//! lists is resolved to the career with the same subject, or to the longest known name at its end; if there is none, it
+//! is searched for as it is.
 
 mod file;
 mod lint;
+mod resolve;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::file::File;
+pub(in crate::ranking) use self::resolve::Nearness;
+use self::resolve::by_subject;
 use crate::ranking::text::compact;
 use crate::ranking::text::hangul::is_hangul;
 use crate::ranking::text::phrase::subject_words;
@@ -33,6 +37,8 @@ pub struct Vocabulary {
     careers: Vec<CareerEntry>,
     /// Name in the form of [`compact`] → the careers that have it.
     by_phrase: FxHashMap<String, Vec<Mention>>,
+    /// Subject of names, as [`subject_key`] has it → the careers that have such a name.
+    by_subject: FxHashMap<String, Vec<usize>>,
     /// The last two characters of all names. Most words of a title end otherwise, which rules them out quickly.
     endings: FxHashSet<[char; 2]>,
     /// Word → its sector.
@@ -46,6 +52,10 @@ pub(in crate::ranking) struct CareerEntry {
     pub sector: String,
     /// Its own name first, then its other names.
     pub phrases: Vec<String>,
+    /// Names of other careers whose postings suit it too.
+    pub near: Vec<String>,
+    /// The first names of the careers of its families.
+    pub kin: Vec<String>,
 }
 
 /// A career that has a name.
@@ -93,14 +103,18 @@ impl Vocabulary {
                 by_phrase.entry(compact(phrase)).or_default().push(mention);
             }
             let phrases = entry.phrases().map(str::to_owned).collect();
-            careers.push(CareerEntry { sector: entry.sector.to_owned(), phrases });
+            let near = file.near.get(entry.name).cloned().unwrap_or_default();
+            let sector = entry.sector.to_owned();
+            careers.push(CareerEntry { sector, phrases, near, kin: Vec::new() });
         }
         if careers.is_empty() {
             return Err(VocabularyError::Empty);
         }
+        join_families(&mut careers, &file.families);
+        let by_subject = by_subject(&careers);
         let endings = by_phrase.keys().filter_map(|phrase| last_two(phrase)).collect();
         let sector_words = sector_words(&file);
-        Ok(Self { file, careers, by_phrase, endings, sector_words })
+        Ok(Self { file, careers, by_phrase, by_subject, endings, sector_words })
     }
 
     /// The built-in table.
@@ -115,6 +129,12 @@ impl Vocabulary {
     /// The file's own revision, which its editors raise with every change.
     pub fn revision(&self) -> u32 {
         self.file.revision
+    }
+
+    /// The names of all careers.
+    #[cfg(test)]
+    pub(in crate::ranking) fn names(&self) -> impl Iterator<Item = &str> {
+        self.careers.iter().flat_map(|career| career.phrases.iter().map(String::as_str))
     }
 
     /// Doubtful entries, one sentence each, for the file's editors; empty if there are none.
@@ -181,6 +201,23 @@ impl Vocabulary {
     }
 }
 
+/// Gives each career of a family the first names of the others.
+fn join_families(careers: &mut [CareerEntry], families: &[Vec<String>]) {
+    let names: FxHashMap<String, Vec<String>> = careers
+        .iter()
+        .map(|career| {
+            (career.phrases[0].clone(), career.phrases.iter().take(FAMILY_NAMES).cloned().collect())
+        })
+        .collect();
+    for career in careers {
+        let own = &career.phrases[0];
+        for family in families.iter().filter(|family| family.contains(own)) {
+            let others = family.iter().filter(|other| *other != own).filter_map(|other| names.get(other));
+            career.kin.extend(others.flatten().cloned());
+        }
+    }
+}
+
 /// The words that belong to one sector: at least two of its careers have the word in a name, and these are at
 /// least three fifths of all careers that have it. Job nouns do not count: they do not tell the sector.
 fn sector_words(file: &File) -> FxHashMap<String, String> {
@@ -199,6 +236,9 @@ fn sector_words(file: &File) -> FxHashMap<String, String> {
     };
     careers_by_word.into_iter().filter_map(only_sector).collect()
 }
+
+/// Names of a career that the others of its family are searched for by.
+const FAMILY_NAMES: usize = 4;
 
 /// Most words of a career's name that titles are searched for.
 const LONGEST_NAME: usize = 4;
@@ -241,9 +281,9 @@ mod tests {
     fn the_built_in_table_is_large_and_clean() {
         let vocabulary = Vocabulary::builtin();
         assert_eq!(vocabulary.lint(), Vec::<String>::new());
-        assert!(vocabulary.careers.len() >= 300, "{}", vocabulary.careers.len());
+        assert!(vocabulary.careers.len() >= 2_000, "{}", vocabulary.careers.len());
         let phrases: usize = vocabulary.careers.iter().map(|career| career.phrases.len()).sum();
-        assert!(phrases >= 1_000, "{phrases}");
+        assert!(phrases >= 15_000, "{phrases}");
     }
 
     #[test]

@@ -76,6 +76,17 @@ const NEXT_OF_ALL: &str = r"
 SELECT CAST(u.user_id AS SIGNED) AS user_id FROM users AS u WHERE u.user_id > ? ORDER BY u.user_id LIMIT ?
 ";
 
+pub(super) async fn users_after(
+    pool: &Pool,
+    source: &SourceTables,
+    after: i64,
+    most: u32,
+) -> Result<Vec<UserId>, StoreError> {
+    let mut connection = pool.acquire().await?;
+    let bind = |query: SourceQuery<UserRow>| query.bind(after).bind(most);
+    Ok(users(source.rows(&mut connection, NEXT_OF_ALL, bind).await?))
+}
+
 const NEXT_ACTIVE: &str = r"
 SELECT CAST(u.user_id AS SIGNED) AS user_id
 FROM users AS u

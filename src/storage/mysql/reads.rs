@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, SqlSafeStr, query_as};
 
-use super::MysqlStore;
 use super::fingerprint::row_checksum;
 use super::source::{SourceQuery, if_table_exists};
+use super::{MysqlStore, marking};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::{ListRow, stored_list};
@@ -85,6 +85,10 @@ impl ReadStore for MysqlStore {
         }
         let without = USER_STATUS.replace(JOIN_LISTINGS, "CROSS JOIN (SELECT NULL AS id) AS l");
         Ok(select(AssertSqlSafe(without).into_sql_str()).fetch_optional(&mut *connection).await?)
+    }
+
+    async fn users_after(&self, after: i64, most: u32) -> Result<Vec<UserId>, StoreError> {
+        marking::users_after(&self.pool, &self.source, after, most).await
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {

@@ -55,6 +55,11 @@ const NEXT_OF_ALL: &str = r"
 SELECT user_id FROM users WHERE user_id > ? ORDER BY user_id LIMIT ?
 ";
 
+pub(super) async fn users_after(pool: &SqlitePool, after: i64, most: u32) -> Result<Vec<UserId>, StoreError> {
+    let next: Vec<UserRow> = query_as(NEXT_OF_ALL).bind(after).bind(most).fetch_all(pool).await?;
+    Ok(users(next))
+}
+
 const NEXT_ACTIVE: &str = r"
 SELECT user_id
 FROM users AS u

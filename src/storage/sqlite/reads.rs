@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::query_as;
 
-use super::{SqliteStore, fingerprint};
+use super::{SqliteStore, fingerprint, marking};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::stored_list;
@@ -70,6 +70,10 @@ impl ReadStore for SqliteStore {
         let intact = status.intact && fingerprint::is_intact(&mut snapshot, user).await?;
         snapshot.rollback().await?;
         Ok(Some(UserStatus { intact, ..status }))
+    }
+
+    async fn users_after(&self, after: i64, most: u32) -> Result<Vec<UserId>, StoreError> {
+        marking::users_after(&self.pool, after, most).await
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {
