@@ -21,7 +21,7 @@ use crate::coordination::{
     UserLocks, Wakeups,
 };
 use crate::http::server::{self, ServerConfig};
-use crate::http::{self, ApiState, Origin};
+use crate::http::{self, AccessConfig, ApiState};
 use crate::listings::sample::{self, SampleError};
 use crate::ranking::{Vocabulary, VocabularyError};
 use crate::storage::{MysqlAddress, MysqlStore, SqliteStore, Store, StoreError, StoreErrorKind};
@@ -112,7 +112,7 @@ pub struct App {
     drain_timeout: Duration,
     redis: Option<RedisLink>,
     server: ServerConfig,
-    cors_origins: Vec<Origin>,
+    access: AccessConfig,
     /// Runs and requests in flight.
     tasks: TaskTracker,
 }
@@ -166,7 +166,7 @@ impl App {
             drain_timeout: config.drain_timeout,
             redis,
             server: config.server.clone().within_descriptors(config.database.descriptors()),
-            cors_origins: config.cors_allowed_origins.clone(),
+            access: config.access.clone(),
             tasks,
         })
     }
@@ -184,7 +184,7 @@ impl App {
             stop,
             tasks: self.tasks.clone(),
         };
-        http::router(state, &self.server, &self.cors_origins)
+        http::router(state, &self.server, &self.access)
     }
 
     /// The requests and runs in flight.

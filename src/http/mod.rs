@@ -1,5 +1,6 @@
 //! The HTTP interface: the router, and one file per resource. Only this module knows axum.
 
+mod auth;
 mod by_careers;
 mod calculate;
 mod connection;
@@ -9,10 +10,12 @@ mod health;
 mod input;
 mod limits;
 mod origin;
+mod rate_limit;
 mod scheduler;
 pub mod server;
 mod status;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,8 +40,10 @@ use crate::catalogue::CurrentCatalogue;
 use crate::coordination::RedisLink;
 use crate::storage::{self, Store, StoreError};
 use error::ApiError;
+use rate_limit::RateLimit;
 use server::ServerConfig;
 
+pub use self::auth::{ApiTokens, AuthConfig, AuthMode, InvalidApiToken, JwtKey, WeakSecret};
 pub use self::origin::{InvalidOrigin, Origin};
 
 /// How long a browser may keep the answer to a preflight request.
@@ -69,16 +74,33 @@ pub struct ApiState {
     pub tasks: TaskTracker,
 }
 
-/// The service's router. `cors_origins` are the origins of pages that may call it from a browser. A path is
-/// routed as if it had no slash at its end, and one at its beginning.
-pub fn router(api: ApiState, config: &ServerConfig, cors_origins: &[Origin]) -> NormalizePath<Router> {
+/// Which requests are served.
+#[derive(Clone, Debug)]
+pub struct AccessConfig {
+    /// What callers have to show.
+    pub auth: AuthConfig,
+    /// Requests a minute for one user. `None`: any number.
+    pub user_requests_per_minute: Option<NonZeroU32>,
+    /// The origins of pages that may call the service from a browser.
+    pub cors_origins: Vec<Origin>,
+}
+
+/// The service's router. A path is routed as if it had no slash at its end, and one at its beginning.
+pub fn router(api: ApiState, config: &ServerConfig, access: &AccessConfig) -> NormalizePath<Router> {
+    let auth = Arc::new(access.auth.clone());
+    let rate_limit = access.user_requests_per_minute.map(|limit| Arc::new(RateLimit::new(limit)));
     let recommendations = Router::new()
         .route("/calculate/{user_id}", post(calculate::calculate))
         .route("/by-careers/{user_id}", get(by_careers::by_careers))
         .route("/fast/{user_id}", get(fast::fast))
-        .route("/status/{user_id}", get(status::status));
-    let scheduler =
+        .route("/status/{user_id}", get(status::status))
+        .layer(middleware::from_fn_with_state(rate_limit, rate_limit::per_user))
+        .layer(middleware::from_fn_with_state(auth.clone(), auth::of_user));
+    let mut scheduler =
         Router::new().route("/trigger", post(scheduler::trigger)).route("/status", get(scheduler::status));
+    if !auth.scheduler_is_open {
+        scheduler = scheduler.layer(middleware::from_fn_with_state(auth, auth::of_operators));
+    }
     // A quarter of the connections is left to requests that are answered at once.
     let permits = Arc::new(Semaphore::new(config.max_connections * 3 / 4));
     let router = Router::new()
@@ -92,7 +114,7 @@ pub fn router(api: ApiState, config: &ServerConfig, cors_origins: &[Origin]) -> 
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(config.body_timeout, limits::receive))
-        .layer(cors(cors_origins))
+        .layer(cors(&access.cors_origins))
         .layer(TraceLayer::new_for_http())
         .with_state(api);
     NormalizePath::trim_trailing_slash(router)
