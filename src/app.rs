@@ -23,6 +23,7 @@ use crate::coordination::{
 use crate::http::server::{self, ServerConfig};
 use crate::http::{self, AccessConfig, ApiState};
 use crate::listings::sample::{self, SampleError};
+use crate::metrics::Metrics;
 use crate::ranking::{Vocabulary, VocabularyError};
 use crate::storage::{MysqlAddress, MysqlStore, SqliteStore, Store, StoreError, StoreErrorKind};
 
@@ -111,6 +112,7 @@ pub struct App {
     shutdown_delay: Duration,
     drain_timeout: Duration,
     redis: Option<RedisLink>,
+    metrics: Arc<Metrics>,
     server: ServerConfig,
     access: AccessConfig,
     /// Runs and requests in flight.
@@ -128,6 +130,7 @@ impl App {
         let catalogue = CurrentCatalogue::load(store.clone(), vocabulary, config.catalogue_reload).await?;
         let catalogue = Arc::new(catalogue);
         let tasks = TaskTracker::new();
+        let metrics = Arc::new(Metrics::default());
         let limits = CalculatorConfig {
             run_timeout: config.run_timeout,
             max_recommendations: config.max_recommendations,
@@ -140,6 +143,7 @@ impl App {
             catalogue.clone(),
             limits,
             tasks.clone(),
+            metrics.clone(),
         );
         let wakeups = Arc::new(Wakeups::new(redis.clone(), tasks.clone()));
         let work = WorkerConfig {
@@ -165,6 +169,7 @@ impl App {
             shutdown_delay: config.shutdown_delay,
             drain_timeout: config.drain_timeout,
             redis,
+            metrics,
             server: config.server.clone().within_descriptors(config.database.descriptors()),
             access: config.access.clone(),
             tasks,
@@ -181,6 +186,7 @@ impl App {
             store: self.store.clone(),
             catalogue: self.catalogue.clone(),
             redis: self.redis.clone(),
+            metrics: self.metrics.clone(),
             stop,
             tasks: self.tasks.clone(),
         };

@@ -9,9 +9,10 @@ pub mod decision;
 pub mod digest;
 mod error;
 mod joining;
+mod outcome;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -20,12 +21,15 @@ use tokio_util::task::TaskTracker;
 use self::decision::{Action, AfterWrite, BeforeInputs, Calculated};
 pub use self::error::{CalculationError, Failure};
 use self::joining::{Caller, Joinable, Joining, NoResult};
+pub use self::outcome::{Outcome, QueuedReason};
+use self::outcome::{outcome, restart_cause, row_counts, without_careers};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Busy, UserGuard, UserLocks};
 use crate::domain::{CareerProfile, Lane, Recommendation, UserId};
+use crate::metrics::Metrics;
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
-use crate::storage::{QueueStore, RunStore, StoreError};
+use crate::storage::{QueueStore, RunStore, StoreError, Written};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -54,49 +58,7 @@ struct Inner {
     locks: UserLocks,
     catalogue: Arc<CurrentCatalogue>,
     config: CalculatorConfig,
-}
-
-/// The successful outcome of a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The list was calculated and stored.
-    Computed {
-        /// Rows stored.
-        saved_count: usize,
-    },
-    /// The newest inputs give the stored list: nothing was written.
-    UpToDate {
-        /// Rows stored.
-        saved_count: usize,
-    },
-    /// This run wrote nothing. Its trigger is recorded, and a worker will serve it.
-    Queued(QueuedReason),
-    /// The user has no analysis; rows of earlier analyses are removed.
-    NoProfileAnalysis,
-    /// The user has an analysis that recommends no career; rows of earlier analyses are removed.
-    NoJobRecommendations,
-}
-
-/// Why a run left its trigger to the queue. Callers are told "already in progress" in every case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum QueuedReason {
-    /// Another run held the user's lock for the whole wait.
-    LockBusy,
-    /// The stored rows come from a newer version of the service, which must do the run.
-    NewerScoring,
-    /// The run lost the compare-and-set [`decision::MAX_ATTEMPTS`] times.
-    LostToOtherRuns,
-}
-
-impl QueuedReason {
-    /// The reason in the log.
-    fn in_log(self) -> &'static str {
-        match self {
-            Self::LockBusy => "already running",
-            Self::NewerScoring => "newer scoring",
-            Self::LostToOtherRuns => "lost against other runs",
-        }
-    }
+    metrics: Arc<Metrics>,
 }
 
 /// The result of a run, shared by all callers that joined it.
@@ -111,10 +73,11 @@ impl Calculator {
         catalogue: Arc<CurrentCatalogue>,
         config: CalculatorConfig,
         tasks: TaskTracker,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let joining = Arc::new(Joining::new(tasks, config.max_runs));
         let urgent = watch::Sender::new(0);
-        Self { inner: Arc::new(Inner { store, queue, locks, catalogue, config }), joining, urgent }
+        Self { inner: Arc::new(Inner { store, queue, locks, catalogue, config, metrics }), joining, urgent }
     }
 
     /// Brings the user's stored list up to date. Shares a run of this process that has not read its inputs
@@ -181,9 +144,12 @@ impl Inner {
         force: bool,
         joinable: Joinable<(UserId, bool), T>,
     ) -> Result<Outcome, CalculationError> {
+        let waiting = Instant::now();
         let locked = self.locks.acquire(user).await;
+        self.metrics.lock_wait(locked.is_ok(), waiting.elapsed());
         // Before anything is read or recorded: the trigger of a later caller may stand for newer inputs.
         joinable.close();
+        let started = Instant::now();
         let result = match &locked {
             Err(Busy { .. }) => self.bounded(self.leave_to_queue(user, QueuedReason::LockBusy)).await,
             Ok(guard) => self.bounded(self.run_locked(guard, force)).await,
@@ -200,8 +166,11 @@ impl Inner {
             Ok(outcome) => tracing::info!(user_id = %user, ?outcome, "nothing to calculate"),
             Err(error) => tracing::error!(user_id = %user, %error, "calculation failed"),
         }
+        self.metrics
+            .run(result.as_ref().map_or_else(CalculationError::code, Outcome::name), started.elapsed());
         // The end of a run is logged before the next can begin, so that logs tell whether two overlapped.
         if let Ok(guard) = locked {
+            self.metrics.lock_hold(started.elapsed());
             guard.release().await;
         }
         result
@@ -219,6 +188,7 @@ impl Inner {
             match decision::before_inputs(&state, catalogue.version(), scoring) {
                 BeforeInputs::Proceed => {}
                 BeforeInputs::RefreshCatalogue => {
+                    self.metrics.restart("newer_catalogue");
                     self.catalogue.refresh().await?;
                     continue;
                 }
@@ -238,9 +208,13 @@ impl Inner {
                 Action::Confirm => self.store.confirm(&basis).await,
                 Action::Replace => self.store.replace(&basis, &rows, &digest).await,
             };
+            if let Ok(Written::Committed(changes)) = &written {
+                self.metrics.rows(row_counts(*changes, rows.len()));
+            }
             match decision::after_write(written, attempt) {
                 AfterWrite::Done => return Ok(outcome(&inputs, action, rows.len())),
                 AfterWrite::StartAgain(cause) => {
+                    self.metrics.restart(restart_cause(cause.as_ref()));
                     tracing::info!(user_id = %user, attempt, ?cause, "starting again");
                 }
                 AfterWrite::GiveUp => break,
@@ -265,9 +239,14 @@ impl Inner {
         profile: CareerProfile,
     ) -> Result<Vec<Recommendation>, CalculationError> {
         let (catalogue, limit) = (catalogue.clone(), self.config.max_recommendations);
-        tokio::task::spawn_blocking(move || catalogue.recommend(&profile, limit))
-            .await
-            .map_err(|_| CalculationError::Panicked)
+        let metrics = self.metrics.clone();
+        let rank = move || {
+            let started = Instant::now();
+            let rows = catalogue.recommend(&profile, limit);
+            metrics.scoring(started.elapsed());
+            rows
+        };
+        tokio::task::spawn_blocking(rank).await.map_err(|_| CalculationError::Panicked)
     }
 
     /// Runs `work` with a time limit: a database that accepts connections but never answers must not block
@@ -288,19 +267,4 @@ impl Inner {
         tracing::info!(user_id = %user, outcome = "queued", reason = in_log, "skipped: the trigger is queued");
         Ok(Outcome::Queued(reason))
     }
-}
-
-/// The outcome for the caller once the stored rows are those that the inputs give.
-fn outcome(inputs: &Inputs, action: Action, saved_count: usize) -> Outcome {
-    if !inputs.has_careers() {
-        without_careers(inputs)
-    } else if action == Action::Confirm {
-        Outcome::UpToDate { saved_count }
-    } else {
-        Outcome::Computed { saved_count }
-    }
-}
-
-fn without_careers(inputs: &Inputs) -> Outcome {
-    if inputs.has_analysis { Outcome::NoJobRecommendations } else { Outcome::NoProfileAnalysis }
 }

@@ -36,7 +36,8 @@ fn auth(env: &Env<'_>) -> Result<AuthConfig, ConfigError> {
         ));
     }
     let scheduler_is_open = env.flag("SCHEDULER_OPEN", false)?;
-    Ok(AuthConfig { mode, api_tokens, jwt_key, scheduler_is_open })
+    let metrics_are_open = env.flag("METRICS_OPEN", false)?;
+    Ok(AuthConfig { mode, api_tokens, jwt_key, scheduler_is_open, metrics_are_open })
 }
 
 fn mode(env: &Env<'_>) -> Result<AuthMode, ConfigError> {

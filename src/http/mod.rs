@@ -9,6 +9,7 @@ mod fast;
 mod health;
 mod input;
 mod limits;
+mod metrics;
 mod origin;
 mod rate_limit;
 mod scheduler;
@@ -38,8 +39,10 @@ use crate::background::{Batches, Scheduler, Triggers};
 use crate::calculator::Calculator;
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::RedisLink;
+use crate::metrics::Metrics;
 use crate::storage::{self, Store, StoreError};
 use error::ApiError;
+use metrics::QueueReader;
 use rate_limit::RateLimit;
 use server::ServerConfig;
 
@@ -68,6 +71,8 @@ pub struct ApiState {
     pub catalogue: Arc<CurrentCatalogue>,
     /// Whether Redis answers.
     pub redis: Option<RedisLink>,
+    /// Counts requests.
+    pub metrics: Arc<Metrics>,
     /// Cancelled when a stop begins; the service takes requests for some time after that.
     pub stop: CancellationToken,
     /// Tracks requests, which go on when their client disconnects.
@@ -98,8 +103,13 @@ pub fn router(api: ApiState, config: &ServerConfig, access: &AccessConfig) -> No
         .layer(middleware::from_fn_with_state(auth.clone(), auth::of_user));
     let mut scheduler =
         Router::new().route("/trigger", post(scheduler::trigger)).route("/status", get(scheduler::status));
+    let mut metrics = get(metrics::metrics).with_state((api.clone(), QueueReader::default()));
+    let for_operators = middleware::from_fn_with_state(auth.clone(), auth::of_operators);
     if !auth.scheduler_is_open {
-        scheduler = scheduler.layer(middleware::from_fn_with_state(auth, auth::of_operators));
+        scheduler = scheduler.layer(for_operators.clone());
+    }
+    if !auth.metrics_are_open {
+        metrics = metrics.layer(for_operators);
     }
     // A quarter of the connections is left to requests that are answered at once.
     let permits = Arc::new(Semaphore::new(config.max_connections * 3 / 4));
@@ -108,6 +118,7 @@ pub fn router(api: ApiState, config: &ServerConfig, access: &AccessConfig) -> No
         .nest("/api/scheduler", scheduler)
         .layer(middleware::from_fn_with_state(api.clone(), detach))
         .layer(middleware::from_fn_with_state(permits, limits::shed))
+        .route("/metrics", metrics)
         .route("/health", get(health::health))
         .route("/health/ready", get(health::ready))
         .fallback(|| async { ApiError::UnknownPath })
@@ -115,6 +126,7 @@ pub fn router(api: ApiState, config: &ServerConfig, access: &AccessConfig) -> No
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(config.body_timeout, limits::receive))
         .layer(cors(&access.cors_origins))
+        .layer(middleware::from_fn_with_state(api.metrics.clone(), metrics::record))
         .layer(TraceLayer::new_for_http())
         .with_state(api);
     NormalizePath::trim_trailing_slash(router)

@@ -22,6 +22,7 @@ mod cors;
 mod documentation;
 mod hostile_input;
 mod messy_analyses;
+mod metrics;
 mod old_service_defects;
 mod other_writers;
 mod process;

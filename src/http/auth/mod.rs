@@ -44,6 +44,8 @@ pub struct AuthConfig {
     pub jwt_key: Option<JwtKey>,
     /// Whether the paths of the scheduler need no token.
     pub scheduler_is_open: bool,
+    /// Whether the metrics need no token.
+    pub metrics_are_open: bool,
 }
 
 /// The caller of a request, as its token shows it.

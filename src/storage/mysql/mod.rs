@@ -25,7 +25,7 @@ use sqlx::mysql::MySqlPool;
 
 pub use self::address::{InvalidMysqlAddress, MysqlAddress};
 use crate::domain::{ScoringRevision, UserId};
-use crate::storage::{ListingRecord, SampleUser, Store, StoreError};
+use crate::storage::{Connections, ListingRecord, SampleUser, Store, StoreError};
 
 /// The store on MySQL or MariaDB.
 #[derive(Clone, Debug)]
@@ -71,6 +71,10 @@ impl Store for MysqlStore {
         after: Option<UserId>,
     ) -> Result<Option<UserId>, StoreError> {
         rollback::lower_scoring(&self.pool, scoring_revision, after).await
+    }
+
+    fn connections(&self) -> Connections {
+        Connections::of(&self.pool)
     }
 
     async fn close(&self) {

@@ -24,7 +24,7 @@ use sqlx::sqlite::{
 };
 
 use crate::domain::{ScoringRevision, UserId};
-use crate::storage::{ListingRecord, SampleUser, Store, StoreError};
+use crate::storage::{Connections, ListingRecord, SampleUser, Store, StoreError};
 
 /// The store on an embedded SQLite file.
 #[derive(Clone, Debug)]
@@ -81,6 +81,10 @@ impl Store for SqliteStore {
         after: Option<UserId>,
     ) -> Result<Option<UserId>, StoreError> {
         rollback::lower_scoring(&self.pool, scoring_revision, after).await
+    }
+
+    fn connections(&self) -> Connections {
+        Connections::of(&self.pool)
     }
 
     async fn close(&self) {
