@@ -1,5 +1,7 @@
 //! What Prometheus reads.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 
 use crate::support::token::{SECRET, admin_token, user_token};
@@ -138,6 +140,34 @@ async fn requests_are_counted_by_template_and_status_and_clients_cannot_invent_l
     }
     for invented in ["4000001", "4000002", "4000003", "nvented", "INVENTED"] {
         assert!(!metrics.contains(invented), "{metrics}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_alerts_and_the_dashboard_ask_for_metrics_that_exist() {
+    let database = TestDatabase::create(Kind::Sqlite).await;
+    let redis = RedisServer::start().await;
+    let app = TestApp::start(&database, &[("REDIS_URL", &redis.url())]).await;
+    database.set_career(USER, "백엔드 개발자").await;
+    app.calculate(USER).await;
+    let metrics = scrape(&app).await;
+    let asked = [
+        include_str!("../../deploy/prometheus/alerts.yml"),
+        include_str!("../../deploy/prometheus/alerts_test.yml"),
+        include_str!("../../deploy/grafana/job-agent.json"),
+    ];
+    let name = regex::Regex::new("job_agent_[a-z_]+").unwrap();
+    let names: BTreeSet<&str> =
+        asked.iter().flat_map(|text| name.find_iter(text)).map(|found| found.as_str()).collect();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        // A family without a series has only its description.
+        let is_there = metrics.lines().any(|line| {
+            line.starts_with(&format!("{name}{{"))
+                || line.starts_with(&format!("{name} "))
+                || line.starts_with(&format!("# TYPE {name} "))
+        });
+        assert!(is_there, "{name}\n{metrics}");
     }
 }
 
