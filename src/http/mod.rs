@@ -12,6 +12,7 @@ mod limits;
 mod metrics;
 mod origin;
 mod rate_limit;
+mod request_id;
 mod scheduler;
 pub mod server;
 mod status;
@@ -34,6 +35,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, CorsLayer};
 use tower_http::normalize_path::NormalizePath;
 use tower_http::trace::TraceLayer;
+use tracing::Instrument;
 
 use crate::background::{Batches, Scheduler, Triggers};
 use crate::calculator::Calculator;
@@ -128,6 +130,7 @@ pub fn router(api: ApiState, config: &ServerConfig, access: &AccessConfig) -> No
         .layer(cors(&access.cors_origins))
         .layer(middleware::from_fn_with_state(api.metrics.clone(), metrics::record))
         .layer(TraceLayer::new_for_http())
+        .layer(middleware::from_fn(request_id::identify))
         .with_state(api);
     NormalizePath::trim_trailing_slash(router)
 }
@@ -135,7 +138,7 @@ pub fn router(api: ApiState, config: &ServerConfig, access: &AccessConfig) -> No
 /// Runs each request in a task of its own: a client that disconnects cancels nothing. A cancelled database
 /// call could leave a transaction open or a trigger half recorded.
 async fn detach(State(api): State<ApiState>, request: Request, next: Next) -> Result<Response, ApiError> {
-    api.tasks.spawn(next.run(request)).await.map_err(|_| ApiError::Internal)
+    api.tasks.spawn(next.run(request).in_current_span()).await.map_err(|_| ApiError::Internal)
 }
 
 /// Runs a read with a time limit: a database that accepts connections but never answers must not block it.
@@ -155,6 +158,6 @@ fn cors(origins: &[Origin]) -> CorsLayer {
         .allow_credentials(true)
         .allow_methods(AllowMethods::mirror_request())
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::RETRY_AFTER])
+        .expose_headers([header::RETRY_AFTER, request_id::REQUEST_ID])
         .max_age(PREFLIGHT_AGE)
 }

@@ -29,6 +29,7 @@ mod process;
 mod queue;
 mod redis_lock;
 mod redis_trouble;
+mod request_id;
 mod sample_data;
 mod schedule;
 mod session;
