@@ -33,7 +33,7 @@ pub enum QueuedReason {
     LockBusy,
     /// The stored rows come from a newer version of the service, which must do the run.
     NewerScoring,
-    /// The run lost the compare-and-set [`decision::MAX_ATTEMPTS`] times.
+    /// The run lost the compare-and-set [`super::decision::MAX_ATTEMPTS`] times.
     LostToOtherRuns,
 }
 
