@@ -21,8 +21,9 @@ use crate::coordination::{
     UserLocks, Wakeups,
 };
 use crate::http::server::{self, ServerConfig};
-use crate::http::{self, ApiState, Origin};
+use crate::http::{self, AccessConfig, ApiState};
 use crate::listings::sample::{self, SampleError};
+use crate::metrics::Metrics;
 use crate::ranking::{Vocabulary, VocabularyError};
 use crate::storage::{MysqlAddress, MysqlStore, RunStore, SqliteStore, Store, StoreError};
 
@@ -111,8 +112,9 @@ pub struct App {
     shutdown_delay: Duration,
     drain_timeout: Duration,
     redis: Option<RedisLink>,
+    metrics: Arc<Metrics>,
     server: ServerConfig,
-    cors_origins: Vec<Origin>,
+    access: AccessConfig,
     /// Runs and requests in flight.
     tasks: TaskTracker,
 }
@@ -128,6 +130,7 @@ impl App {
         let catalogue = CurrentCatalogue::load(store.clone(), vocabulary, config.catalogue_reload).await?;
         let catalogue = Arc::new(catalogue);
         let tasks = TaskTracker::new();
+        let metrics = Arc::new(Metrics::default());
         let limits = CalculatorConfig {
             run_timeout: config.run_timeout,
             max_recommendations: config.max_recommendations,
@@ -140,6 +143,7 @@ impl App {
             catalogue.clone(),
             limits,
             tasks.clone(),
+            metrics.clone(),
         );
         let wakeups = Arc::new(Wakeups::new(redis.clone(), tasks.clone()));
         let work = WorkerConfig {
@@ -165,8 +169,9 @@ impl App {
             shutdown_delay: config.shutdown_delay,
             drain_timeout: config.drain_timeout,
             redis,
+            metrics,
             server: config.server.clone().within_descriptors(config.database.descriptors()),
-            cors_origins: config.cors_allowed_origins.clone(),
+            access: config.access.clone(),
             tasks,
         })
     }
@@ -181,10 +186,11 @@ impl App {
             store: self.store.clone(),
             catalogue: self.catalogue.clone(),
             redis: self.redis.clone(),
+            metrics: self.metrics.clone(),
             stop,
             tasks: self.tasks.clone(),
         };
-        http::router(state, &self.server, &self.cors_origins)
+        http::router(state, &self.server, &self.access)
     }
 
     /// The requests and runs in flight.

@@ -23,6 +23,8 @@ pub struct CurrentCatalogue {
     /// One refresh at a time: a caller that waited finds the work done.
     base: Mutex<Base>,
     reload_after: Duration,
+    /// When the snapshot was last compared with the database.
+    checked: ArcSwap<Instant>,
 }
 
 /// The starting point of the next refresh.
@@ -44,12 +46,18 @@ impl CurrentCatalogue {
     ) -> Result<Self, StoreError> {
         let (catalogue, base) = read(&*store, &vocabulary).await?;
         let (current, base) = (ArcSwap::from_pointee(catalogue), Mutex::new(base));
-        Ok(Self { store, vocabulary, current, base, reload_after })
+        let checked = ArcSwap::from_pointee(Instant::now());
+        Ok(Self { store, vocabulary, current, base, reload_after, checked })
     }
 
     /// The newest snapshot that this process has read.
     pub fn current(&self) -> Arc<Catalogue> {
         self.current.load_full()
+    }
+
+    /// The time since the snapshot was last compared with the database.
+    pub fn age(&self) -> Duration {
+        self.checked.load().elapsed()
     }
 
     /// The revision of the scoring that this process calculates with.
@@ -65,6 +73,7 @@ impl CurrentCatalogue {
             self.current.store(Arc::new(catalogue));
             *base = reloaded;
         }
+        self.checked.store(Arc::new(Instant::now()));
         Ok(())
     }
 

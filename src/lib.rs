@@ -32,4 +32,6 @@ pub mod listings;
 
 pub mod storage;
 
+pub mod metrics;
+
 pub mod domain;

@@ -8,6 +8,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
 use tokio::sync::{Semaphore, oneshot};
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
 
 /// The future result of a run; `None` if the run panicked.
 type Run<T> = Shared<BoxFuture<'static, Option<T>>>;
@@ -67,7 +68,8 @@ where
     {
         let (run, task) = self.find_or_begin(key, caller, run)?;
         if let Some(task) = task {
-            self.tasks.spawn(task);
+            // The log of the run names the request that began it.
+            self.tasks.spawn(task.in_current_span());
         }
         run.await.ok_or(NoResult::Panicked)
     }

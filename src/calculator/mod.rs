@@ -14,7 +14,7 @@ mod joining;
 mod outcome;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -25,10 +25,11 @@ pub use self::error::{CalculationError, Failure};
 use self::faults::Faults;
 use self::joining::{Caller, Joinable, Joining, NoResult};
 pub use self::outcome::{Outcome, QueuedReason};
-use self::outcome::{outcome, without_careers};
+use self::outcome::{outcome, restart_cause, row_counts, without_careers};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Busy, UserGuard, UserLocks};
 use crate::domain::{CareerProfile, Lane, Recommendation, UserId};
+use crate::metrics::Metrics;
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
 use crate::storage::{QueueStore, RunStore, StoreError, StoreErrorKind, Written};
@@ -61,6 +62,7 @@ struct Inner {
     catalogue: Arc<CurrentCatalogue>,
     config: CalculatorConfig,
     faults: Faults,
+    metrics: Arc<Metrics>,
 }
 
 /// The result of a run, shared by all callers that joined it.
@@ -75,11 +77,13 @@ impl Calculator {
         catalogue: Arc<CurrentCatalogue>,
         config: CalculatorConfig,
         tasks: TaskTracker,
+        metrics: Arc<Metrics>,
     ) -> Self {
         let joining = Arc::new(Joining::new(tasks, config.max_runs));
         let urgent = watch::Sender::new(0);
         let faults = Faults::new(store.clone());
-        Self { inner: Arc::new(Inner { store, queue, locks, catalogue, config, faults }), joining, urgent }
+        let inner = Inner { store, queue, locks, catalogue, config, faults, metrics };
+        Self { inner: Arc::new(inner), joining, urgent }
     }
 
     /// Brings the user's stored list up to date. Shares a run of this process that has not read its inputs
@@ -164,9 +168,12 @@ impl Inner {
         force: bool,
         joinable: Joinable<(UserId, bool), T>,
     ) -> Result<Outcome, CalculationError> {
+        let waiting = Instant::now();
         let locked = self.locks.acquire(user).await;
+        self.metrics.lock_wait(locked.is_ok(), waiting.elapsed());
         // Before anything is read or recorded: the trigger of a later caller may stand for newer inputs.
         joinable.close();
+        let started = Instant::now();
         let result = match &locked {
             Err(Busy { .. }) => self.bounded(user, self.leave_to_queue(user, QueuedReason::LockBusy)).await,
             Ok(guard) => self.bounded(user, self.run_locked(guard, force)).await,
@@ -187,8 +194,11 @@ impl Inner {
             }
             Err(error) => tracing::error!(user_id = %user, %error, "calculation failed"),
         }
+        self.metrics
+            .run(result.as_ref().map_or_else(CalculationError::code, Outcome::name), started.elapsed());
         // The end of a run is logged before the next can begin, so that logs tell whether two overlapped.
         if let Ok(guard) = locked {
+            self.metrics.lock_hold(started.elapsed());
             guard.release().await;
         }
         result
@@ -206,6 +216,7 @@ impl Inner {
             match decision::before_inputs(&state, catalogue.version(), scoring) {
                 BeforeInputs::Proceed => {}
                 BeforeInputs::RefreshCatalogue => {
+                    self.metrics.restart("newer_catalogue");
                     self.catalogue.refresh().await?;
                     continue;
                 }
@@ -227,10 +238,12 @@ impl Inner {
             };
             if let Ok(Written::Committed(changes)) = &written {
                 self.faults.succeeded(user, *changes);
+                self.metrics.rows(row_counts(*changes, rows.len()));
             }
             match decision::after_write(written, attempt) {
                 AfterWrite::Done => return Ok(outcome(&inputs, action, rows.len())),
                 AfterWrite::StartAgain(cause) => {
+                    self.metrics.restart(restart_cause(cause.as_ref()));
                     tracing::info!(user_id = %user, attempt, ?cause, "starting again");
                     if cause.is_some_and(|cause| cause.kind() != StoreErrorKind::Conflict) {
                         self.store.distrust_connections();
@@ -262,9 +275,14 @@ impl Inner {
         profile: CareerProfile,
     ) -> Result<Vec<Recommendation>, CalculationError> {
         let (catalogue, limit) = (catalogue.clone(), self.config.max_recommendations);
-        tokio::task::spawn_blocking(move || catalogue.recommend(&profile, limit))
-            .await
-            .map_err(|_| CalculationError::Panicked)
+        let metrics = self.metrics.clone();
+        let rank = move || {
+            let started = Instant::now();
+            let rows = catalogue.recommend(&profile, limit);
+            metrics.scoring(started.elapsed());
+            rows
+        };
+        tokio::task::spawn_blocking(rank).await.map_err(|_| CalculationError::Panicked)
     }
 
     /// Runs `work`, and finds out whose fault its failure is, with a time limit: a database that accepts

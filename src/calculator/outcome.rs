@@ -1,7 +1,9 @@
-//! What a run has come to.
+//! What becomes of a run: for its callers, for the log and for metrics.
 
 use super::decision::Action;
+use crate::metrics::RowCounts;
 use crate::profile::Inputs;
+use crate::storage::{RowChanges, StoreError, StoreErrorKind};
 
 /// The successful outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +33,21 @@ pub enum QueuedReason {
     LockBusy,
     /// The stored rows come from a newer version of the service, which must do the run.
     NewerScoring,
-    /// The run lost the compare-and-set [`MAX_ATTEMPTS`](super::decision::MAX_ATTEMPTS) times.
+    /// The run lost the compare-and-set [`super::decision::MAX_ATTEMPTS`] times.
     LostToOtherRuns,
+}
+
+impl Outcome {
+    /// The outcome in metrics.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Computed { .. } => "computed",
+            Self::UpToDate { .. } => "up_to_date",
+            Self::Queued(_) => "queued",
+            Self::NoProfileAnalysis => "no_profile_analysis",
+            Self::NoJobRecommendations => "no_job_recommendations",
+        }
+    }
 }
 
 impl QueuedReason {
@@ -59,4 +74,19 @@ pub(super) fn outcome(inputs: &Inputs, action: Action, saved_count: usize) -> Ou
 
 pub(super) fn without_careers(inputs: &Inputs) -> Outcome {
     if inputs.has_analysis { Outcome::NoJobRecommendations } else { Outcome::NoProfileAnalysis }
+}
+
+/// The rows of a list of `stored` rows after a write.
+pub(super) fn row_counts(changes: RowChanges, stored: usize) -> RowCounts {
+    let RowChanges { inserted, updated, deleted } = changes;
+    RowCounts { inserted, updated, deleted, unchanged: stored - inserted - updated }
+}
+
+/// Why a run starts again, in metrics.
+pub(super) fn restart_cause(cause: Option<&StoreError>) -> &'static str {
+    match cause.map(StoreError::kind) {
+        None => "lost_to_another_run",
+        Some(StoreErrorKind::Conflict) => "conflict",
+        Some(_) => "unavailable",
+    }
 }

@@ -20,6 +20,11 @@ pub(super) async fn serve(config: &Config) -> Result {
         .map_err(|error| format!("cannot listen on {}:{}: {error}", config.host, config.port))?;
     let address = listener.local_addr()?;
     tracing::info!(%address, "listening");
+    if !address.ip().is_loopback() && config.access.auth.is_off() {
+        tracing::warn!(
+            "callers need no token: set AUTH_MODE, or let only trusted networks reach this address"
+        );
+    }
     if matches!(config.database, DatabaseConfig::Sqlite { .. }) {
         let api = format!("http://{address}/api/job-agent/recommendations");
         writeln!(

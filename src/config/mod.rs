@@ -2,6 +2,7 @@
 //!
 //! `.env.example` documents every variable; a test holds the two against each other.
 
+mod access;
 mod env;
 mod services;
 
@@ -15,7 +16,7 @@ use chrono::TimeDelta;
 use self::env::{Env, refused};
 use crate::background::{Schedule, SchedulerConfig, time_zone};
 use crate::coordination::RedisAddress;
-use crate::http::Origin;
+use crate::http::AccessConfig;
 use crate::http::server::ServerConfig;
 use crate::storage::MysqlAddress;
 
@@ -67,8 +68,8 @@ pub struct Config {
     pub database_start_timeout: Duration,
     /// VOCABULARY_FILE: replaces the built-in career vocabulary.
     pub vocabulary_file: Option<PathBuf>,
-    /// CORS_ALLOWED_ORIGINS: origins of pages that may call the service from a browser.
-    pub cors_allowed_origins: Vec<Origin>,
+    /// AUTH_MODE and its like, USER_REQUESTS_PER_MINUTE, and CORS_ALLOWED_ORIGINS.
+    pub access: AccessConfig,
     /// LOG_FORMAT.
     pub log_format: LogFormat,
     /// RUST_LOG: directives of `tracing_subscriber::EnvFilter`.
@@ -160,7 +161,7 @@ impl Config {
             catalogue_reload: env.seconds("CATALOGUE_RELOAD_SECS", 21_600, 60, 604_800)?,
             database_start_timeout: env.seconds("DATABASE_START_TIMEOUT_SECS", 60, 0, 3_600)?,
             vocabulary_file: env.get("VOCABULARY_FILE").map(PathBuf::from),
-            cors_allowed_origins: origins(&env)?,
+            access: access::access(&env)?,
             log_format: log_format(&env)?,
             log_filter: log_filter(&env)?,
             instance: env.get("INSTANCE_NAME").unwrap_or_else(host_name),
@@ -196,6 +197,7 @@ impl fmt::Debug for Config {
             .field("port", &self.port)
             .field("lock_ttl", &self.lock_ttl)
             .field("lock_wait", &self.lock_wait)
+            .field("auth", &self.access.auth)
             .field("run_timeout", &self.run_timeout)
             .field("max_recommendations", &self.max_recommendations)
             .field("queue_workers", &self.queue_workers)
@@ -246,15 +248,6 @@ fn server(env: &Env<'_>) -> Result<ServerConfig, ConfigError> {
         keep_alive_timeout: env.seconds("KEEP_ALIVE_TIMEOUT_SECS", 75, 1, 3_600)?,
         max_connections: env.integer("MAX_CONNECTIONS", 1_000, 8, 100_000)? as usize,
     })
-}
-
-fn origins(env: &Env<'_>) -> Result<Vec<Origin>, ConfigError> {
-    let default = "http://localhost:3000,http://localhost:3002,http://localhost:5173,\
-                   https://dreampathai.link,https://www.dreampathai.link";
-    let value = env.get("CORS_ALLOWED_ORIGINS").unwrap_or_else(|| default.to_owned());
-    let allowed = "origins such as https://example.com, separated by commas";
-    let parse = |origin: &str| origin.parse().map_err(|_| refused("CORS_ALLOWED_ORIGINS", &value, allowed));
-    value.split(',').map(str::trim).filter(|origin| !origin.is_empty()).map(parse).collect()
 }
 
 fn log_format(env: &Env<'_>) -> Result<LogFormat, ConfigError> {

@@ -3,7 +3,7 @@
 use std::any::Any;
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -22,6 +22,10 @@ pub(super) enum ApiError {
     RequestTimedOut,
     UnknownPath,
     MethodNotAllowed,
+    TokenRequired,
+    InvalidToken,
+    Forbidden,
+    RateLimited { seconds: u32 },
     Unavailable,
     Stopping,
     CalculationTimedOut,
@@ -42,6 +46,10 @@ struct Body<'a> {
 const RETRY_AFTER_OUTAGE: HeaderValue = HeaderValue::from_static("5");
 /// Seconds until a client should try again after an overload: a run takes milliseconds.
 const RETRY_AFTER_OVERLOAD: HeaderValue = HeaderValue::from_static("1");
+/// How to log in, as RFC 6750 words it.
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"job-agent\"");
+const CHALLENGE_AFTER_INVALID_TOKEN: HeaderValue =
+    HeaderValue::from_static("Bearer realm=\"job-agent\", error=\"invalid_token\"");
 
 impl ApiError {
     fn status(self) -> StatusCode {
@@ -54,6 +62,9 @@ impl ApiError {
             Self::RequestTimedOut => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TokenRequired | Self::InvalidToken => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable | Self::Stopping | Self::CalculationTimedOut | Self::Overloaded => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -72,6 +83,10 @@ impl ApiError {
             Self::RequestTimedOut => "request_timed_out",
             Self::UnknownPath => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::TokenRequired => "token_required",
+            Self::InvalidToken => "invalid_token",
+            Self::Forbidden => "forbidden",
+            Self::RateLimited { .. } => "rate_limited",
             Self::Unavailable => Failure::Unavailable.code(),
             Self::Stopping => "stopping",
             Self::CalculationTimedOut => Failure::TimedOut.code(),
@@ -94,6 +109,12 @@ impl ApiError {
             Self::RequestTimedOut => "요청이 제한 시간 안에 도착하지 않았습니다.".to_owned(),
             Self::UnknownPath => "요청한 경로를 찾을 수 없습니다.".to_owned(),
             Self::MethodNotAllowed => "이 경로에서 지원하지 않는 메서드입니다.".to_owned(),
+            Self::TokenRequired => "로그인이 필요합니다.".to_owned(),
+            Self::InvalidToken => {
+                "로그인 정보가 올바르지 않거나 만료되었습니다. 다시 로그인해 주세요.".to_owned()
+            }
+            Self::Forbidden => "이 요청을 할 권한이 없습니다.".to_owned(),
+            Self::RateLimited { .. } => "요청이 너무 잦습니다. 잠시 후 다시 시도해 주세요.".to_owned(),
             Self::Unavailable => {
                 "일시적으로 서비스를 이용할 수 없습니다. 잠시 후 다시 시도해 주세요.".to_owned()
             }
@@ -107,16 +128,28 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// A header that tells the client how to go on.
+    fn header(self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::Overloaded => Some((header::RETRY_AFTER, RETRY_AFTER_OVERLOAD)),
+            Self::Unavailable | Self::Stopping | Self::CalculationTimedOut => {
+                Some((header::RETRY_AFTER, RETRY_AFTER_OUTAGE))
+            }
+            Self::RateLimited { seconds } => Some((header::RETRY_AFTER, seconds.into())),
+            Self::TokenRequired => Some((header::WWW_AUTHENTICATE, CHALLENGE)),
+            Self::InvalidToken => Some((header::WWW_AUTHENTICATE, CHALLENGE_AFTER_INVALID_TOKEN)),
+            _ => None,
+        }
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let status = self.status();
         let message = self.message();
         let body = Body { success: false, error: &message, code: self.code(), detail: &message };
-        let mut response = (status, Json(body)).into_response();
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            let after = if self == Self::Overloaded { RETRY_AFTER_OVERLOAD } else { RETRY_AFTER_OUTAGE };
-            response.headers_mut().insert(header::RETRY_AFTER, after);
-        }
+        let mut response = (self.status(), Json(body)).into_response();
+        response.headers_mut().extend(self.header());
         response
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP interface: the router, and one file per resource. Only this module knows axum.
 
+mod auth;
 mod by_careers;
 mod calculate;
 mod connection;
@@ -8,11 +9,15 @@ mod fast;
 mod health;
 mod input;
 mod limits;
+mod metrics;
 mod origin;
+mod rate_limit;
+mod request_id;
 mod scheduler;
 pub mod server;
 mod status;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,15 +35,20 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, CorsLayer};
 use tower_http::normalize_path::NormalizePath;
 use tower_http::trace::TraceLayer;
+use tracing::Instrument;
 
 use crate::background::{Batches, Scheduler, Triggers};
 use crate::calculator::{Calculator, Failure};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::RedisLink;
+use crate::metrics::Metrics;
 use crate::storage::{self, Store, StoreError};
 use error::ApiError;
+use metrics::QueueReader;
+use rate_limit::RateLimit;
 use server::ServerConfig;
 
+pub use self::auth::{ApiTokens, AuthConfig, AuthMode, InvalidApiToken, JwtKey, WeakSecret};
 pub use self::origin::{InvalidOrigin, Origin};
 
 /// How long a browser may keep the answer to a preflight request.
@@ -63,22 +73,46 @@ pub struct ApiState {
     pub catalogue: Arc<CurrentCatalogue>,
     /// Whether Redis answers.
     pub redis: Option<RedisLink>,
+    /// Counts requests.
+    pub metrics: Arc<Metrics>,
     /// Cancelled when a stop begins; the service takes requests for some time after that.
     pub stop: CancellationToken,
     /// Tracks requests, which go on when their client disconnects.
     pub tasks: TaskTracker,
 }
 
-/// The service's router. `cors_origins` are the origins of pages that may call it from a browser. A path is
-/// routed as if it had no slash at its end, and one at its beginning.
-pub fn router(api: ApiState, config: &ServerConfig, cors_origins: &[Origin]) -> NormalizePath<Router> {
+/// Which requests are served.
+#[derive(Clone, Debug)]
+pub struct AccessConfig {
+    /// What callers have to show.
+    pub auth: AuthConfig,
+    /// Requests a minute for one user. `None`: any number.
+    pub user_requests_per_minute: Option<NonZeroU32>,
+    /// The origins of pages that may call the service from a browser.
+    pub cors_origins: Vec<Origin>,
+}
+
+/// The service's router. A path is routed as if it had no slash at its end, and one at its beginning.
+pub fn router(api: ApiState, config: &ServerConfig, access: &AccessConfig) -> NormalizePath<Router> {
+    let auth = Arc::new(access.auth.clone());
+    let rate_limit = access.user_requests_per_minute.map(|limit| Arc::new(RateLimit::new(limit)));
     let recommendations = Router::new()
         .route("/calculate/{user_id}", post(calculate::calculate))
         .route("/by-careers/{user_id}", get(by_careers::by_careers))
         .route("/fast/{user_id}", get(fast::fast))
-        .route("/status/{user_id}", get(status::status));
-    let scheduler =
+        .route("/status/{user_id}", get(status::status))
+        .layer(middleware::from_fn_with_state(rate_limit, rate_limit::per_user))
+        .layer(middleware::from_fn_with_state(auth.clone(), auth::of_user));
+    let mut scheduler =
         Router::new().route("/trigger", post(scheduler::trigger)).route("/status", get(scheduler::status));
+    let mut metrics = get(metrics::metrics).with_state((api.clone(), QueueReader::default()));
+    let for_operators = middleware::from_fn_with_state(auth.clone(), auth::of_operators);
+    if !auth.scheduler_is_open {
+        scheduler = scheduler.layer(for_operators.clone());
+    }
+    if !auth.metrics_are_open {
+        metrics = metrics.layer(for_operators);
+    }
     // A quarter of the connections is left to requests that are answered at once.
     let permits = Arc::new(Semaphore::new(config.max_connections * 3 / 4));
     let router = Router::new()
@@ -86,14 +120,17 @@ pub fn router(api: ApiState, config: &ServerConfig, cors_origins: &[Origin]) -> 
         .nest("/api/scheduler", scheduler)
         .layer(middleware::from_fn_with_state(api.clone(), detach))
         .layer(middleware::from_fn_with_state(permits, limits::shed))
+        .route("/metrics", metrics)
         .route("/health", get(health::health))
         .route("/health/ready", get(health::ready))
         .fallback(|| async { ApiError::UnknownPath })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(config.body_timeout, limits::receive))
-        .layer(cors(cors_origins))
+        .layer(cors(&access.cors_origins))
+        .layer(middleware::from_fn_with_state(api.metrics.clone(), metrics::record))
         .layer(TraceLayer::new_for_http())
+        .layer(middleware::from_fn(request_id::identify))
         .with_state(api);
     NormalizePath::trim_trailing_slash(router)
 }
@@ -101,7 +138,7 @@ pub fn router(api: ApiState, config: &ServerConfig, cors_origins: &[Origin]) -> 
 /// Runs each request in a task of its own: a client that disconnects cancels nothing. A cancelled database
 /// call could leave a transaction open or a trigger half recorded.
 async fn detach(State(api): State<ApiState>, request: Request, next: Next) -> Result<Response, ApiError> {
-    api.tasks.spawn(next.run(request)).await.map_err(|_| ApiError::Internal)
+    api.tasks.spawn(next.run(request).in_current_span()).await.map_err(|_| ApiError::Internal)
 }
 
 /// Runs a read with a time limit: a database that accepts connections but never answers must not block it.
@@ -127,6 +164,6 @@ fn cors(origins: &[Origin]) -> CorsLayer {
         .allow_credentials(true)
         .allow_methods(AllowMethods::mirror_request())
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::RETRY_AFTER])
+        .expose_headers([header::RETRY_AFTER, request_id::REQUEST_ID])
         .max_age(PREFLIGHT_AGE)
 }

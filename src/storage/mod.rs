@@ -75,6 +75,9 @@ pub trait Store: RunStore + QueueStore + BatchStore + ListingStore + ReadStore +
         after: Option<UserId>,
     ) -> Result<Option<Retried>, StoreError>;
 
+    /// The connections of this process at the moment.
+    fn connections(&self) -> Connections;
+
     /// Closes all connections.
     async fn close(&self);
 }
@@ -86,6 +89,25 @@ pub struct Retried {
     pub through: UserId,
     /// Users that were parked and are due now.
     pub users: u64,
+}
+
+/// The use of a pool of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Open, and waiting for work.
+    pub idle: u32,
+    /// Open, and at work.
+    pub in_use: u32,
+    /// Most that may be open.
+    pub max: u32,
+}
+
+impl Connections {
+    fn of<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Self {
+        let open = pool.size();
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(open).min(open);
+        Self { idle, in_use: open - idle, max: pool.options().get_max_connections() }
+    }
 }
 
 /// Time limit of one step on the queue or on a batch.

@@ -105,6 +105,10 @@ pub struct QueueCounts {
     pub due_in_real_time: i64,
     /// Users of a batch, due now or later, and without a lease.
     pub due_in_batch: i64,
+    /// Seconds since the oldest trigger of these users in real time, and of those with a lease; 0 without any.
+    pub real_time_age_secs: i64,
+    /// Likewise, of users of a batch.
+    pub batch_age_secs: i64,
     /// Users with a lease.
     pub running: i64,
     /// Users that failed too often.

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod access;
 mod architecture;
 mod back_pressure;
 mod background;
@@ -23,6 +24,7 @@ mod foreign_keys;
 mod hostile_input;
 mod list_quality;
 mod messy_analyses;
+mod metrics;
 mod migrations;
 mod old_service_defects;
 mod other_writers;
@@ -30,6 +32,7 @@ mod process;
 mod queue;
 mod redis_lock;
 mod redis_trouble;
+mod request_id;
 mod sample_data;
 mod schedule;
 mod servers_in_trouble;

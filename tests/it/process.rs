@@ -99,11 +99,20 @@ async fn a_database_that_goes_away_is_a_503_and_recovers(database: TestDatabase)
     assert_eq!(app.get("/health").await.status, 200);
     let ready = app.get("/health/ready").await;
     assert_eq!((ready.status.as_u16(), ready.outcome()), (503, "unavailable"));
+    let metrics = app.get("/metrics").await;
+    assert!(metrics.took < Duration::from_secs(5), "a scrape does not wait long: {:?}", metrics.took);
+    let metrics = metrics.body.as_str().unwrap().to_owned();
+    assert!(metrics.contains("job_agent_database_up 0"), "{metrics}");
+    assert!(!metrics.contains("job_agent_queue"), "unknown, not zero: {metrics}");
 
     proxy.open.send_replace(true);
     assert_eq!(app.calculate(USER).await.outcome(), "up_to_date");
     assert_eq!(app.fast(USER, "").await.status, 200);
     assert_eq!(app.get("/health/ready").await.status, 200);
+    eventually("metrics show that the database is back", || async {
+        app.get("/metrics").await.body.as_str().unwrap().contains("job_agent_database_up 1")
+    })
+    .await;
 }
 
 /// The schema cannot be made, and no waiting helps.

@@ -34,7 +34,7 @@ use sqlx::mysql::MySqlPool;
 pub use self::address::{InvalidMysqlAddress, MysqlAddress};
 use self::source::SourceTables;
 use crate::domain::{ListingId, ScoringRevision, UserId};
-use crate::storage::{KnownListings, ListingRecord, Retried, SampleUser, Store, StoreError};
+use crate::storage::{Connections, KnownListings, ListingRecord, Retried, SampleUser, Store, StoreError};
 
 /// The store on MySQL or MariaDB.
 #[derive(Clone, Debug)]
@@ -105,6 +105,10 @@ impl Store for MysqlStore {
         after: Option<UserId>,
     ) -> Result<Option<Retried>, StoreError> {
         parked::retry(&self.pool, code, after).await
+    }
+
+    fn connections(&self) -> Connections {
+        Connections::of(self.pool.connections())
     }
 
     async fn close(&self) {

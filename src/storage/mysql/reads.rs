@@ -58,10 +58,13 @@ const JOIN_LISTINGS: &str = "LEFT JOIN job_listings AS l ON l.id = r.job_listing
 const QUEUE_COUNTS: &str = r"
 SELECT CAST(COALESCE(SUM(lane = ? AND NOT leased), 0) AS SIGNED) AS due_in_real_time,
        CAST(COALESCE(SUM(lane = ? AND NOT leased), 0) AS SIGNED) AS due_in_batch,
+       CAST(COALESCE(MAX(CASE WHEN lane = ? THEN age END), 0) AS SIGNED) AS real_time_age_secs,
+       CAST(COALESCE(MAX(CASE WHEN lane = ? THEN age END), 0) AS SIGNED) AS batch_age_secs,
        CAST(COALESCE(SUM(leased), 0) AS SIGNED) AS running,
        (SELECT COUNT(*) FROM recommendation_state WHERE parked_at IS NOT NULL) AS parked
 FROM (
-    SELECT lane, COALESCE(lease_until > UTC_TIMESTAMP(6), FALSE) AS leased
+    SELECT lane, COALESCE(lease_until > UTC_TIMESTAMP(6), FALSE) AS leased,
+           GREATEST(TIMESTAMPDIFF(SECOND, requested_at, UTC_TIMESTAMP(6)), 0) AS age
     FROM recommendation_state
     -- The lanes are named for the index on (lane, due_at).
     WHERE lane IN (?, ?) AND due_at IS NOT NULL
@@ -94,6 +97,8 @@ impl ReadStore for MysqlStore {
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {
         let (real_time, batch) = (lane_number(Lane::RealTime), lane_number(Lane::Batch));
         Ok(query_as(QUEUE_COUNTS)
+            .bind(real_time)
+            .bind(batch)
             .bind(real_time)
             .bind(batch)
             .bind(real_time)

@@ -25,7 +25,7 @@ use sqlx::sqlite::{
 };
 
 use crate::domain::{ScoringRevision, UserId};
-use crate::storage::{ListingRecord, Retried, SampleUser, Store, StoreError};
+use crate::storage::{Connections, ListingRecord, Retried, SampleUser, Store, StoreError};
 
 /// The store on an embedded SQLite file.
 #[derive(Clone, Debug)]
@@ -94,6 +94,10 @@ impl Store for SqliteStore {
         after: Option<UserId>,
     ) -> Result<Option<Retried>, StoreError> {
         parked::retry(&self.pool, code, after).await
+    }
+
+    fn connections(&self) -> Connections {
+        Connections::of(&self.pool)
     }
 
     async fn close(&self) {

@@ -44,12 +44,15 @@ WHERE user_id = ?1
 ";
 
 const QUEUE_COUNTS: &str = r"
-SELECT COALESCE(SUM(lane = ? AND NOT leased), 0) AS due_in_real_time,
-       COALESCE(SUM(lane = ? AND NOT leased), 0) AS due_in_batch,
+SELECT COALESCE(SUM(lane = ?1 AND NOT leased), 0) AS due_in_real_time,
+       COALESCE(SUM(lane = ?2 AND NOT leased), 0) AS due_in_batch,
+       COALESCE(MAX(CASE WHEN lane = ?1 THEN age END), 0) AS real_time_age_secs,
+       COALESCE(MAX(CASE WHEN lane = ?2 THEN age END), 0) AS batch_age_secs,
        COALESCE(SUM(leased), 0) AS running,
        (SELECT COUNT(*) FROM recommendation_state WHERE parked_at IS NOT NULL) AS parked
 FROM (
-    SELECT lane, COALESCE(lease_until > strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), FALSE) AS leased
+    SELECT lane, COALESCE(lease_until > strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), FALSE) AS leased,
+           MAX(unixepoch('now') - unixepoch(requested_at), 0) AS age
     FROM recommendation_state
     WHERE due_at IS NOT NULL
 ) AS pending

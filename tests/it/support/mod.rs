@@ -10,11 +10,12 @@ mod process;
 pub mod raw;
 mod redis_server;
 pub mod source;
+pub mod token;
 
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-pub use app::{TestApp, config};
+pub use app::{Answer, TestApp, config};
 pub use database::{Kind, TestDatabase};
 pub use evidence::report;
 pub use forwarder::Forwarder;
