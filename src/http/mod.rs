@@ -3,11 +3,13 @@
 mod by_careers;
 mod calculate;
 mod connection;
+mod docs;
 mod error;
 mod fast;
 mod health;
 mod input;
 mod limits;
+mod openapi;
 mod origin;
 mod scheduler;
 pub mod server;
@@ -21,7 +23,6 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
 use chrono::{DateTime, SecondsFormat, Utc};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, CorsLayer};
 use tower_http::normalize_path::NormalizePath;
 use tower_http::trace::TraceLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::background::{Batches, Scheduler, Triggers};
 use crate::calculator::{Calculator, Failure};
@@ -72,22 +75,26 @@ pub struct ApiState {
 /// The service's router. `cors_origins` are the origins of pages that may call it from a browser. A path is
 /// routed as if it had no slash at its end, and one at its beginning.
 pub fn router(api: ApiState, config: &ServerConfig, cors_origins: &[Origin]) -> NormalizePath<Router> {
-    let recommendations = Router::new()
-        .route("/calculate/{user_id}", post(calculate::calculate))
-        .route("/by-careers/{user_id}", get(by_careers::by_careers))
-        .route("/fast/{user_id}", get(fast::fast))
-        .route("/status/{user_id}", get(status::status));
+    // Routes are added by `routes!`, so that the document has them all.
+    let recommendations = OpenApiRouter::new()
+        .routes(routes!(calculate::calculate))
+        .routes(routes!(by_careers::by_careers))
+        .routes(routes!(fast::fast))
+        .routes(routes!(status::status));
     let scheduler =
-        Router::new().route("/trigger", post(scheduler::trigger)).route("/status", get(scheduler::status));
+        OpenApiRouter::new().routes(routes!(scheduler::trigger)).routes(routes!(scheduler::scheduler_status));
     // A quarter of the connections is left to requests that are answered at once.
     let permits = Arc::new(Semaphore::new(config.max_connections * 3 / 4));
-    let router = Router::new()
+    let (router, document) = OpenApiRouter::with_openapi(openapi::begin())
         .nest("/api/job-agent/recommendations", recommendations)
         .nest("/api/scheduler", scheduler)
         .layer(middleware::from_fn_with_state(api.clone(), detach))
         .layer(middleware::from_fn_with_state(permits, limits::shed))
-        .route("/health", get(health::health))
-        .route("/health/ready", get(health::ready))
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .split_for_parts();
+    let router = router
+        .merge(docs::router(openapi::complete(document)))
         .fallback(|| async { ApiError::UnknownPath })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(error::panicked))

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod api_document;
 mod architecture;
 mod back_pressure;
 mod background;

@@ -14,7 +14,7 @@ pub mod source;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-pub use app::{TestApp, config};
+pub use app::{Answer, TestApp, config};
 pub use database::{Kind, TestDatabase};
 pub use evidence::report;
 pub use forwarder::Forwarder;
