@@ -29,7 +29,6 @@ pub(super) struct List {
     stored_count: i64,
     /// The user's careers, best first.
     career_names: Vec<String>,
-    /// The table that the careers come from.
     #[schema(schema_with = data_sources, required)]
     data_source: Option<CareerSource>,
     /// Whether the recommendations are those of a stored list.

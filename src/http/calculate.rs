@@ -33,7 +33,6 @@ struct Stored {
     success: bool,
     /// Korean, for users.
     message: String,
-    /// Only if nothing was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = stored_code)]
     code: Option<&'static str>,
@@ -92,8 +91,8 @@ fn stored_code() -> Object {
 
 /// Calculates the user's list.
 ///
-/// Answers when the list is stored. With `background` it answers when the trigger is recorded durably, which is served
-/// within moments. Of several calls at once one calculates, and the others find its list current.
+/// Answers when the list is stored. If another run of the user is still in progress after 10 s, the trigger is recorded
+/// and will be served. With `background` the call answers as soon as the trigger is recorded durably.
 #[utoipa::path(
     post,
     path = "/calculate/{user_id}",

@@ -14,7 +14,7 @@ use utoipa_swagger_ui::Config;
 
 use super::error::ApiError;
 
-/// Only this service, and what the page itself contains: its style attributes, and images in its style sheet.
+/// Only this service, and the style attributes and embedded images of the page itself.
 const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       frame-ancestors 'none'";
 

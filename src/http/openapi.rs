@@ -1,5 +1,5 @@
-//! The OpenAPI document. The handlers say what they take and answer when all is well; the errors of an operation
-//! follow from its layers and extractors, and are documented by the answers that [`ApiError`] makes of them.
+//! The OpenAPI document. Handlers document their parameters and their answers when all is well. The errors of an
+//! operation follow from its layers and extractors, and are documented by the answers that [`ApiError`] makes.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ use super::input::Flag;
 
 const BEARER_AUTH: &str = "bearerAuth";
 
-/// What the handlers do not say.
+/// The parts that belong to no handler.
 #[derive(OpenApi)]
 #[openapi(
     info(description = "Keeps every user's job recommendations right and fresh. \
@@ -118,28 +118,30 @@ fn errors(path: &str, operation: &Operation) -> Vec<ApiError> {
 
 /// The errors by status: their codes, headers and bodies, as they are sent.
 fn documented(errors: &[ApiError]) -> BTreeMap<String, RefOr<Response>> {
-    let mut by_status = BTreeMap::<String, Vec<(Parts, Value)>>::new();
-    for (parts, body) in errors.iter().map(|error| sent(*error)) {
-        by_status.entry(parts.status.as_str().to_owned()).or_default().push((parts, body));
+    let mut by_status = BTreeMap::<String, Vec<Answer>>::new();
+    for answer in errors.iter().map(|error| Answer::to(*error)) {
+        by_status.entry(answer.parts.status.as_str().to_owned()).or_default().push(answer);
     }
     by_status.into_iter().map(|(status, answers)| (status, response(&answers).into())).collect()
 }
 
-fn response(answers: &[(Parts, Value)]) -> Response {
-    let codes: Vec<&str> = answers.iter().filter_map(|(_, body)| body["code"].as_str()).collect();
+fn response(answers: &[Answer]) -> Response {
+    let codes: Vec<&str> = answers.iter().map(Answer::code).collect();
     let code = one_of("English and stable, for programs.", &codes);
     let schema = AllOfBuilder::new()
         .item(Ref::from_schema_name("Error"))
         .item(ObjectBuilder::new().property("code", code));
-    let examples = answers.iter().zip(&codes).map(|((_, body), code)| {
-        (*code, ExampleBuilder::new().summary(*code).value(Some(body.clone())).build())
+    let examples = answers.iter().map(|answer| {
+        let example = ExampleBuilder::new().summary(answer.cause).value(Some(answer.body.clone()));
+        (answer.code(), example.build())
     });
+    let causes = answers.iter().map(|answer| format!("`{}`: {}.", answer.code(), answer.cause));
     let content = ContentBuilder::new().schema(Some(schema)).examples_from_iter(examples).build();
     let mut response = ResponseBuilder::new()
-        .description(format!("`{}`", codes.join("`, `")))
+        .description(causes.collect::<Vec<_>>().join("\n\n"))
         .content("application/json", content)
         .build();
-    for (name, value) in answers.iter().flat_map(|(parts, _)| &parts.headers) {
+    for (name, value) in answers.iter().flat_map(|answer| &answer.parts.headers) {
         if ![CONTENT_TYPE, CONTENT_LENGTH].contains(name)
             && let Ok(value) = value.to_str()
         {
@@ -165,12 +167,46 @@ fn canonical(name: &str) -> String {
     words.collect::<Vec<_>>().join("-")
 }
 
-/// The answer to an error.
-fn sent(error: ApiError) -> (Parts, Value) {
-    let (parts, body) = error.into_response().into_parts();
-    // The body is in memory: there is nothing to wait for.
-    let bytes = to_bytes(body, usize::MAX).now_or_never().and_then(Result::ok).unwrap_or_default();
-    (parts, serde_json::from_slice(&bytes).unwrap_or_default())
+/// The answer to an error, as it is sent.
+struct Answer {
+    parts: Parts,
+    body: Value,
+    cause: &'static str,
+}
+
+impl Answer {
+    fn to(error: ApiError) -> Self {
+        let (parts, body) = error.into_response().into_parts();
+        // The body is in memory: there is nothing to wait for.
+        let bytes = to_bytes(body, usize::MAX).now_or_never().and_then(Result::ok).unwrap_or_default();
+        Self { parts, body: serde_json::from_slice(&bytes).unwrap_or_default(), cause: cause(error) }
+    }
+
+    fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+/// When an error is answered.
+fn cause(error: ApiError) -> &'static str {
+    match error {
+        ApiError::InvalidUserId => "the id is not a positive 64-bit integer in plain digits",
+        ApiError::InvalidQuery { .. } => {
+            "a query parameter has a value that is not allowed, or is there twice"
+        }
+        ApiError::MalformedBody => "the body is neither empty nor a JSON object, or broke off",
+        ApiError::BodyTooLarge => "the body has more than 64 KiB",
+        ApiError::UriTooLong => "path and query have more than 8 KiB",
+        ApiError::HeaderTooLarge => "the headers have more than 16 KiB",
+        ApiError::RequestTimedOut => "the body did not arrive in time",
+        ApiError::UnknownPath => "there is no such path",
+        ApiError::MethodNotAllowed => "the path does not have this method",
+        ApiError::Unavailable => "the database cannot be reached or is in trouble",
+        ApiError::Stopping => "the instance is about to stop",
+        ApiError::CalculationTimedOut => "the run took too long",
+        ApiError::Overloaded => "the instance has too many requests or calculations in hand",
+        ApiError::Internal => "a defect; the stored list is unchanged",
+    }
 }
 
 /// The schema of `"success": true`.
