@@ -5,18 +5,22 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
 
 use super::error::{ApiError, NotCalculated};
 use super::input::{Parameters, User};
-use super::{ApiState, read, timestamp};
+use super::{ApiState, openapi, read, timestamp};
 use crate::profile::{CareerSource, Inputs};
 use crate::storage::StoredRecommendation;
 
 /// The answer: the stored list, best first, or why the user cannot have one.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ListByCareers)]
 pub(super) struct List {
+    /// `false` if the user has no careers.
     success: bool,
     recommendations: Vec<Recommendation>,
     /// The recommendations in this answer.
@@ -25,27 +29,31 @@ pub(super) struct List {
     stored_count: i64,
     /// The user's careers, best first.
     career_names: Vec<String>,
+    #[schema(schema_with = data_sources, required)]
     data_source: Option<CareerSource>,
     /// Whether the recommendations are those of a stored list.
     cached: bool,
     ai_analyzed: bool,
-    #[serde(flatten)]
-    problem: Option<Problem>,
-}
-
-/// Why the user cannot have a list. One page shows `error`, another one `detail`: both are the message.
-#[derive(Serialize)]
-struct Problem {
-    error: &'static str,
-    code: &'static str,
-    detail: &'static str,
+    /// Korean, for users: why the user cannot have a list. The same text as `detail`; one page shows this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = codes)]
+    code: Option<&'static str>,
+    /// Korean, for users: why the user cannot have a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<&'static str>,
 }
 
 /// A listing as the page shows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RecommendationByCareers)]
 struct Recommendation {
     /// Decimal digits: the page reads a text.
+    #[schema(pattern = "^-?[0-9]+$")]
     id: String,
     title: String,
     company: String,
@@ -54,15 +62,69 @@ struct Recommendation {
     description: String,
     site_name: String,
     experience: String,
+    /// Points, 0 to 100.
     match_score: f64,
+    /// Korean, for users.
     match_reason: String,
+    /// The career that the listing was found for.
     matched_careers: Vec<String>,
+    /// As the listing states them.
     required_skills: Vec<String>,
     /// The user's skills that the listing names.
     skill_match: Vec<String>,
+    #[schema(format = DateTime, required)]
     crawled_at: Option<String>,
 }
 
+fn codes() -> Object {
+    let codes = [NotCalculated::NoProfileAnalysis.code(), NotCalculated::NoJobRecommendations.code()];
+    openapi::one_of("Only if the user cannot have a list.", &codes)
+}
+
+fn data_sources() -> Schema {
+    let description = "The table that the careers come from. `null` if there are none.";
+    let values = [json!(CareerSource::JobRecommendations), json!(CareerSource::CareerAnalyses), Value::Null];
+    let types = SchemaType::from_iter([Type::String, Type::Null]);
+    ObjectBuilder::new().schema_type(types).description(Some(description)).enum_values(Some(values)).into()
+}
+
+/// The user's list for the page of recommendations.
+///
+/// The stored list, best first, with the careers that it stands for. Nothing is searched or calculated.
+#[utoipa::path(
+    get,
+    path = "/by-careers/{user_id}",
+    tag = "recommendations",
+    params(
+        User,
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "Most recommendations; 20 if absent."),
+    ),
+    responses(
+        (status = 200, body = List, description = "The list, or why the user cannot have one.", examples(
+            ("list" = (value = json!({
+                "success": true,
+                "recommendations": [{
+                    "id": "121", "title": "[긴급] 백엔드 개발자 (Java/Spring) 채용", "company": "㈜너울페이테크",
+                    "location": "서울 강남구", "url": "https://example.com/samplejob/jobs/48120833",
+                    "description": "간편결제와 정산을 처리하는 서버를 함께 만들 백엔드 개발자를 찾습니다.",
+                    "siteName": "샘플잡", "experience": "경력 3~5년", "matchScore": 91.74,
+                    "matchReason": "공고 제목이 추천 직업 '백엔드 개발자'와 일치합니다.",
+                    "matchedCareers": ["백엔드 개발자"], "requiredSkills": ["Java", "Spring Boot"],
+                    "skillMatch": ["Java", "Spring Boot"], "crawledAt": "2026-10-09T05:02:53Z",
+                }],
+                "totalCount": 1, "storedCount": 50, "careerNames": ["백엔드 개발자", "서버 개발자"],
+                "dataSource": "career_analyses", "cached": true, "aiAnalyzed": false,
+            }))),
+            ("no_profile_analysis" = (value = json!({
+                "success": false, "recommendations": [], "totalCount": 0, "storedCount": 0, "careerNames": [],
+                "dataSource": null, "cached": false, "aiAnalyzed": false,
+                "error": NotCalculated::NoProfileAnalysis.message(),
+                "code": NotCalculated::NoProfileAnalysis.code(),
+                "detail": NotCalculated::NoProfileAnalysis.message(),
+            }))),
+        )),
+    ),
+)]
 pub(super) async fn by_careers(
     State(api): State<ApiState>,
     User(user): User,
@@ -89,17 +151,19 @@ pub(super) async fn by_careers(
         career_names: inputs.profile.careers.into_iter().map(|career| career.name).collect(),
         data_source: inputs.source,
         ai_analyzed: false,
-        problem,
+        error: problem.map(NotCalculated::message),
+        code: problem.map(NotCalculated::code),
+        detail: problem.map(NotCalculated::message),
     }))
 }
 
-fn problem(inputs: &Inputs) -> Option<Problem> {
-    let why = match (inputs.has_careers(), inputs.has_analysis) {
-        (true, _) => return None,
-        (false, true) => NotCalculated::NoJobRecommendations,
-        (false, false) => NotCalculated::NoProfileAnalysis,
-    };
-    Some(Problem { error: why.message(), code: why.code(), detail: why.message() })
+/// Why the user cannot have a list.
+fn problem(inputs: &Inputs) -> Option<NotCalculated> {
+    match (inputs.has_careers(), inputs.has_analysis) {
+        (true, _) => None,
+        (false, true) => Some(NotCalculated::NoJobRecommendations),
+        (false, false) => Some(NotCalculated::NoProfileAnalysis),
+    }
 }
 
 impl From<StoredRecommendation> for Recommendation {

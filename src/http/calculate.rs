@@ -5,40 +5,116 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
-use super::ApiState;
 use super::error::{ApiError, NotCalculated};
-use super::input::{EmptyBody, Parameters, User};
+use super::input::{EmptyBody, Flag, Parameters, User};
+use super::{ApiState, openapi};
 use crate::background::Accepted;
-use crate::calculator::Outcome;
+use crate::calculator::{Outcome, QueuedReason};
 use crate::domain::UserId;
 
-/// The answer; fields that do not apply are left out.
-#[derive(Default, Serialize)]
+/// The answer to a run.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Calculation)]
+enum Answer {
+    Stored(Stored),
+    NotStored(NotStored),
+}
+
+/// The list was calculated, or is current.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Answer {
+#[schema(as = CalculationStored)]
+struct Stored {
+    #[schema(schema_with = openapi::succeeded)]
     success: bool,
+    /// Korean, for users.
+    message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
-    /// English: callers know these texts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = stored_code)]
     code: Option<&'static str>,
-    /// Korean, for users: why the list was not calculated.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    detail: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    saved_count: Option<usize>,
+    /// Stored recommendations.
+    #[schema(minimum = 0)]
+    saved_count: usize,
+    #[schema(minimum = 1)]
     user_id: i64,
+    background: bool,
+    /// Whether the stored list was current, so that nothing was written.
+    skipped: bool,
+}
+
+/// No list was calculated, for a reason that is no error.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = NotCalculated)]
+struct NotStored {
+    #[schema(schema_with = openapi::failed)]
+    success: bool,
+    /// English: callers know these texts.
+    error: &'static str,
+    #[schema(schema_with = NotCalculated::codes)]
+    code: &'static str,
+    /// Korean, for users: why the list was not calculated.
+    detail: &'static str,
+    #[schema(minimum = 1)]
+    user_id: i64,
+    /// Only if another run was in progress: `true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    background: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     skipped: Option<bool>,
+    /// Only if another run was in progress: the trigger is recorded and will be served.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     queued: Option<bool>,
 }
 
+/// The trigger is recorded durably.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = CalculationAccepted)]
+struct Recorded {
+    #[schema(schema_with = openapi::succeeded)]
+    success: bool,
+    /// Korean, for users.
+    message: String,
+    #[schema(minimum = 1)]
+    user_id: i64,
+    background: bool,
+}
+
+fn stored_code() -> Object {
+    openapi::one_of("Only if nothing was written.", &["up_to_date"])
+}
+
+/// Calculates the user's list.
+///
+/// Answers when the list is stored. If another run of the user is still in progress after 10 s, the trigger is recorded
+/// and will be served. With `background` the call answers as soon as the trigger is recorded durably.
+#[utoipa::path(
+    post,
+    path = "/calculate/{user_id}",
+    tag = "recommendations",
+    params(
+        User,
+        ("background" = Option<Flag>, Query, description = "Records the trigger and answers at once."),
+        ("force" = Option<Flag>, Query, description = "Calculates even if nothing has changed."),
+    ),
+    request_body(content = EmptyBody, description = "Empty, or any JSON object. The content type does not matter."),
+    responses(
+        (status = 200, body = Answer, description = "The list is stored, or there is a reason why not.", examples(
+            ("computed" = (value = json!(example(&Outcome::Computed { saved_count: 50 })))),
+            ("up_to_date" = (value = json!(example(&Outcome::UpToDate { saved_count: 50 })))),
+            ("already_in_progress" = (value = json!(example(&Outcome::Queued(QueuedReason::LockBusy))))),
+            ("no_profile_analysis" = (value = json!(example(&Outcome::NoProfileAnalysis)))),
+            ("no_job_recommendations" = (value = json!(example(&Outcome::NoJobRecommendations)))),
+        )),
+        (status = 202, body = Recorded, description = "The trigger is recorded and will be served.",
+            example = json!(UserId::try_from(1).map(recorded).ok())),
+    ),
+)]
 pub(super) async fn calculate(
     State(api): State<ApiState>,
     User(user): User,
@@ -57,47 +133,55 @@ pub(super) async fn calculate(
     Ok(Json(answer(user, &outcome)).into_response())
 }
 
-fn recorded(user: UserId) -> Answer {
-    Answer {
+fn recorded(user: UserId) -> Recorded {
+    Recorded {
         success: true,
-        message: Some(format!("사용자 {user}의 추천 계산이 백그라운드에서 시작되었습니다.")),
+        message: format!("사용자 {user}의 추천 계산이 백그라운드에서 시작되었습니다."),
         user_id: user.get(),
-        background: Some(true),
-        ..Answer::default()
+        background: true,
     }
 }
 
 fn answer(user: UserId, outcome: &Outcome) -> Answer {
     let user_id = user.get();
-    let stored = |saved_count: usize, message: String| Answer {
+    let stored = |saved_count, message| Stored {
         success: true,
-        message: Some(message),
-        saved_count: Some(saved_count),
+        message,
+        code: None,
+        saved_count,
         user_id,
-        background: Some(false),
-        skipped: Some(false),
-        ..Answer::default()
+        background: false,
+        skipped: false,
     };
-    let failed = |why: NotCalculated| Answer {
-        error: Some(why.error()),
-        code: Some(why.code()),
-        detail: Some(why.message()),
+    let not_stored = |why: NotCalculated| NotStored {
+        success: false,
+        error: why.error(),
+        code: why.code(),
+        detail: why.message(),
         user_id,
-        ..Answer::default()
+        skipped: None,
+        queued: None,
     };
     match *outcome {
         Outcome::Computed { saved_count } => {
-            stored(saved_count, format!("사용자 {user}의 추천이 계산되었습니다."))
+            Answer::Stored(stored(saved_count, format!("사용자 {user}의 추천이 계산되었습니다.")))
         }
-        Outcome::UpToDate { saved_count } => Answer {
-            skipped: Some(true),
+        Outcome::UpToDate { saved_count } => Answer::Stored(Stored {
+            skipped: true,
             code: Some("up_to_date"),
             ..stored(saved_count, format!("사용자 {user}의 추천이 이미 최신 상태입니다."))
-        },
-        Outcome::Queued(_) => {
-            Answer { skipped: Some(true), queued: Some(true), ..failed(NotCalculated::AlreadyInProgress) }
-        }
-        Outcome::NoProfileAnalysis => failed(NotCalculated::NoProfileAnalysis),
-        Outcome::NoJobRecommendations => failed(NotCalculated::NoJobRecommendations),
+        }),
+        Outcome::Queued(_) => Answer::NotStored(NotStored {
+            skipped: Some(true),
+            queued: Some(true),
+            ..not_stored(NotCalculated::AlreadyInProgress)
+        }),
+        Outcome::NoProfileAnalysis => Answer::NotStored(not_stored(NotCalculated::NoProfileAnalysis)),
+        Outcome::NoJobRecommendations => Answer::NotStored(not_stored(NotCalculated::NoJobRecommendations)),
     }
+}
+
+/// The answer to the first user, for the document.
+fn example(outcome: &Outcome) -> Option<Answer> {
+    UserId::try_from(1).map(|user| answer(user, outcome)).ok()
 }

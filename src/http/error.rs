@@ -6,7 +6,9 @@ use axum::Json;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::openapi::schema::Object;
 
+use super::openapi;
 use crate::calculator::{CalculationError, Failure};
 use crate::storage::StoreError;
 
@@ -163,6 +165,12 @@ pub(super) enum NotCalculated {
 }
 
 impl NotCalculated {
+    /// The schema of [`NotCalculated::code`].
+    pub(super) fn codes() -> Object {
+        let all = [Self::AlreadyInProgress, Self::NoProfileAnalysis, Self::NoJobRecommendations];
+        openapi::one_of("English and stable, for programs.", &all.map(Self::code))
+    }
+
     /// The English text that callers of `calculate` know.
     pub(super) fn error(self) -> &'static str {
         match self {

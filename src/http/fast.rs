@@ -4,17 +4,21 @@ use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::error::ApiError;
 use super::input::{Parameters, User};
-use super::{ApiState, read, timestamp};
+use super::{ApiState, openapi, read, timestamp};
 use crate::storage::{StoredList, StoredRecommendation};
 
 /// The stored list, best first.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StoredList)]
 pub(super) struct List {
+    #[schema(schema_with = openapi::succeeded)]
     success: bool,
+    #[schema(value_type = Vec<Listing>)]
     recommendations: Vec<Map<String, Value>>,
     /// The recommendations in this answer.
     total_count: usize,
@@ -22,10 +26,80 @@ pub(super) struct List {
     stored_count: i64,
     /// Whether the user has a stored list.
     cached: bool,
+    /// When a run last wrote the list.
+    #[schema(format = DateTime, required)]
     calculated_at: Option<String>,
+    /// Always `null`.
+    #[schema(required)]
     error: Option<String>,
 }
 
+/// A recommendation: columns of its listing and of the row, and every other key of the row's data.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Recommendation)]
+struct Listing {
+    id: i64,
+    title: String,
+    company: String,
+    location: String,
+    url: String,
+    /// The beginning of the posting's text.
+    description: String,
+    site_name: String,
+    /// Comma- or line-separated.
+    tech_stack: String,
+    /// Free text or JSON.
+    required_skills: String,
+    /// Points, 0 to 100.
+    match_score: f64,
+    /// Korean, for users.
+    match_reason: String,
+    /// The required experience in the site's own words.
+    experience: String,
+    /// The career that the listing was found for, or `null`.
+    matched_career: Value,
+    /// Its category, or `null`.
+    career_category: Value,
+}
+
+/// The user's stored list.
+///
+/// Nothing is calculated. Each recommendation has a `breakdown`, whose parts sum to the score.
+#[utoipa::path(
+    get,
+    path = "/fast/{user_id}",
+    tag = "recommendations",
+    params(
+        User,
+        ("limit" = Option<u8>, Query, minimum = 1, maximum = 100, description = "Most recommendations; 20 if absent."),
+        ("min_score" = Option<u8>, Query, minimum = 0, maximum = 100, description = "Least score; 0 if absent."),
+    ),
+    responses(
+        (status = 200, body = List, description = "The list; empty if the user has none.", examples(
+            ("list" = (value = json!({
+                "success": true,
+                "recommendations": [{
+                    "id": 121, "title": "[긴급] 백엔드 개발자 (Java/Spring) 채용", "company": "㈜너울페이테크",
+                    "location": "서울 강남구", "url": "https://example.com/samplejob/jobs/48120833",
+                    "description": "간편결제와 정산을 처리하는 서버를 함께 만들 백엔드 개발자를 찾습니다.",
+                    "siteName": "샘플잡", "techStack": "Java, Spring Boot", "requiredSkills": "Java, Spring Boot",
+                    "experience": "경력 3~5년", "matchScore": 91.74,
+                    "matchReason": "공고 제목이 추천 직업 '백엔드 개발자'와 일치합니다.",
+                    "matchedCareer": "백엔드 개발자", "careerCategory": "IT·개발", "matchedIn": "title",
+                    "matchedPhrase": "백엔드 개발자", "matchedWords": ["백엔드", "개발자"],
+                    "matchedSkills": ["Java", "Spring Boot"], "matchedInterests": [],
+                    "breakdown": {"title": 57.0, "skills": 28.5, "experience": 4.75, "interests": 0.0, "freshness": 1.49},
+                }],
+                "totalCount": 1, "storedCount": 50, "cached": true, "calculatedAt": "2026-11-22T16:52:25Z", "error": null,
+            }))),
+            ("none" = (value = json!({
+                "success": true, "recommendations": [], "totalCount": 0, "storedCount": 0, "cached": false,
+                "calculatedAt": null, "error": null,
+            }))),
+        )),
+    ),
+)]
 pub(super) async fn fast(
     State(api): State<ApiState>,
     User(user): User,
@@ -48,23 +122,24 @@ pub(super) async fn fast(
 
 /// The listing's columns, the score, and every other key of the stored data.
 fn recommendation(row: StoredRecommendation) -> Map<String, Value> {
-    let listing = json!({
-        "id": row.listing_id,
-        "title": row.title,
-        "company": row.company,
-        "location": row.location,
-        "url": row.url,
-        "description": row.description,
-        "siteName": row.site_name,
-        "techStack": row.tech_stack,
-        "requiredSkills": row.required_skills,
-        "matchScore": row.match_score,
-        "matchReason": row.match_reason,
-        "experience": row.experience,
-        "matchedCareer": row.data.get("matchedCareer"),
-        "careerCategory": row.data.get("careerCategory"),
-    });
     let mut fields = row.data;
+    let evidence = |key| fields.get(key).cloned().unwrap_or_default();
+    let listing = json!(Listing {
+        id: row.listing_id.0,
+        title: row.title,
+        company: row.company,
+        location: row.location,
+        url: row.url,
+        description: row.description,
+        site_name: row.site_name,
+        tech_stack: row.tech_stack,
+        required_skills: row.required_skills,
+        match_score: row.match_score,
+        match_reason: row.match_reason,
+        experience: row.experience,
+        matched_career: evidence("matchedCareer"),
+        career_category: evidence("careerCategory"),
+    });
     if let Value::Object(listing) = listing {
         fields.extend(listing);
     }

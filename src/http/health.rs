@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::error::ApiError;
@@ -18,20 +18,59 @@ use crate::storage;
 /// How long the database may take to answer. Below the second that probes of Kubernetes allow by default.
 const PING_TIMEOUT: Duration = Duration::from_millis(800);
 
-pub(super) async fn health() -> Json<Value> {
-    Json(json!({"status": "healthy"}))
+/// The answer of a process that lives.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    #[schema(pattern = "^healthy$")]
+    status: &'static str,
+}
+
+/// Whether the process answers.
+///
+/// Needs no database.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "health",
+    responses((status = 200, body = Health, description = "It does.", example = json!({"status": "healthy"}))),
+)]
+pub(super) async fn health() -> Json<Health> {
+    Json(Health { status: "healthy" })
 }
 
 /// The answer of a ready instance: the services that it uses.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Readiness {
+    #[schema(pattern = "^ready$")]
     status: &'static str,
+    #[schema(pattern = "^available$")]
     database: &'static str,
-    redis: &'static str,
+    redis: RedisState,
     /// Job listings in the catalogue.
+    #[schema(minimum = 0)]
     listings: usize,
 }
 
+/// Without Redis, an instance works alone.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum RedisState {
+    Available,
+    Unavailable,
+    #[serde(rename = "not configured")]
+    NotConfigured,
+}
+
+/// Whether the instance should be sent requests.
+#[utoipa::path(
+    get,
+    path = "/health/ready",
+    tag = "health",
+    responses((
+        status = 200, body = Readiness, description = "The instance is ready.",
+        example = json!({"status": "ready", "database": "available", "redis": "available", "listings": 60}),
+    )),
+)]
 pub(super) async fn ready(State(api): State<ApiState>) -> Result<Json<Readiness>, ApiError> {
     if api.stop.is_cancelled() {
         return Err(ApiError::Stopping);
@@ -39,9 +78,9 @@ pub(super) async fn ready(State(api): State<ApiState>) -> Result<Json<Readiness>
     // Not logged: probes are many, and calculations and refreshes log the cause.
     storage::within(PING_TIMEOUT, api.store.ping()).await.map_err(|_| ApiError::Unavailable)?;
     let redis = match &api.redis {
-        None => "not configured",
-        Some(redis) if redis.is_available() => "available",
-        Some(_) => "unavailable",
+        None => RedisState::NotConfigured,
+        Some(redis) if redis.is_available() => RedisState::Available,
+        Some(_) => RedisState::Unavailable,
     };
     let listings = api.catalogue.current().len();
     Ok(Json(Readiness { status: "ready", database: "available", redis, listings }))

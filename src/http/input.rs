@@ -5,6 +5,10 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
 use serde_json::{Map, Value};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{AnyOfBuilder, KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::{RefOr, Required};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::error::ApiError;
 use crate::domain::UserId;
@@ -19,6 +23,24 @@ impl<S: Send + Sync> FromRequestParts<S> for User {
         let Path(id) =
             Path::<String>::from_request_parts(parts, state).await.map_err(|_| ApiError::InvalidUserId)?;
         id.parse().map(Self).map_err(|_| ApiError::InvalidUserId)
+    }
+}
+
+impl IntoParams for User {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let schema = ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(1))
+            .maximum(Some(i64::MAX));
+        let parameter = ParameterBuilder::new()
+            .name("user_id")
+            .parameter_in(ParameterIn::Path)
+            .required(Required::True)
+            .description(Some("The user's id, in decimal digits."))
+            .schema(Some(schema))
+            .example(Some(1.into()));
+        vec![parameter.build()]
     }
 }
 
@@ -69,8 +91,33 @@ impl Parameters {
     }
 }
 
+/// A truth value of a query, for the document: see [`Parameters::flag`].
+pub(super) enum Flag {}
+
+impl PartialSchema for Flag {
+    fn schema() -> RefOr<Schema> {
+        let spelling = "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[Yy][Ee][Ss]|[Nn][Oo]|[Oo][Nn]|[Oo][Ff][Ff]|[YyTtNnFf10])$";
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some(spelling));
+        let any = AnyOfBuilder::new().item(ObjectBuilder::new().schema_type(Type::Boolean)).item(text);
+        any.description(Some(
+            "`true` or `false`; also `1`, `yes`, `on`, `y`, `t` and `0`, `no`, `off`, `n`, `f`, in any case.",
+        ))
+        .into()
+    }
+}
+
+impl ToSchema for Flag {}
+
 /// A body that is empty or a JSON object, with any content type.
 pub(super) struct EmptyBody;
+
+impl PartialSchema for EmptyBody {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().description(Some("Any JSON object; its content does not matter.")).into()
+    }
+}
+
+impl ToSchema for EmptyBody {}
 
 impl<S: Send + Sync> FromRequest<S> for EmptyBody {
     type Rejection = ApiError;

@@ -42,6 +42,15 @@ impl QueueReader {
     }
 }
 
+/// Metrics for Prometheus
+///
+/// In the text format of OpenMetrics; `docs/operate.md` explains them.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "health",
+    responses((status = 200, description = "All metrics.", body = String, content_type = CONTENT_TYPE)),
+)]
 pub(super) async fn metrics(State((api, queue)): State<(ApiState, QueueReader)>) -> Response {
     let mut sample = Sample::default();
     let version = env!("CARGO_PKG_VERSION");

@@ -4,12 +4,14 @@ mod auth;
 mod by_careers;
 mod calculate;
 mod connection;
+mod docs;
 mod error;
 mod fast;
 mod health;
 mod input;
 mod limits;
 mod metrics;
+mod openapi;
 mod origin;
 mod rate_limit;
 mod request_id;
@@ -26,7 +28,6 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
 use chrono::{DateTime, SecondsFormat, Utc};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,8 @@ use tower_http::cors::{AllowHeaders, AllowMethods, CorsLayer};
 use tower_http::normalize_path::NormalizePath;
 use tower_http::trace::TraceLayer;
 use tracing::Instrument;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::background::{Batches, Scheduler, Triggers};
 use crate::calculator::{Calculator, Failure};
@@ -96,16 +99,17 @@ pub struct AccessConfig {
 pub fn router(api: ApiState, config: &ServerConfig, access: &AccessConfig) -> NormalizePath<Router> {
     let auth = Arc::new(access.auth.clone());
     let rate_limit = access.user_requests_per_minute.map(|limit| Arc::new(RateLimit::new(limit)));
-    let recommendations = Router::new()
-        .route("/calculate/{user_id}", post(calculate::calculate))
-        .route("/by-careers/{user_id}", get(by_careers::by_careers))
-        .route("/fast/{user_id}", get(fast::fast))
-        .route("/status/{user_id}", get(status::status))
+    // Routes are added by `routes!`, so that the document has them all.
+    let recommendations = OpenApiRouter::new()
+        .routes(routes!(calculate::calculate))
+        .routes(routes!(by_careers::by_careers))
+        .routes(routes!(fast::fast))
+        .routes(routes!(status::status))
         .layer(middleware::from_fn_with_state(rate_limit, rate_limit::per_user))
         .layer(middleware::from_fn_with_state(auth.clone(), auth::of_user));
     let mut scheduler =
-        Router::new().route("/trigger", post(scheduler::trigger)).route("/status", get(scheduler::status));
-    let mut metrics = get(metrics::metrics).with_state((api.clone(), QueueReader::default()));
+        OpenApiRouter::new().routes(routes!(scheduler::trigger)).routes(routes!(scheduler::scheduler_status));
+    let mut metrics = OpenApiRouter::new().routes(routes!(metrics::metrics));
     let for_operators = middleware::from_fn_with_state(auth.clone(), auth::of_operators);
     if !auth.scheduler_is_open {
         scheduler = scheduler.layer(for_operators.clone());
@@ -115,14 +119,17 @@ pub fn router(api: ApiState, config: &ServerConfig, access: &AccessConfig) -> No
     }
     // A quarter of the connections is left to requests that are answered at once.
     let permits = Arc::new(Semaphore::new(config.max_connections * 3 / 4));
-    let router = Router::new()
+    let (router, document) = OpenApiRouter::with_openapi(openapi::begin())
         .nest("/api/job-agent/recommendations", recommendations)
         .nest("/api/scheduler", scheduler)
         .layer(middleware::from_fn_with_state(api.clone(), detach))
         .layer(middleware::from_fn_with_state(permits, limits::shed))
-        .route("/metrics", metrics)
-        .route("/health", get(health::health))
-        .route("/health/ready", get(health::ready))
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
+        .merge(metrics.with_state((api.clone(), QueueReader::default())))
+        .split_for_parts();
+    let router = router
+        .merge(docs::router(openapi::complete(document)))
         .fallback(|| async { ApiError::UnknownPath })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(error::panicked))

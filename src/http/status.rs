@@ -3,34 +3,45 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::error::ApiError;
 use super::input::User;
-use super::{ApiState, read, timestamp};
+use super::{ApiState, openapi, read, timestamp};
 use crate::storage::UserStatus;
 
 /// The answer.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = UserStatus)]
 pub(super) struct Status {
+    #[schema(schema_with = openapi::succeeded)]
     success: bool,
+    #[schema(minimum = 1)]
     user_id: i64,
     state: UserListState,
     /// When the oldest unserved trigger was recorded.
+    #[schema(format = DateTime, required)]
     pending_since: Option<String>,
     /// When a worker tries again after a failed run.
+    #[schema(format = DateTime, required)]
     next_attempt_at: Option<String>,
     /// Failed or unfinished attempts since the last success.
     attempts: u32,
     /// The code of the last failure, until a run succeeds.
+    #[schema(required)]
     last_error: Option<String>,
+    /// When a run last wrote the list.
+    #[schema(format = DateTime, required)]
     calculated_at: Option<String>,
     /// When a run last found the list current.
+    #[schema(format = DateTime, required)]
     verified_at: Option<String>,
+    /// Stored recommendations.
     saved_count: i64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum UserListState {
     /// Workers have served every recorded trigger, and the stored rows are those of the last run.
@@ -62,6 +73,21 @@ fn state(status: &UserStatus) -> UserListState {
     }
 }
 
+/// The state of the user's list.
+#[utoipa::path(
+    get,
+    path = "/status/{user_id}",
+    tag = "recommendations",
+    params(User),
+    responses((
+        status = 200, body = Status, description = "The state; `unknown` if the user has none.",
+        example = json!({
+            "success": true, "userId": 1, "state": "current", "pendingSince": null, "nextAttemptAt": null,
+            "attempts": 0, "lastError": null, "calculatedAt": "2026-11-22T16:52:25Z",
+            "verifiedAt": "2026-11-22T16:52:25Z", "savedCount": 50,
+        }),
+    )),
+)]
 pub(super) async fn status(State(api): State<ApiState>, User(user): User) -> Result<Json<Status>, ApiError> {
     let status = read(&api, api.store.user_status(user)).await?;
     let known = status.as_ref().map_or(UserListState::Unknown, state);

@@ -7,6 +7,7 @@
 mod support;
 
 mod access;
+mod api_document;
 mod architecture;
 mod back_pressure;
 mod background;
