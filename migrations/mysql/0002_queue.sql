@@ -28,7 +28,7 @@ CREATE TABLE recommendation_batches (
     scope            VARCHAR(16) NOT NULL,
     users            LONGTEXT    NULL,
     opened_at        DATETIME(6) NOT NULL,
-    -- Users up to this id have been marked; whoever marks the next chunk compares and moves it.
+    -- Users up to this id have been marked; the instance that marks the next chunk compares and moves it.
     marked_through   BIGINT      NOT NULL DEFAULT 0,
     marked           BIGINT      NOT NULL DEFAULT 0,
     marking_ended_at DATETIME(6) NULL,
