@@ -37,7 +37,7 @@ pub struct Vocabulary {
     careers: Vec<CareerEntry>,
     /// Name in the form of [`compact`] → the careers that have it.
     by_phrase: FxHashMap<String, Vec<Mention>>,
-    /// Subject of names, as [`subject_key`] has it → the careers that have such a name.
+    /// The careers whose names have a subject, by the key of the subject.
     by_subject: FxHashMap<String, Vec<usize>>,
     /// The last two characters of all names. Most words of a title end otherwise, which rules them out quickly.
     endings: FxHashSet<[char; 2]>,
