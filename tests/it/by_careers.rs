@@ -45,7 +45,9 @@ async fn store(database: &TestDatabase, id: i64, score: u32, title: &str, listin
 
 async fn the_page_reads_the_stored_list_with_the_careers_of_job_recommendations(database: TestDatabase) {
     database.set_career(USER, "백엔드 개발자").await;
-    database.add_analysis(USER, r#"["간호사"]"#, r#"["Java"]"#, 1).await;
+    database.add_analysis(USER, r#"["간호사"]"#, "[]", 1).await;
+    let skills = format!("INSERT INTO profile_analysis (user_id, strengths) VALUES ({USER}, '[\"Java\"]')");
+    database.execute(&skills).await;
     let app = TestApp::start(&database, &[]).await;
     let saved = app.calculate(USER).await.body["savedCount"].clone();
     let list = by_careers(&app, "?limit=100").await;
@@ -136,7 +138,9 @@ async fn a_user_with_careers_and_without_a_list_reads_an_empty_one(database: Tes
 }
 
 async fn the_limit_narrows_the_list_and_other_parameters_do_not_matter(database: TestDatabase) {
-    database.set_career(USER, "백엔드 개발자").await;
+    let careers =
+        r#"["백엔드 개발자","프론트엔드 개발자","데이터 엔지니어","간호사","마케터","디자이너","회계사"]"#;
+    database.add_analysis(USER, careers, "[]", 1).await;
     let app = TestApp::start(&database, &[]).await;
     let saved = app.calculate(USER).await.body["savedCount"].as_u64().unwrap() as usize;
     assert!(saved > 20);

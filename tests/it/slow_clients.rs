@@ -25,7 +25,9 @@ const SHORT: [(&str, &str); 4] = [
 /// A database whose user has a list that is long enough not to fit into the buffers of a connection.
 async fn database_with_a_list() -> TestDatabase {
     let database = TestDatabase::create(Kind::Sqlite).await;
-    database.set_career(USER, "백엔드 개발자").await;
+    let careers = r#"["백엔드 개발자","프론트엔드 개발자","데이터 엔지니어","DevOps 엔지니어","간호사","마케터","디자이너",
+        "회계사","영업 관리자","교사"]"#;
+    database.add_analysis(USER, careers, "[]", 1).await;
     let app = TestApp::start(&database, &[]).await;
     assert_eq!(app.calculate(USER).await.outcome(), "computed");
     assert!(app.fast(USER, "?limit=100").await.body["recommendations"].as_array().unwrap().len() > 30);
