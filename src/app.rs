@@ -1,7 +1,7 @@
 //! Wires everything; the only place that names concrete databases. `main` and the tests build the same app.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -303,9 +303,12 @@ pub fn redis_lock(config: &Config, link: RedisLink) -> RedisUserLock {
     RedisUserLock::new(link, settings)
 }
 
+/// Read once per process: tests start many services in one.
+static BUILTIN: LazyLock<Arc<Vocabulary>> = LazyLock::new(|| Arc::new(Vocabulary::builtin()));
+
 /// The configured vocabulary, else the built-in one.
 pub fn vocabulary(config: &Config) -> Result<Arc<Vocabulary>, AppError> {
-    let Some(path) = &config.vocabulary_file else { return Ok(Arc::new(Vocabulary::builtin())) };
+    let Some(path) = &config.vocabulary_file else { return Ok(BUILTIN.clone()) };
     let text = std::fs::read_to_string(path)
         .map_err(|cause| AppError::VocabularyFile { path: path.clone(), cause })?;
     Vocabulary::parse(&text).map(Arc::new).map_err(|cause| AppError::Vocabulary { path: path.clone(), cause })
