@@ -1,10 +1,11 @@
 //! The workers of this process. Workers of any number of instances serve the users that are due in
 //! `recommendation_state`.
 //!
-//! A worker claims a due user with a short lease and starts an ordinary run. A committed run ends the lease.
-//! A failed run gives the user back: due again later or, after too many attempts, parked until the next
-//! trigger; a run that failed because the database is in trouble does not count. If a worker dies, its lease expires. Leases only keep instances from doing work twice; the run
-//! itself keeps the rows right (see [`crate::calculator`]).
+//! A worker claims a due user with a short lease and starts an ordinary run. A committed run ends the lease. A
+//! failed run gives the user back: due again later or, after too many attempts, parked until the next trigger;
+//! a run that failed because the database is in trouble does not count. If a worker dies, its lease expires.
+//! Leases only keep instances from doing work twice; the run itself keeps the rows right (see
+//! [`crate::calculator`]).
 //!
 //! Real-time triggers and batches have workers of their own, so that neither waits for the other. A batch
 //! worker gives way for a moment when this process has a run in real time to do.

@@ -73,22 +73,30 @@ async fn check(
     }
 }
 
-const SUM: &str = r"
+/// The checksum of a listing, as `checksum::of_listing` computes it of a listing that was read.
+macro_rules! listing_checksum {
+    () => {
+        "CRC32(CONCAT_WS( \
+         ' ', CAST(l.id AS SIGNED), \
+         CRC32(COALESCE(CAST(l.title AS CHAR), '')), CRC32(COALESCE(CAST(l.company AS CHAR), '')), \
+         CRC32(COALESCE(CAST(l.description AS CHAR), '')), CRC32(COALESCE(CAST(l.experience AS CHAR), '')), \
+         CRC32(COALESCE(CAST(l.tech_stack AS CHAR), '')), CRC32(COALESCE(CAST(l.required_skills AS CHAR), '')), \
+         CRC32(COALESCE(CAST(l.crawled_at AS CHAR), ''))))"
+    };
+}
+
+const SUM: &str = concat!(
+    r"
 SELECT COUNT(*), CAST(COALESCE(SUM(c.checksum * (c.id MOD 65536 + 1)), 0) AS SIGNED)
 FROM (
-    SELECT CAST(l.id AS SIGNED) AS id,
-           CAST(CRC32(CONCAT_WS(
-               ' ', CAST(l.id AS SIGNED),
-               CRC32(COALESCE(CAST(l.title AS CHAR), '')), CRC32(COALESCE(CAST(l.company AS CHAR), '')),
-               CRC32(COALESCE(CAST(l.description AS CHAR), '')), CRC32(COALESCE(CAST(l.experience AS CHAR), '')),
-               CRC32(COALESCE(CAST(l.tech_stack AS CHAR), '')),
-               CRC32(COALESCE(CAST(l.required_skills AS CHAR), '')),
-               CRC32(COALESCE(CAST(l.crawled_at AS CHAR), ''))
-           )) AS SIGNED) AS checksum
+    SELECT CAST(l.id AS SIGNED) AS id, CAST(",
+    listing_checksum!(),
+    r" AS SIGNED) AS checksum
     FROM job_listings AS l
     WHERE l.id BETWEEN ? AND ?
 ) AS c
-";
+"
+);
 
 async fn find(
     connection: &mut MySqlConnection,
@@ -110,20 +118,15 @@ async fn find(
     Ok(checked)
 }
 
-const CHECKSUMS: &str = r"
-SELECT CAST(l.id AS SIGNED),
-       CAST(CRC32(CONCAT_WS(
-           ' ', CAST(l.id AS SIGNED),
-           CRC32(COALESCE(CAST(l.title AS CHAR), '')), CRC32(COALESCE(CAST(l.company AS CHAR), '')),
-           CRC32(COALESCE(CAST(l.description AS CHAR), '')), CRC32(COALESCE(CAST(l.experience AS CHAR), '')),
-           CRC32(COALESCE(CAST(l.tech_stack AS CHAR), '')),
-           CRC32(COALESCE(CAST(l.required_skills AS CHAR), '')),
-           CRC32(COALESCE(CAST(l.crawled_at AS CHAR), ''))
-       )) AS UNSIGNED),
-       CAST(l.updated_at AS CHAR)
+const CHECKSUMS: &str = concat!(
+    r"
+SELECT CAST(l.id AS SIGNED), CAST(",
+    listing_checksum!(),
+    r" AS UNSIGNED), CAST(l.updated_at AS CHAR)
 FROM job_listings AS l
 WHERE l.id BETWEEN ? AND ?
-";
+"
+);
 
 async fn compare(
     connection: &mut MySqlConnection,
