@@ -104,11 +104,19 @@ const LONG_NIGHT: Scenario = Scenario {
     ..CALM
 };
 
+/// A request, another writer, and a run that takes too long.
+const LONG_SWITCH: Scenario = Scenario {
+    profiles: &[1, 2],
+    budget: Budget { requests: 1, other_writers: 1, timeouts: 1, ..NONE },
+    ..CALM
+};
+
 /// Explored on demand.
-pub const LARGE: [(&str, Scenario, usize); 5] = [
+pub const LARGE: [(&str, Scenario, usize); 6] = [
     ("lost answers", LOST_ANSWERS, 2_820_098),
     ("crashes", CRASHES, 873_014),
     ("pauses", PAUSES, 914_481),
     ("failures", FAILURES, 306_311),
-    ("long night", LONG_NIGHT, 341_351),
+    ("long night", LONG_NIGHT, 341_594),
+    ("long switch", LONG_SWITCH, 44_481),
 ];
