@@ -3,7 +3,7 @@
 use svg::Document;
 use svg::node::element::{Group, Line, Polyline, Rectangle, Text};
 
-use super::samples::Sample;
+use super::samples::{Column, Sample};
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 60.0;
@@ -13,10 +13,8 @@ const PANEL: f64 = 120.0;
 const GAP: f64 = 45.0;
 const COLOURS: [&str; 3] = ["#1f6feb", "#d1242f", "#2da44e"];
 
-type Series = (&'static str, fn(&Sample) -> f64);
-
 /// A panel: its title, and up to three series on one axis that begins at 0.
-const PANELS: [(&str, &[Series]); 4] = [
+const PANELS: [(&str, &[Column]); 4] = [
     ("resident memory, MiB", &[("memory", |sample| sample.memory)]),
     (
         "open",
@@ -51,7 +49,7 @@ pub fn draw(title: &str, samples: &[Sample]) -> String {
     format!("{document}\n")
 }
 
-fn panel(title: &str, series: &[Series], samples: &[Sample], top: f64, minutes: f64) -> Group {
+fn panel(title: &str, series: &[Column], samples: &[Sample], top: f64, minutes: f64) -> Group {
     let highest = series.iter().flat_map(|(_, value)| samples.iter().map(value)).fold(0.0, f64::max);
     let highest = round_up(highest);
     let bottom = top + PANEL;

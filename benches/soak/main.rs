@@ -44,6 +44,9 @@ struct Options {
     /// The folder for the samples (CSV) and the chart (SVG).
     #[arg(long, default_value = "target/soak")]
     folder: PathBuf,
+    /// The name of both files, without their ends.
+    #[arg(long, default_value = "soak")]
+    name: String,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -87,17 +90,16 @@ async fn main() -> ExitCode {
     verdict::show(&samples, &end)
 }
 
-/// The samples and the chart, named after the month.
+/// The samples and the chart.
 fn write(options: &Options, rate: f64, samples: &[Sample]) {
     std::fs::create_dir_all(&options.folder).expect("a folder");
-    let name = chrono::Utc::now().format("%Y-%m-soak").to_string();
     let title = format!(
         "{} min at {rate} requests/s, {} listings, {} users",
         options.minutes, options.listings, options.users
     );
-    let csv = options.folder.join(format!("{name}.csv"));
+    let csv = options.folder.join(format!("{}.csv", options.name));
     std::fs::write(&csv, samples::csv(samples)).expect("written");
-    let svg = options.folder.join(format!("{name}.svg"));
+    let svg = options.folder.join(format!("{}.svg", options.name));
     std::fs::write(&svg, chart::draw(&title, samples)).expect("written");
     println!("{}, {}", csv.display(), svg.display());
 }

@@ -38,8 +38,10 @@ pub struct Sample {
     pub failed: f64,
 }
 
-/// The columns of the samples, with their names.
-pub const COLUMNS: [(&str, fn(&Sample) -> f64); 12] = [
+/// A number of a sample, with its name.
+pub type Column = (&'static str, fn(&Sample) -> f64);
+
+const COLUMNS: [Column; 12] = [
     ("seconds", |sample| sample.seconds),
     ("memory_mib", |sample| sample.memory),
     ("processors", |sample| sample.processors),
