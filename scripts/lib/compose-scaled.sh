@@ -88,7 +88,7 @@ end_load() {
   unset 'pid[load]'
 }
 
-# From here on, answers are counted anew.
+# From here on, answers are counted from zero.
 begin_phase() { first_answer=$(($(wc -l <"$work/load.log") + 1)); }
 answers_of_phase() { tail -n "+$first_answer" "$work/load.log"; }
 failures() { answers_of_phase | grep -cv '^2'; }
