@@ -54,6 +54,7 @@ pub struct Load {
     window: std::sync::Mutex<Window>,
     requests: AtomicU64,
     failed: AtomicU64,
+    is_over: AtomicBool,
 }
 
 /// The answers since the last look.
@@ -86,6 +87,7 @@ impl Load {
             window: std::sync::Mutex::default(),
             requests: AtomicU64::default(),
             failed: AtomicU64::default(),
+            is_over: AtomicBool::default(),
         })
     }
 
@@ -108,19 +110,23 @@ impl Load {
     /// Requests at a fixed rate, whether or not earlier ones have been answered; a crawler; and a batch now and then.
     pub async fn run(self: &Arc<Self>, instance: &Instance, rate: f64, time: Duration) -> End {
         let (requests, failed) = (self.requests.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed));
-        let is_over = AtomicBool::new(false);
         let calls = async {
             self.open(rate, time).await;
-            is_over.store(true, Ordering::Relaxed);
+            self.is_over.store(true, Ordering::Relaxed);
         };
-        let batches = self.batches(instance, time / BATCHES, &is_over);
-        let ((), batches, ()) = tokio::join!(calls, batches, self.crawl(&is_over));
+        let (batches, crawl) = (self.batches(instance, time / BATCHES), self.crawl());
+        let ((), batches, ()) = tokio::join!(calls, batches, crawl);
         End {
             requests: self.requests.load(Ordering::Relaxed) - requests,
             failed: self.failed.load(Ordering::Relaxed) - failed,
             batches,
             left_over: self.left_over(instance).await,
         }
+    }
+
+    /// Whether all requests have been answered; a batch may still go on.
+    pub fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
     }
 
     async fn open(self: &Arc<Self>, rate: f64, time: Duration) {
@@ -139,23 +145,23 @@ impl Load {
         tasks.join_all().await;
     }
 
-    async fn batches(&self, instance: &Instance, interval: Duration, is_over: &AtomicBool) -> u64 {
+    async fn batches(&self, instance: &Instance, interval: Duration) -> u64 {
         let mut batches = 0;
-        while !is_over.load(Ordering::Relaxed) {
+        while !self.is_over() {
             let begun = Instant::now();
             let batch = self.cluster.trigger(instance).await;
             self.cluster.finished(instance, batch).await;
             batches += 1;
-            while begun.elapsed() < interval && !is_over.load(Ordering::Relaxed) {
+            while begun.elapsed() < interval && !self.is_over() {
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
         }
         batches
     }
 
-    async fn crawl(&self, is_over: &AtomicBool) {
+    async fn crawl(&self) {
         let mut first = 1;
-        while !is_over.load(Ordering::Relaxed) {
+        while !self.is_over() {
             first = self.cluster.touch_listings(first, CRAWLED).await;
             tokio::time::sleep(CRAWL).await;
         }

@@ -81,7 +81,7 @@ async fn main() -> ExitCode {
         loop {
             tokio::select! {
                 end = &mut running => break end,
-                sample = sampler.next(&load, time) => samples.push(sample),
+                sample = sampler.next(&load, time) => if !load.is_over() { samples.push(sample) },
             }
         }
     };

@@ -22,7 +22,7 @@ pub struct Sample {
     pub memory: f64,
     /// Processors in use since the last sample.
     pub processors: f64,
-    /// Open descriptors.
+    /// Open descriptors, without the connections of callers.
     pub descriptors: f64,
     /// Connections that MySQL counts.
     pub database: f64,
@@ -97,7 +97,7 @@ impl Sampler {
         let mut sample = Sample {
             seconds: self.begun.elapsed().as_secs_f64(),
             memory: memory(self.process),
-            descriptors: descriptors(self.process),
+            descriptors: descriptors(self.process) - callers(&self.address),
             database: database as f64,
             // Without the sampler's own.
             redis: clients.lines().count() as f64 - 1.0,
@@ -153,6 +153,16 @@ fn memory(process: u32) -> f64 {
 
 fn descriptors(process: u32) -> f64 {
     std::fs::read_dir(format!("/proc/{process}/fd")).expect("it lives").count() as f64
+}
+
+/// Connections to an address `http://127.0.0.1:PORT`, counted on its side.
+fn callers(address: &str) -> f64 {
+    const ESTABLISHED: &str = "01";
+    let port: u16 = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let local = format!(":{port:04X}");
+    let connections = std::fs::read_to_string("/proc/net/tcp").expect("Linux");
+    let rows = connections.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    rows.filter(|row| row.len() > 3 && row[1].ends_with(&local) && row[3] == ESTABLISHED).count() as f64
 }
 
 /// Of the user and of the system, in ticks of 10 ms.
