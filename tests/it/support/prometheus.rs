@@ -80,7 +80,6 @@ fn spawn(folder: &Path, address: &str) -> Child {
         .current_dir(folder)
         .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=warn"])
         .arg(format!("--web.listen-address={address}"))
-        .args(["--web.enable-lifecycle", "--storage.tsdb.retention.time=1d"])
         .stdin(Stdio::null())
         .spawn()
         .unwrap()
