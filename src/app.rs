@@ -135,6 +135,7 @@ impl App {
             run_timeout: config.run_timeout,
             max_recommendations: config.max_recommendations,
             max_runs: config.max_runs,
+            slow_run: config.slow_run,
         };
         let calculator = Calculator::new(
             store.clone(),

@@ -35,7 +35,6 @@ use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, CorsLayer};
 use tower_http::normalize_path::NormalizePath;
-use tower_http::trace::TraceLayer;
 use tracing::Instrument;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -136,7 +135,6 @@ pub fn router(api: ApiState, config: &ServerConfig, access: &AccessConfig) -> No
         .layer(middleware::from_fn_with_state(config.body_timeout, limits::receive))
         .layer(cors(&access.cors_origins))
         .layer(middleware::from_fn_with_state(api.metrics.clone(), metrics::record))
-        .layer(TraceLayer::new_for_http())
         .layer(middleware::from_fn(request_id::identify))
         .with_state(api);
     NormalizePath::trim_trailing_slash(router)

@@ -21,6 +21,8 @@ mod concurrency;
 mod contract;
 mod cors;
 mod documentation;
+#[cfg(feature = "otlp")]
+mod exported_spans;
 mod foreign_keys;
 mod hostile_input;
 mod list_quality;
