@@ -112,7 +112,7 @@ async fn an_operator_sees_counters_runs_and_the_batch_and_retries_a_parked_user(
     browser.until("document.querySelector('#instance').innerText.includes('job-agent-1')");
     browser.click("#batch-start");
     browser.until("document.querySelector('#batch-progress').value === 100");
-    assert!(browser.text("#batch-text").starts_with("#1 finished"));
+    browser.until("document.querySelector('#batch-text').innerText.startsWith('#1 finished')");
     browser.until("document.querySelectorAll('#runs tr').length >= 10");
     assert!(
         browser.value(

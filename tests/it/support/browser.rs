@@ -133,13 +133,18 @@ impl Browser {
         }
     }
 
-    /// Clicks on the first element that a selector finds, where it is on the screen.
+    /// Clicks on the first element that a selector finds, as soon as it can be seen and clicked.
     pub fn click(&mut self, selector: &str) {
-        self.until(&format!("document.querySelector({selector:?})?.disabled !== true"));
-        let place = self.value(&format!(
-            "(() => {{ const element = document.querySelector({selector:?}); element.scrollIntoView({{block: 'center'}}); \
-             const box = element.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; }})()"
-        ));
+        let find = format!(
+            "(() => {{ const element = document.querySelector({selector:?}); \
+             if (!element || element.disabled) return null; \
+             element.scrollIntoView({{block: 'center'}}); \
+             const box = element.getBoundingClientRect(); \
+             const place = [box.x + box.width / 2, box.y + box.height / 2]; \
+             return element.contains(document.elementFromPoint(...place)) ? place : null; }})()"
+        );
+        self.until(&format!("{find} !== null"));
+        let place = self.value(&find);
         for event in ["mousePressed", "mouseReleased"] {
             let click =
                 json!({"type": event, "x": place[0], "y": place[1], "button": "left", "clickCount": 1});
