@@ -142,6 +142,8 @@ async fn an_operator_sees_counters_runs_and_the_batch_and_retries_a_parked_user(
 async fn the_page_works_by_keyboard_in_two_languages_and_themes_and_on_a_phone() {
     let (app, _database) = app(&[]).await;
     let mut browser = Browser::open(&app.address);
+    browser.prefer("prefers-color-scheme", "dark");
+    assert!(lightness(&mut browser) < 60, "as the system, until the reader decides");
     browser.press("Tab");
     assert_eq!(browser.text(":focus"), "Skip to the content");
     browser.tab_to("#language");
@@ -264,6 +266,7 @@ async fn pictures_of_the_console_and_of_the_documentation_are_taken() {
         app.calculate(user).await;
     }
     let mut browser = Browser::open(&app.address);
+    browser.prefer("prefers-reduced-motion", "reduce");
     browser.value(
         "localStorage.setItem('job-agent.language', 'ko'), localStorage.setItem('job-agent.theme', 'light')",
     );

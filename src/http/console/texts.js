@@ -11,7 +11,7 @@ const TEXTS = {
     theme: { auto: "테마: 자동", light: "테마: 밝게", dark: "테마: 어둡게" },
     user: "사용자", userId: "사용자", userBefore: "이전 사용자", userAfter: "다음 사용자", show: "조회",
     userBad: "사용자 번호는 1 이상의 정수입니다.",
-    recalculate: "다시 계산", force: "바뀐 것이 없어도 저장",
+    recalculate: "다시 계산", force: "그대로여도 저장",
     viewList: "추천 목록", viewRace: "동시 요청", viewOperation: "운영",
     state: {
       current: "최신", outdated: "변경됨", pending: "대기 중", running: "계산 중", parked: "보류됨", unknown: "기록 없음",
@@ -79,7 +79,7 @@ const TEXTS = {
     theme: { auto: "Theme: auto", light: "Theme: light", dark: "Theme: dark" },
     user: "User", userId: "User", userBefore: "Previous user", userAfter: "Next user", show: "Show",
     userBad: "A user's id is an integer from 1 on.",
-    recalculate: "Recalculate", force: "Write even if nothing changed",
+    recalculate: "Recalculate", force: "Write anyway",
     viewList: "List", viewRace: "Race", viewOperation: "Operation",
     state: {
       current: "Current", outdated: "Outdated", pending: "Pending", running: "Running", parked: "Parked", unknown: "Unknown",
@@ -126,7 +126,7 @@ const TEXTS = {
       computed: "computed", upToDate: "up to date", left: "left to queue", failed: "failed",
       waits: "locks acquired", gaveUp: "locks given up", meanWait: "mean lock wait", realTime: "due in real time",
       batch: "due in batch", running: "running", parked: "parked", rows: "rows written", untouched: "rows untouched",
-      connections: "database connections",
+      connections: "DB connections",
     },
     batchTitle: "Batch", batchStart: "Start now", batchNone: "There was no batch yet.",
     batchText: (b) => `#${b.id} ${b.running ? "running" : "finished"} · ${b.total} users · ${b.done} computed · ${b.skipped} current · ${b.due} due · ${b.parked} parked`,

@@ -199,6 +199,12 @@ impl Browser {
         self.send("Emulation.setDeviceMetricsOverride", size);
     }
 
+    /// Colours and movement as the system's settings would ask for.
+    pub fn prefer(&mut self, feature: &str, value: &str) {
+        let features = json!([{"name": feature, "value": value}]);
+        self.send("Emulation.setEmulatedMedia", json!({"features": features}));
+    }
+
     /// Saves what the window shows, for people to look at.
     pub fn picture(&mut self, name: &str) {
         let picture = self.send("Page.captureScreenshot", json!({"format": "png"}));
