@@ -36,6 +36,7 @@ fn request() -> impl Strategy<Value = Sent> {
         Just("/api/job-agent/recommendations/by-careers/"),
         Just("/api/job-agent/recommendations/fast/"),
         Just("/api/job-agent/recommendations/status/"),
+        Just("/api/job-agent/operator/retry/"),
         Just("/api/scheduler/"),
         Just("/health"),
         Just("/"),
