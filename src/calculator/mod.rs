@@ -233,7 +233,10 @@ impl Inner {
             Err(error) => tracing::error!(user_id = %user, %error, "calculation failed"),
         }
         run.outcome = result.as_ref().map_or_else(CalculationError::code, Outcome::name);
-        tracing::Span::current().record("outcome", run.outcome);
+        if cfg!(feature = "otlp") {
+            // The log has it in the event above.
+            tracing::Span::current().record("outcome", run.outcome);
+        }
         self.metrics.run(run.outcome, started.elapsed());
         // The end of a run is logged before the next can begin, so that logs tell whether two overlapped.
         if let Ok(guard) = locked {

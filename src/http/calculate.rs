@@ -142,17 +142,15 @@ pub(super) async fn calculate(
         Ok(outcome) => Json(answer(user, outcome)).into_response(),
         Err(error) => ApiError::from(&**error).into_response(),
     };
-    response.headers_mut().extend(headers(&participation));
+    response.headers_mut().extend(headers(&participation).into_iter().flatten());
     Ok(response)
 }
 
 /// Which run it was, if there was one.
-fn headers(participation: &Participation) -> Vec<(HeaderName, HeaderValue)> {
-    let Some(id) = participation.run.and_then(|run| HeaderValue::try_from(run.to_string()).ok()) else {
-        return Vec::new();
-    };
+fn headers(participation: &Participation) -> Option<[(HeaderName, HeaderValue); 2]> {
+    let id = HeaderValue::try_from(participation.run?.to_string()).ok()?;
     let role = HeaderValue::from_static(if participation.joined { "joined" } else { "began" });
-    vec![(RUN_ID, id), (RUN_ROLE, role)]
+    Some([(RUN_ID, id), (RUN_ROLE, role)])
 }
 
 fn recorded(user: UserId) -> Recorded {

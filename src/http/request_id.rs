@@ -21,28 +21,24 @@ pub(super) async fn identify(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = sent(request.headers()).unwrap_or_else(|| format!("{:016x}", rand::random::<u64>()));
     let (mut parts, body) = request.into_parts();
-    let span = span(&id, parts.extensions.get::<MatchedPath>());
-    if !span.is_disabled()
-        && let Ok(User(user)) = User::from_request_parts(&mut parts, &()).await
-    {
-        span.record("user_id", display(user));
-    }
+    let user = User::from_request_parts(&mut parts, &()).await.ok().map(|User(user)| display(user));
+    // A path that does not exist is what a client likes it to be.
+    let route = parts.extensions.get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    let span =
+        tracing::info_span!("request", request_id = %id, route = %route, user_id = user, outcome = Empty);
     let answer = async {
         let response = next.run(Request::from_parts(parts, body)).await;
         let status = response.status().as_u16();
-        Span::current().record("outcome", status);
         tracing::debug!(status, took = ?started.elapsed(), "request answered");
+        if cfg!(feature = "otlp") {
+            // Too late for the log, where it would cost more than the span.
+            Span::current().record("outcome", status);
+        }
         response
     };
     let mut response = answer.instrument(span).await;
     response.headers_mut().extend(HeaderValue::try_from(id).ok().map(|id| (REQUEST_ID, id)));
     response
-}
-
-fn span(id: &str, path: Option<&MatchedPath>) -> Span {
-    // A path that does not exist is what a client likes it to be.
-    let route = path.map_or("none", MatchedPath::as_str);
-    tracing::info_span!("request", request_id = %id, route = %route, user_id = Empty, outcome = Empty)
 }
 
 /// The caller's id, if it is fit for a log.

@@ -30,7 +30,7 @@ fn lightness(browser: &mut Browser) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium: scripts/check-console"]
 async fn a_list_is_calculated_shown_and_explained() {
-    let (app, _database) = app(&[]).await;
+    let (app, database) = app(&[]).await;
     let mut browser = Browser::open(&app.address);
     browser.until("document.querySelector('#state').innerText === 'Unknown'");
     assert_eq!(rows(&mut browser), 0);
@@ -61,6 +61,12 @@ async fn a_list_is_calculated_shown_and_explained() {
         }
     }
     assert!(evidence.contains(first["matchReason"].as_str().unwrap()), "{evidence}");
+
+    // A list that this instance leaves to a newer one.
+    database.execute("UPDATE recommendation_state SET scoring_revision = scoring_revision + 1").await;
+    browser.click("#recalculate");
+    browser.until("document.querySelector('#message').innerText.startsWith('Another run is in progress')");
+    browser.until("document.querySelector('#state').innerText === 'Pending'");
 
     // Another user, who has no analysis.
     browser.fill("#user", "424242");
