@@ -97,7 +97,7 @@ async fn results(cluster: &Cluster, store: &MysqlStore) -> HashMap<String, Vec<R
     let catalogue = catalogue(store).await;
     let mut results = HashMap::new();
     for user in cluster.user_ids() {
-        let profile = Inputs::parse(&store.analysis(user).await.expect("readable")).profile;
+        let profile = Inputs::parse(&store.snapshot(user).await.expect("readable").analysis).profile;
         results.entry(profile.careers[0].name.clone()).or_insert_with(|| catalogue.recommend(&profile, 50));
     }
     results
@@ -145,11 +145,11 @@ async fn statements_of_a_run(
     results: &HashMap<String, Vec<Recommendation>>,
 ) {
     let lease = Lease { token: format!("floor:{user}"), duration: Duration::from_secs(90) };
-    let requested_seq = store.user_state(user).await.expect("readable").requested_seq();
+    let requested_seq = store.snapshot(user).await.expect("readable").state.requested_seq();
     let due = job_agent::storage::DueUser { user, attempts: 0, requested_seq };
     assert!(store.claim(&due, &lease, ScoringRevision(i64::MAX)).await.expect("claimed"));
-    let state = store.user_state(user).await.expect("readable");
-    let profile = Inputs::parse(&store.analysis(user).await.expect("readable")).profile;
+    let state = store.snapshot(user).await.expect("readable").state;
+    let profile = Inputs::parse(&store.snapshot(user).await.expect("readable").analysis).profile;
     let guard: UserGuard =
         UserLocks::new(None, Duration::from_secs(1)).acquire(user).await.expect("no other holder");
     let basis = state.basis(CatalogueVersion(1), ScoringRevision(1)).under(&guard);

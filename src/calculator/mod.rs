@@ -1,9 +1,9 @@
-//! THE FLOW: lock → state → inputs → rank → replace → release.
+//! THE FLOW: lock → state and inputs → rank → replace → release.
 //!
 //! Every trigger (HTTP, background worker, command line) ends in [`Calculator::calculate`]. The order of
 //! steps is the protocol that keeps a user's stored rows equal to the result of one consistent set of inputs,
-//! under any crash, pause, lock expiry or ambiguous commit: a run reads the state before the inputs, and its
-//! write compares the state's version first. A run that read older inputs loses the comparison.
+//! under any crash, pause, lock expiry or ambiguous commit: a run reads the state and the inputs of one moment, and
+//! its write compares the state's version first. A run that read older inputs loses the comparison.
 
 pub mod decision;
 pub mod digest;
@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 use tracing::field::Empty;
 
-use self::decision::{Action, AfterWrite, BeforeInputs, Calculated};
+use self::decision::{Action, AfterWrite, BeforeRanking, Calculated};
 pub use self::error::{CalculationError, Failure};
 use self::faults::Faults;
 use self::joining::{Caller, Joinable, Joining, NoResult};
@@ -39,7 +39,7 @@ use crate::domain::{CareerProfile, Lane, Recommendation, UserId};
 use crate::metrics::Metrics;
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
-use crate::storage::{QueueStore, RunStore, StoreError, StoreErrorKind, Written};
+use crate::storage::{QueueStore, RunStore, Snapshot, StoreError, StoreErrorKind, StoredAnalysis, Written};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -248,28 +248,28 @@ impl Inner {
         result
     }
 
-    /// State, inputs, result, write; again from the state when another run was faster.
+    /// State and inputs, result, write; again from the state when another run was faster.
     async fn run_locked(&self, guard: &UserGuard, run: &mut RunRecord) -> Result<Outcome, CalculationError> {
         let user = guard.user();
         tracing::info!(user_id = %user, "calculation started");
         for attempt in 1..=decision::MAX_ATTEMPTS {
             run.attempts = attempt;
-            // The state first, then the inputs. In the other order a run could hold older inputs and a newer
-            // token: its comparison would let an older result through.
-            let state = run.phases.time(Phase::State, self.store.user_state(user)).await?;
+            // The state and the inputs are of one moment. Inputs that are older than the state would let an older
+            // result through: the write compares the state's version.
+            let Snapshot { state, analysis } = run.phases.time(Phase::Read, self.read(user)).await?;
             let (catalogue, scoring) = (self.catalogue.current(), self.catalogue.scoring_revision());
-            match decision::before_inputs(&state, catalogue.version(), scoring) {
-                BeforeInputs::Proceed => {}
-                BeforeInputs::RefreshCatalogue => {
+            match decision::before_ranking(&state, catalogue.version(), scoring) {
+                BeforeRanking::Proceed => {}
+                BeforeRanking::RefreshCatalogue => {
                     self.metrics.restart("newer_catalogue");
                     run.phases.time(Phase::Listings, self.catalogue.refresh()).await?;
                     continue;
                 }
-                BeforeInputs::LeaveToNewerScoring => {
+                BeforeRanking::LeaveToNewerScoring => {
                     return self.leave_to_queue(user, QueuedReason::NewerScoring).await;
                 }
             }
-            let inputs = run.phases.time(Phase::Inputs, self.read_inputs(user)).await?;
+            let inputs = parse_inputs(user, &analysis);
             let rows = run.phases.time(Phase::Rank, self.rank(&catalogue, inputs.profile.clone())).await?;
 
             let basis = state.basis(catalogue.version(), scoring).under(guard);
@@ -307,12 +307,15 @@ impl Inner {
         self.leave_to_queue(user, QueuedReason::LostToOtherRuns).await
     }
 
-    async fn read_inputs(&self, user: UserId) -> Result<Inputs, StoreError> {
-        let inputs = Inputs::parse(&self.store.analysis(user).await?);
-        if !inputs.ignored.is_empty() {
-            tracing::warn!(user_id = %user, ignored = ?inputs.ignored, "parts of the analysis are unreadable");
+    /// Reads twice if need be: a connection whose server is gone is found out by its first use.
+    async fn read(&self, user: UserId) -> Result<Snapshot, StoreError> {
+        match self.store.snapshot(user).await {
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+                self.store.distrust_connections();
+                self.store.snapshot(user).await
+            }
+            read => read,
         }
-        Ok(inputs)
     }
 
     /// Ranks on a blocking thread: scoring keeps a processor busy, and request threads must stay free.
@@ -357,4 +360,12 @@ impl Inner {
         tracing::info!(user_id = %user, outcome = "queued", reason = in_log, "skipped: the trigger is queued");
         Ok(Outcome::Queued(reason))
     }
+}
+
+fn parse_inputs(user: UserId, analysis: &StoredAnalysis) -> Inputs {
+    let inputs = Inputs::parse(analysis);
+    if !inputs.ignored.is_empty() {
+        tracing::warn!(user_id = %user, ignored = ?inputs.ignored, "parts of the analysis are unreadable");
+    }
+    inputs
 }

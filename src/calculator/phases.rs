@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-const PHASES: usize = 7;
+const PHASES: usize = 6;
 
 /// A phase of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,10 +11,8 @@ pub enum Phase {
     LockWait,
     /// Refreshing the snapshot of the listings, when the user's rows come from a newer one.
     Listings,
-    /// Reading the user's state.
-    State,
-    /// Reading the user's analysis.
-    Inputs,
+    /// Reading the user's state and analysis.
+    Read,
     /// Ranking the listings.
     Rank,
     /// Writing the list, confirming it, or leaving the trigger to the queue.
@@ -67,15 +65,15 @@ mod tests {
     async fn time_counts_for_its_phase_also_when_the_step_is_given_up() {
         let mut phases = Phases::default();
         for _ in 0..2 {
-            phases.time(Phase::State, async { spend_a_moment() }).await;
+            phases.time(Phase::Read, async { spend_a_moment() }).await;
         }
         let stuck = async {
             spend_a_moment();
             std::future::pending::<()>().await
         };
         assert!(tokio::time::timeout(MOMENT, phases.time(Phase::Write, stuck)).await.is_err());
-        assert!(phases.of(Phase::State) >= 2 * MOMENT && phases.of(Phase::Write) >= MOMENT);
-        for phase in [Phase::LockWait, Phase::Listings, Phase::Inputs, Phase::Rank, Phase::Release] {
+        assert!(phases.of(Phase::Read) >= 2 * MOMENT && phases.of(Phase::Write) >= MOMENT);
+        for phase in [Phase::LockWait, Phase::Listings, Phase::Rank, Phase::Release] {
             assert!(phases.of(phase).is_zero(), "{phase:?}");
         }
     }

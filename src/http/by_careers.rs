@@ -132,7 +132,7 @@ pub(super) async fn by_careers(
 ) -> Result<Json<List>, ApiError> {
     let limit = parameters.integer("limit", 1..=100, 20, "1–100")?;
     let (analysis, mut list) = read(&api, async {
-        let analysis = api.store.analysis(user).await?;
+        let analysis = api.store.snapshot(user).await?.analysis;
         Ok((analysis, api.store.stored_list(user, limit.into(), 0).await?))
     })
     .await?;

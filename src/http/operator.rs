@@ -66,10 +66,8 @@ struct Phases {
     lock_wait: f64,
     /// Refreshing the snapshot of the listings.
     listings: f64,
-    /// Reading the user's state.
-    state: f64,
-    /// Reading the user's analysis.
-    inputs: f64,
+    /// Reading the user's state and analysis.
+    read: f64,
     rank: f64,
     /// Writing or confirming the list, or recording the trigger.
     write: f64,
@@ -92,8 +90,7 @@ impl From<&RunRecord> for Run {
             phases: Phases {
                 lock_wait: phase(Phase::LockWait),
                 listings: phase(Phase::Listings),
-                state: phase(Phase::State),
-                inputs: phase(Phase::Inputs),
+                read: phase(Phase::Read),
                 rank: phase(Phase::Rank),
                 write: phase(Phase::Write),
                 release: phase(Phase::Release),
@@ -122,7 +119,7 @@ fn millis(time: Duration) -> f64 {
                 "runId": "5f1d7c3a90b2e846", "userId": 1, "began": "request", "force": false, "outcome": "computed",
                 "attempts": 1, "endedAgoMs": 1520.25, "tookMs": 12.31,
                 "phases": {
-                    "lockWait": 0.41, "listings": 0.0, "state": 1.02, "inputs": 1.85, "rank": 2.2, "write": 6.4,
+                    "lockWait": 0.41, "listings": 0.0, "read": 2.87, "rank": 2.2, "write": 6.4,
                     "release": 0.35,
                 },
             }],

@@ -10,6 +10,7 @@
 
 mod batches;
 mod checksum;
+mod content;
 mod diff;
 mod error;
 mod known_listings;
@@ -40,7 +41,8 @@ pub use queue::{DueUser, GiveBack, Lease, QueueStore, WorkError};
 pub use reads::{ParkedUser, QueueCounts, ReadStore, StoredList, StoredRecommendation, UserStatus};
 pub use run::{
     Basis, CareerAnalysis, LockedBasis, MAX_CAREERS, ProfileAnalysis, RecordedState, RowChanges,
-    RowsFingerprint, RunStore, StateToken, StoredAnalysis, StoredCareer, UserState, Written,
+    RowsFingerprint, RunStore, Snapshot, StateToken, StoredAnalysis, StoredCareer, StoredRow, UserState,
+    Written,
 };
 pub use sample::{SampleAnalysis, SampleCareer, SampleProfile, SampleUser};
 pub use sqlite::SqliteStore;

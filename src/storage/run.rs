@@ -7,16 +7,14 @@ use chrono::{DateTime, Utc};
 
 use super::StoreError;
 use crate::coordination::UserGuard;
-use crate::domain::{CatalogueVersion, Recommendation, ScoringRevision, UserId};
+use crate::domain::{CatalogueVersion, ListingId, Recommendation, ScoringRevision, UserId};
 
 /// Storage for the calculator.
 #[async_trait]
 pub trait RunStore: Send + Sync {
-    /// The user's state row and a fingerprint of the stored rows, of one moment.
-    async fn user_state(&self, user: UserId) -> Result<UserState, StoreError>;
-
-    /// The user's analyses as other services have stored them.
-    async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError>;
+    /// Everything that a run reads of the user, of one moment: inputs that are older than the state, or newer, would
+    /// let a run write a list that no longer is right.
+    async fn snapshot(&self, user: UserId) -> Result<Snapshot, StoreError>;
 
     /// Makes `rows` the user's rows, in one transaction that first compares the state's token and bumps its
     /// version, and then writes the difference. `digest` stands for `rows` in later comparisons. Ends the
@@ -43,15 +41,38 @@ pub trait RunStore: Send + Sync {
     fn distrust_connections(&self);
 }
 
-/// The result of [`RunStore::user_state`].
+/// The result of [`RunStore::snapshot`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The user's state row, and the stored rows.
+    pub state: UserState,
+    /// The user's analyses as other services have stored them.
+    pub analysis: StoredAnalysis,
+}
+
+/// The state of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserState {
     /// `None`: no calculation and no trigger has ever been recorded for the user.
     pub recorded: Option<RecordedState>,
     /// The rows stored for the user, by any writer.
     pub rows: RowsFingerprint,
+    /// The same rows one by one.
+    pub listed: Vec<StoredRow>,
     /// The database's clock at the moment of reading.
     pub now: DateTime<Utc>,
+}
+
+/// A stored row, without its contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredRow {
+    /// The recommended listing.
+    pub listing_id: ListingId,
+    /// A digest of the score, the reason and the data as a run wrote them. `None`: unknown, because another
+    /// writer, or a version that keeps no digests, wrote the row.
+    pub digest: Option<u64>,
+    /// As in [`RowsFingerprint::checksum`].
+    pub checksum: i64,
 }
 
 /// The columns of the user's row of `recommendation_state` that a run reads.
@@ -88,6 +109,13 @@ pub struct RowsFingerprint {
     pub checksum: i64,
 }
 
+impl RowsFingerprint {
+    /// The fingerprint of the rows.
+    pub fn of(rows: &[StoredRow]) -> Self {
+        Self { count: rows.len() as i64, checksum: rows.iter().map(|row| row.checksum).sum() }
+    }
+}
+
 /// The columns that writes compare and bump; all zero for a user without a state row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StateToken {
@@ -104,6 +132,11 @@ impl UserState {
         self.recorded.as_ref().map_or_else(StateToken::default, |recorded| recorded.token)
     }
 
+    /// Whether the stored rows are those that the last replacement left.
+    pub fn is_intact(&self) -> bool {
+        self.recorded.as_ref().is_some_and(|recorded| recorded.rows == Some(self.rows))
+    }
+
     /// The newest trigger that a run which starts now will have served.
     pub fn requested_seq(&self) -> i64 {
         self.recorded.as_ref().map_or(0, |recorded| recorded.requested_seq)
@@ -116,6 +149,7 @@ impl UserState {
             serves_seq: self.requested_seq(),
             catalogue_version,
             scoring_revision,
+            listed: self.listed.clone(),
             now: self.now,
         }
     }
@@ -179,6 +213,8 @@ pub struct Basis {
     pub catalogue_version: CatalogueVersion,
     /// The revision of the scoring.
     pub scoring_revision: ScoringRevision,
+    /// The stored rows, read with the state.
+    pub listed: Vec<StoredRow>,
     /// The database's time, read with the state.
     pub now: DateTime<Utc>,
 }

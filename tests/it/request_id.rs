@@ -17,7 +17,7 @@ async fn a_slow_run_is_logged_once_with_the_time_of_each_phase(database: TestDat
     assert_eq!((&run["level"], &run["outcome"]), (&"WARN".into(), &"computed".into()), "{run}");
     assert_eq!((&run["user_id"], &run["attempts"]), (&USER.to_string().into(), &1.into()), "{run}");
     assert_eq!(run["span"]["name"], "run", "{run}");
-    let phases = ["lock_wait", "listings", "state", "inputs", "rank", "write", "release"];
+    let phases = ["lock_wait", "listings", "read", "rank", "write", "release"];
     let spent: u64 = phases.iter().map(|phase| run[format!("{phase}_ms")].as_u64().unwrap()).sum();
     assert!(spent <= run["total_ms"].as_u64().unwrap(), "{run}");
     drop(process);

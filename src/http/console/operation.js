@@ -5,7 +5,7 @@ import { badge, byId, el, millis, tile } from "./dom.js";
 import { t, time } from "./texts.js";
 
 const INTERVAL = 2000;
-const PHASES = ["lockWait", "listings", "state", "inputs", "rank", "write", "release"];
+const PHASES = ["lockWait", "listings", "read", "rank", "write", "release"];
 const OUTCOMES = { computed: "good", up_to_date: "quiet", queued: "warn", no_profile_analysis: "quiet", no_job_recommendations: "quiet" };
 
 let seen = {};

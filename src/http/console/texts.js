@@ -66,7 +66,7 @@ const TEXTS = {
     phases: "단계별 시간", secondsAgo: (s) => `${s}초 전`, minutesAgo: (m) => `${m}분 전`,
     beganBy: { request: "요청", worker: "작업자" }, forced: "강제",
     phase: {
-      lockWait: "잠금 대기", listings: "공고 갱신", state: "상태", inputs: "입력", rank: "순위", write: "쓰기", release: "해제",
+      lockWait: "잠금 대기", listings: "공고 갱신", read: "읽기", rank: "순위", write: "쓰기", release: "해제",
     },
     refused: "운영 화면에는 API 토큰이나 ADMIN 권한의 토큰이 필요합니다. 위의 ‘토큰’에서 입력하세요.",
     language: "English",
@@ -137,7 +137,7 @@ const TEXTS = {
     phases: "Time per phase", secondsAgo: (s) => `${s} s ago`, minutesAgo: (m) => `${m} min ago`,
     beganBy: { request: "request", worker: "worker" }, forced: "forced",
     phase: {
-      lockWait: "lock wait", listings: "listings", state: "state", inputs: "inputs", rank: "rank", write: "write",
+      lockWait: "lock wait", listings: "listings", read: "read", rank: "rank", write: "write",
       release: "release",
     },
     refused: "Operation needs an API token or a token with the role ADMIN. Enter it under “Token” above.",

@@ -1,10 +1,10 @@
 //! The stored list, and the state of a user and of the queue.
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, SqlSafeStr, query_as};
+use sqlx::query_as;
 
 use super::fingerprint::row_checksum;
-use super::source::{SourceQuery, if_table_exists};
+use super::source::SourceQuery;
 use super::{MysqlStore, marking};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
@@ -52,9 +52,6 @@ WHERE s.user_id = ?
 "
 );
 
-/// Of [`USER_STATUS`]: without the table, no listing is there.
-const JOIN_LISTINGS: &str = "LEFT JOIN job_listings AS l ON l.id = r.job_listing_id";
-
 const PARKED_USERS: &str = r"
 SELECT user_id, parked_at, CAST(attempts AS UNSIGNED) AS attempts, last_error_code
 FROM recommendation_state
@@ -89,13 +86,8 @@ impl ReadStore for MysqlStore {
 
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let select = |statement| query_as(statement).bind(user.get()).bind(user.get());
-        let status = select(USER_STATUS.into_sql_str()).fetch_optional(&mut *connection).await;
-        if let Some(status) = if_table_exists(status)? {
-            return Ok(status);
-        }
-        let without = USER_STATUS.replace(JOIN_LISTINGS, "CROSS JOIN (SELECT NULL AS id) AS l");
-        Ok(select(AssertSqlSafe(without).into_sql_str()).fetch_optional(&mut *connection).await?)
+        let bind = |query: SourceQuery<UserStatus>| query.bind(user.get()).bind(user.get());
+        Ok(self.source.rows(&mut connection, USER_STATUS, bind).await?.pop())
     }
 
     async fn users_after(&self, after: i64, most: u32) -> Result<Vec<UserId>, StoreError> {

@@ -2,17 +2,15 @@
 
 use chrono::{DateTime, SubsecRound, Utc};
 use serde::Serialize;
-use serde_json::Value;
 use sqlx::mysql::MySqlConnection;
+use sqlx::query;
 use sqlx::types::Json;
-use sqlx::{query, query_as};
 
 use super::fingerprint::row_checksum;
 use super::session::Pool;
 use crate::domain::{ListingId, Recommendation, UserId};
-use crate::storage::diff::{Difference, ExistingRow};
-use crate::storage::rows::RecommendationRow;
-use crate::storage::{LockedBasis, StateToken, StoreError, Written};
+use crate::storage::diff::Difference;
+use crate::storage::{LockedBasis, StateToken, StoreError, Written, content};
 
 /// Compares and bumps the version first, which locks the user's row until the end, and then writes the
 /// difference. After any error the transaction is dropped, and thereby rolled back: a lock wait timeout
@@ -29,16 +27,14 @@ pub(super) async fn replace(
     }
     // Tables of the old service keep whole seconds, and MySQL would round a fraction up.
     let stamp = basis.now.trunc_subsecs(0);
+    let difference = Difference::between(&basis.listed, rows);
     let mut transaction = pool.begin().await?;
-    if !compare_and_bump(&mut transaction, basis, rows.len(), digest).await? {
+    if !compare_and_bump(&mut transaction, basis, rows, digest).await? {
         transaction.rollback().await?;
         return Ok(Written::Lost);
     }
-    let existing = existing_rows(&mut transaction, user).await?;
-    let difference = Difference::between(existing, rows);
     delete(&mut transaction, user, &difference.delete).await?;
-    insert(&mut transaction, user, &difference.insert, stamp).await?;
-    update(&mut transaction, user, &difference.update, stamp).await?;
+    write(&mut transaction, user, &difference.write, stamp).await?;
     remember_checksum(&mut transaction, user, &difference).await?;
     transaction.commit().await?;
     Ok(Written::Committed(difference.changes()))
@@ -58,7 +54,8 @@ pub(super) async fn ensure_state_row(pool: &Pool, user: UserId) -> Result<(), St
 /// The lines from due_at to last_error are the same as in `run::CONFIRM`, where they are explained.
 const COMPARE_AND_BUMP: &str = r"
 UPDATE recommendation_state
-SET version = version + 1, result_digest = ?, catalogue_version = ?, scoring_revision = ?, saved_count = ?,
+SET version = version + 1, result_digest = ?, row_digests = ?, catalogue_version = ?, scoring_revision = ?,
+    saved_count = ?,
     due_at = CASE WHEN requested_seq <= ? THEN NULL
                   WHEN parked_at IS NULL THEN due_at
                   ELSE UTC_TIMESTAMP(6) END,
@@ -72,14 +69,15 @@ WHERE user_id = ? AND version = ? AND confirmations = ?
 async fn compare_and_bump(
     connection: &mut MySqlConnection,
     basis: &LockedBasis<'_>,
-    saved_count: usize,
+    rows: &[Recommendation],
     digest: &str,
 ) -> Result<bool, StoreError> {
     let updated = query(COMPARE_AND_BUMP)
         .bind(digest)
+        .bind(content::encode(basis.expected.version + 1, rows))
         .bind(basis.catalogue_version.0)
         .bind(basis.scoring_revision.0)
-        .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
+        .bind(i64::try_from(rows.len()).unwrap_or(i64::MAX))
         .bind(basis.serves_seq)
         .bind(basis.serves_seq)
         .bind(basis.serves_seq)
@@ -93,27 +91,6 @@ async fn compare_and_bump(
     Ok(updated.rows_affected() == 1)
 }
 
-const EXISTING_ROWS: &str = concat!(
-    r"
-SELECT CAST(r.job_listing_id AS SIGNED) AS job_listing_id,
-       COALESCE(CAST(ROUND(r.match_score * 100) AS SIGNED), -1) AS hundredths,
-       CAST(r.match_reason AS CHAR) AS match_reason,
-       CAST(r.recommendation_data AS CHAR) AS recommendation_data, CAST(",
-    row_checksum!(),
-    r" AS SIGNED) AS checksum
-FROM user_job_recommendations AS r
-WHERE r.user_id = ?
-"
-);
-
-async fn existing_rows(
-    connection: &mut MySqlConnection,
-    user: UserId,
-) -> Result<Vec<ExistingRow>, StoreError> {
-    let rows: Vec<RecommendationRow> = query_as(EXISTING_ROWS).bind(user.get()).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(Into::into).collect())
-}
-
 /// A row on its way to the server. All rows of a statement are one JSON parameter, so that each statement has
 /// one text and is prepared once. MySQL 8 and MariaDB 10.6 read it.
 #[derive(Serialize)]
@@ -122,7 +99,7 @@ struct SentRow<'a> {
     hundredths: u16,
     reason: &'a str,
     /// JSON inside JSON: MariaDB's JSON_TABLE cannot return an object.
-    data: String,
+    data: &'a str,
 }
 
 /// Bytes of rows per statement. A statement of more than one TLS record (16 KiB) costs 40 ms: the driver does
@@ -133,14 +110,18 @@ fn sent<'a>(rows: &[&'a Recommendation]) -> Vec<Json<Vec<SentRow<'a>>>> {
     let mut statements = Vec::new();
     let (mut statement, mut bytes) = (Vec::new(), 0);
     for row in rows {
-        let data = Value::Object(row.data.clone()).to_string();
-        let size = row.reason.len() + data.len();
+        let size = row.reason.len() + row.data.len();
         if bytes + size > MAX_STATEMENT_BYTES && !statement.is_empty() {
             statements.push(Json(std::mem::take(&mut statement)));
             bytes = 0;
         }
         bytes += size;
-        statement.push(SentRow { id: row.listing_id, hundredths: row.score.0, reason: &row.reason, data });
+        statement.push(SentRow {
+            id: row.listing_id,
+            hundredths: row.score.0,
+            reason: &row.reason,
+            data: &row.data,
+        });
     }
     if !statement.is_empty() {
         statements.push(Json(statement));
@@ -161,7 +142,8 @@ async fn delete(connection: &mut MySqlConnection, user: UserId, ids: &[ListingId
     Ok(())
 }
 
-const INSERT: &str = r"
+/// Inserts the rows, or gives those that are there already their new contents.
+const WRITE: &str = r"
 INSERT INTO user_job_recommendations
     (user_id, job_listing_id, match_score, match_reason, recommendation_data, calculated_at, created_at,
      updated_at)
@@ -173,48 +155,27 @@ FROM JSON_TABLE(?, '$[*]' COLUMNS (
     data LONGTEXT CHARACTER SET utf8mb4 PATH '$.data'
 )) AS n
 ORDER BY n.id
+ON DUPLICATE KEY UPDATE match_score = n.hundredths / 100, match_reason = n.reason, recommendation_data = n.data,
+    calculated_at = ?, updated_at = ?
 ";
 
-async fn insert(
+async fn write(
     connection: &mut MySqlConnection,
     user: UserId,
     rows: &[&Recommendation],
     stamp: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     for rows in sent(rows) {
-        query(INSERT)
+        query(WRITE)
             .bind(user.get())
             .bind(stamp)
             .bind(stamp)
             .bind(stamp)
             .bind(rows)
+            .bind(stamp)
+            .bind(stamp)
             .execute(&mut *connection)
             .await?;
-    }
-    Ok(())
-}
-
-const UPDATE: &str = r"
-UPDATE user_job_recommendations AS r
-JOIN JSON_TABLE(?, '$[*]' COLUMNS (
-    id BIGINT PATH '$.id',
-    hundredths INT PATH '$.hundredths',
-    reason TEXT CHARACTER SET utf8mb4 PATH '$.reason',
-    data LONGTEXT CHARACTER SET utf8mb4 PATH '$.data'
-)) AS n ON r.job_listing_id = n.id
-SET r.match_score = n.hundredths / 100, r.match_reason = n.reason, r.recommendation_data = n.data,
-    r.calculated_at = ?, r.updated_at = ?
-WHERE r.user_id = ?
-";
-
-async fn update(
-    connection: &mut MySqlConnection,
-    user: UserId,
-    rows: &[&Recommendation],
-    stamp: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    for rows in sent(rows) {
-        query(UPDATE).bind(rows).bind(stamp).bind(stamp).bind(user.get()).execute(&mut *connection).await?;
     }
     Ok(())
 }
