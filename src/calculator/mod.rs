@@ -13,6 +13,8 @@ mod faults;
 mod joining;
 mod known_results;
 mod outcome;
+mod phases;
+mod recent;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,6 +22,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use self::decision::{Action, AfterWrite, BeforeRanking, Calculated};
 pub use self::error::{CalculationError, Failure};
@@ -28,6 +32,9 @@ use self::joining::{Caller, Joinable, Joining, NoResult};
 use self::known_results::{Known, KnownResults};
 pub use self::outcome::{Outcome, QueuedReason};
 use self::outcome::{outcome, restart_cause, row_counts, without_careers};
+pub use self::phases::{Phase, Phases};
+use self::recent::RecentRuns;
+pub use self::recent::{RunId, RunRecord};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Busy, UserGuard, UserLocks};
 use crate::domain::{CareerProfile, Lane, Recommendation, UserId};
@@ -45,13 +52,15 @@ pub struct CalculatorConfig {
     pub max_recommendations: usize,
     /// Runs that requests may have in flight; runs of workers do not count.
     pub max_runs: usize,
+    /// The time from which on a run is logged as slow; `None`: never.
+    pub slow_run: Option<Duration>,
 }
 
 /// Recalculates the lists of users.
 #[derive(Clone)]
 pub struct Calculator {
     inner: Arc<Inner>,
-    joining: Arc<Joining<(UserId, bool), RunResult>>,
+    joining: Arc<Joining<(UserId, bool), (RunId, RunResult)>>,
     /// The number of callers that wait for a run in real time.
     urgent: watch::Sender<usize>,
 }
@@ -66,6 +75,18 @@ struct Inner {
     config: CalculatorConfig,
     faults: Faults,
     metrics: Arc<Metrics>,
+    recent: RecentRuns,
+}
+
+/// A caller's part in a run.
+#[derive(Clone, Debug)]
+pub struct Participation {
+    /// The run; `None`: there was none, as the result says why.
+    pub run: Option<RunId>,
+    /// The caller shares a run that another one has begun.
+    pub joined: bool,
+    /// The result of the run.
+    pub result: RunResult,
 }
 
 /// The result of a run, shared by all callers that joined it.
@@ -86,13 +107,19 @@ impl Calculator {
         let urgent = watch::Sender::new(0);
         let faults = Faults::new(store.clone());
         let known = KnownResults::default();
-        let inner = Inner { store, queue, locks, catalogue, known, config, faults, metrics };
+        let recent = RecentRuns::default();
+        let inner = Inner { store, queue, locks, catalogue, known, config, faults, metrics, recent };
         Self { inner: Arc::new(inner), joining, urgent }
     }
 
     /// Brings the user's stored list up to date. Shares a run of this process that has not read its inputs
     /// yet. `force` writes even if nothing has changed.
     pub async fn calculate(&self, user: UserId, force: bool) -> RunResult {
+        self.participate(user, force).await.result
+    }
+
+    /// [`Calculator::calculate`], for callers that ask which run it was.
+    pub async fn participate(&self, user: UserId, force: bool) -> Participation {
         let _urgent = Urgent::new(&self.urgent);
         self.join(user, force, Caller::Request).await
     }
@@ -101,7 +128,7 @@ impl Calculator {
     /// does not count their runs.
     pub async fn calculate_for_worker(&self, user: UserId, lane: Lane) -> RunResult {
         let _urgent = (lane == Lane::RealTime).then(|| Urgent::new(&self.urgent));
-        let result = self.join(user, false, Caller::Worker).await;
+        let result = self.join(user, false, Caller::Worker).await.result;
         match result.as_ref().map_err(Arc::as_ref) {
             // A worker has the time to find out. A request is answered the same in either case.
             Err(CalculationError::TimedOut(limit)) => {
@@ -109,6 +136,11 @@ impl Calculator {
             }
             _ => result,
         }
+    }
+
+    /// The last runs of this process that have ended, newest first.
+    pub fn recent_runs(&self) -> Vec<RunRecord> {
+        self.inner.recent.newest_first()
     }
 
     /// Whether a failed step on the queue belongs to an outage of the database.
@@ -136,15 +168,19 @@ impl Calculator {
         self.inner.bounded(user, step).await
     }
 
-    async fn join(&self, user: UserId, force: bool, caller: Caller) -> RunResult {
-        let inner = self.inner.clone();
-        let run = move |joinable| async move { inner.run(user, force, joinable).await.map_err(Arc::new) };
-        self.joining.join((user, force), caller, run).await.unwrap_or_else(|none| {
-            Err(Arc::new(match none {
-                NoResult::Full => CalculationError::Overloaded,
-                NoResult::Panicked => CalculationError::Panicked,
-            }))
-        })
+    async fn join(&self, user: UserId, force: bool, caller: Caller) -> Participation {
+        let (inner, own) = (self.inner.clone(), RunId::random());
+        let run = move |joinable| {
+            let span = tracing::info_span!("run", user_id = %user, run_id = %own, outcome = Empty);
+            let run = RunRecord::begin(own, user, caller, force);
+            async move { (own, inner.run(run, joinable).await.map_err(Arc::new)) }.instrument(span)
+        };
+        let none = |cause| Participation { run: None, joined: false, result: Err(Arc::new(cause)) };
+        match self.joining.join((user, force), caller, run).await {
+            Ok((id, result)) => Participation { run: Some(id), joined: id != own, result },
+            Err(NoResult::Full) => none(CalculationError::Overloaded),
+            Err(NoResult::Panicked) => none(CalculationError::Panicked),
+        }
     }
 }
 
@@ -168,19 +204,21 @@ impl Inner {
     /// One run: wait for the user's lock, calculate under it, release it.
     async fn run<T>(
         &self,
-        user: UserId,
-        force: bool,
+        mut run: RunRecord,
         joinable: Joinable<(UserId, bool), T>,
     ) -> Result<Outcome, CalculationError> {
-        let waiting = Instant::now();
-        let locked = self.locks.acquire(user).await;
-        self.metrics.lock_wait(locked.is_ok(), waiting.elapsed());
+        let user = run.user;
+        let locked = run.phases.time(Phase::LockWait, self.locks.acquire(user)).await;
+        self.metrics.lock_wait(locked.is_ok(), run.phases.of(Phase::LockWait));
         // Before anything is read or recorded: the trigger of a later caller may stand for newer inputs.
         joinable.close();
         let started = Instant::now();
         let result = match &locked {
-            Err(Busy { .. }) => self.bounded(user, self.leave_to_queue(user, QueuedReason::LockBusy)).await,
-            Ok(guard) => self.bounded(user, self.run_locked(guard, force)).await,
+            Err(Busy { .. }) => {
+                let leave = self.leave_to_queue(user, QueuedReason::LockBusy);
+                self.bounded(user, run.phases.time(Phase::Write, leave)).await
+            }
+            Ok(guard) => self.bounded(user, self.run_locked(guard, &mut run)).await,
         };
         match &result {
             Ok(Outcome::Computed { saved_count }) => {
@@ -198,30 +236,37 @@ impl Inner {
             }
             Err(error) => tracing::error!(user_id = %user, %error, "calculation failed"),
         }
-        self.metrics
-            .run(result.as_ref().map_or_else(CalculationError::code, Outcome::name), started.elapsed());
+        run.outcome = result.as_ref().map_or_else(CalculationError::code, Outcome::name);
+        if cfg!(feature = "otlp") {
+            // The log has it in the event above.
+            tracing::Span::current().record("outcome", run.outcome);
+        }
+        self.metrics.run(run.outcome, started.elapsed());
         // The end of a run is logged before the next can begin, so that logs tell whether two overlapped.
         if let Ok(guard) = locked {
             self.metrics.lock_hold(started.elapsed());
-            guard.release().await;
+            run.phases.time(Phase::Release, guard.release()).await;
         }
+        run.end(self.config.slow_run);
+        self.recent.push(run);
         result
     }
 
     /// State and inputs, result, write; again from the state when another run was faster.
-    async fn run_locked(&self, guard: &UserGuard, force: bool) -> Result<Outcome, CalculationError> {
+    async fn run_locked(&self, guard: &UserGuard, run: &mut RunRecord) -> Result<Outcome, CalculationError> {
         let user = guard.user();
         tracing::debug!(user_id = %user, "calculation started");
         for attempt in 1..=decision::MAX_ATTEMPTS {
+            run.attempts = attempt;
             // The state and the inputs are of one moment. Inputs that are older than the state would let an older
             // result through: the write compares the state's version.
-            let Snapshot { state, analysis } = self.read(user).await?;
+            let Snapshot { state, analysis } = run.phases.time(Phase::Read, self.read(user)).await?;
             let (catalogue, scoring) = (self.catalogue.current(), self.catalogue.scoring_revision());
             match decision::before_ranking(&state, catalogue.version(), scoring) {
                 BeforeRanking::Proceed => {}
                 BeforeRanking::RefreshCatalogue => {
                     self.metrics.restart("newer_catalogue");
-                    self.catalogue.refresh().await?;
+                    run.phases.time(Phase::Listings, self.catalogue.refresh()).await?;
                     continue;
                 }
                 BeforeRanking::LeaveToNewerScoring => {
@@ -230,21 +275,25 @@ impl Inner {
             }
             let inputs = parse_inputs(user, &analysis);
             let decide = |Known { digest, .. }: &Known| {
-                decision::action(&state, Calculated { digest, has_careers: inputs.has_careers() }, force)
+                let calculated = Calculated { digest, has_careers: inputs.has_careers() };
+                decision::action(&state, calculated, run.force)
             };
             let known = self.known.get(user, &catalogue, &inputs.profile);
             let (rows, result) = match known.filter(|known| decide(known) == Action::Confirm) {
                 // The rows are stored already: the digest tells.
                 Some(known) => (Vec::new(), known),
-                None => self.rank(user, &catalogue, &inputs.profile).await?,
+                None => run.phases.time(Phase::Rank, self.rank(user, &catalogue, &inputs.profile)).await?,
             };
 
             let basis = state.basis(catalogue.version(), scoring).under(guard);
             let action = decide(&result);
             let written = match action {
                 Action::LeaveNoTrace => return Ok(without_careers(&inputs)),
-                Action::Confirm => self.store.confirm(&basis).await,
-                Action::Replace => self.store.replace(&basis, &rows, &result.digest).await,
+                Action::Confirm => run.phases.time(Phase::Write, self.store.confirm(&basis)).await,
+                Action::Replace => {
+                    let replace = self.store.replace(&basis, &rows, &result.digest);
+                    run.phases.time(Phase::Write, replace).await
+                }
             };
             if let Ok(Written::Committed(changes)) = &written {
                 self.faults.succeeded(user, *changes);
@@ -261,7 +310,7 @@ impl Inner {
                 }
                 AfterWrite::RefreshCatalogue(cause) => {
                     tracing::info!(user_id = %user, attempt, %cause, "starting again with the newest listings");
-                    self.catalogue.refresh().await?;
+                    run.phases.time(Phase::Listings, self.catalogue.refresh()).await?;
                 }
                 AfterWrite::GiveUp => break,
                 AfterWrite::Fail(error) => return Err(error.into()),

@@ -11,6 +11,7 @@ pub(super) fn access(env: &Env<'_>) -> Result<AccessConfig, ConfigError> {
     Ok(AccessConfig {
         auth: auth(env)?,
         user_requests_per_minute: NonZeroU32::new(per_minute as u32),
+        console: env.flag("CONSOLE", true)?,
         cors_origins: origins(env)?,
     })
 }

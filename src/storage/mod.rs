@@ -38,7 +38,7 @@ pub use known_listings::{CatalogueChanges, KnownListings};
 pub use listings::{ListingRecord, ListingStore};
 pub use mysql::{InvalidMysqlAddress, MysqlAddress, MysqlStore};
 pub use queue::{DueUser, GiveBack, Lease, QueueStore, WorkError};
-pub use reads::{QueueCounts, ReadStore, StoredList, StoredRecommendation, UserStatus};
+pub use reads::{ParkedUser, QueueCounts, ReadStore, StoredList, StoredRecommendation, UserStatus};
 pub use run::{
     Basis, CareerAnalysis, LockedBasis, MAX_CAREERS, ProfileAnalysis, RecordedState, RowChanges,
     RowsFingerprint, RunStore, Snapshot, StateToken, StoredAnalysis, StoredCareer, StoredRow, UserState,

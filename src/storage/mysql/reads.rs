@@ -9,7 +9,7 @@ use super::{MysqlStore, marking};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::{ListRow, stored_list};
-use crate::storage::{QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
+use crate::storage::{ParkedUser, QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
 
 /// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
 /// and the time are those of the rows. Only columns of the first table give the order, so that the server sorts before
@@ -55,6 +55,14 @@ WHERE s.user_id = ?
 "
 );
 
+const PARKED_USERS: &str = r"
+SELECT user_id, parked_at, CAST(attempts AS UNSIGNED) AS attempts, last_error_code
+FROM recommendation_state
+WHERE parked_at IS NOT NULL
+ORDER BY parked_at DESC, user_id
+LIMIT ?
+";
+
 const QUEUE_COUNTS: &str = r"
 SELECT CAST(COALESCE(SUM(lane = ? AND NOT leased), 0) AS SIGNED) AS due_in_real_time,
        CAST(COALESCE(SUM(lane = ? AND NOT leased), 0) AS SIGNED) AS due_in_batch,
@@ -87,6 +95,10 @@ impl ReadStore for MysqlStore {
 
     async fn users_after(&self, after: i64, most: u32) -> Result<Vec<UserId>, StoreError> {
         marking::users_after(&self.pool, &self.source, after, most).await
+    }
+
+    async fn parked_users(&self, limit: u32) -> Result<Vec<ParkedUser>, StoreError> {
+        Ok(query_as(PARKED_USERS).bind(limit).fetch_all(&mut *self.pool.acquire().await?).await?)
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {

@@ -7,7 +7,7 @@ use super::{SqliteStore, fingerprint, marking};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::stored_list;
-use crate::storage::{QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
+use crate::storage::{ParkedUser, QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
 
 /// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
 /// and the time are those of the rows.
@@ -45,6 +45,14 @@ FROM recommendation_state
 WHERE user_id = ?1
 ";
 
+const PARKED_USERS: &str = r"
+SELECT user_id, parked_at, attempts, last_error_code
+FROM recommendation_state
+WHERE parked_at IS NOT NULL
+ORDER BY parked_at DESC, user_id
+LIMIT ?
+";
+
 const QUEUE_COUNTS: &str = r"
 SELECT COALESCE(SUM(lane = ?1 AND NOT leased), 0) AS due_in_real_time,
        COALESCE(SUM(lane = ?2 AND NOT leased), 0) AS due_in_batch,
@@ -79,6 +87,10 @@ impl ReadStore for SqliteStore {
 
     async fn users_after(&self, after: i64, most: u32) -> Result<Vec<UserId>, StoreError> {
         marking::users_after(&self.pool, after, most).await
+    }
+
+    async fn parked_users(&self, limit: u32) -> Result<Vec<ParkedUser>, StoreError> {
+        Ok(query_as(PARKED_USERS).bind(limit).fetch_all(&mut *self.pool.acquire().await?).await?)
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {

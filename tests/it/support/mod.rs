@@ -1,6 +1,7 @@
 //! Fresh databases, private Redis servers, and the service on port 0.
 
 mod app;
+pub mod browser;
 mod database;
 mod evidence;
 mod forwarder;
