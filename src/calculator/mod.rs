@@ -15,6 +15,7 @@ mod known_results;
 mod outcome;
 mod phases;
 mod recent;
+mod together;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,7 +42,9 @@ use crate::domain::{CareerProfile, Lane, Recommendation, UserId};
 use crate::metrics::Metrics;
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
-use crate::storage::{QueueStore, RunStore, Snapshot, StoreError, StoreErrorKind, StoredAnalysis, Written};
+use crate::storage::{
+    QueueStore, RowChanges, RunStore, Snapshot, StoreError, StoreErrorKind, StoredAnalysis, Write, Written,
+};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -200,6 +203,25 @@ impl Drop for Urgent<'_> {
     }
 }
 
+/// A run before its write.
+enum Prepared<'guard> {
+    /// The write, and what it leads to.
+    Write(Write<'guard>, Done),
+    /// There is nothing to write.
+    Done(Outcome),
+    /// The stored rows come from newer listings than this instance has read.
+    NewerCatalogue,
+    /// The stored rows come from a newer scoring than this instance's.
+    LeaveToNewerScoring,
+}
+
+/// A run whose write is committed.
+struct Done {
+    outcome: Outcome,
+    /// Rows of the list.
+    rows: usize,
+}
+
 impl Inner {
     /// One run: wait for the user's lock, calculate under it, release it.
     async fn run<T>(
@@ -220,7 +242,20 @@ impl Inner {
             }
             Ok(guard) => self.bounded(user, self.run_locked(guard, &mut run)).await,
         };
-        match &result {
+        self.finish(run, locked.ok(), started, &result).await;
+        result
+    }
+
+    /// The end of a run: log, metrics, release.
+    async fn finish(
+        &self,
+        mut run: RunRecord,
+        guard: Option<UserGuard>,
+        started: Instant,
+        result: &Result<Outcome, CalculationError>,
+    ) {
+        let user = run.user;
+        match result {
             Ok(Outcome::Computed { saved_count }) => {
                 tracing::info!(user_id = %user, saved_count, outcome = "computed", "recommendations saved");
             }
@@ -243,13 +278,12 @@ impl Inner {
         }
         self.metrics.run(run.outcome, started.elapsed());
         // The end of a run is logged before the next can begin, so that logs tell whether two overlapped.
-        if let Ok(guard) = locked {
+        if let Some(guard) = guard {
             self.metrics.lock_hold(started.elapsed());
             run.phases.time(Phase::Release, guard.release()).await;
         }
         run.end(self.config.slow_run);
         self.recent.push(run);
-        result
     }
 
     /// State and inputs, result, write; again from the state when another run was faster.
@@ -258,49 +292,24 @@ impl Inner {
         tracing::debug!(user_id = %user, "calculation started");
         for attempt in 1..=decision::MAX_ATTEMPTS {
             run.attempts = attempt;
-            // The state and the inputs are of one moment. Inputs that are older than the state would let an older
-            // result through: the write compares the state's version.
-            let Snapshot { state, analysis } = run.phases.time(Phase::Read, self.read(user)).await?;
-            let (catalogue, scoring) = (self.catalogue.current(), self.catalogue.scoring_revision());
-            match decision::before_ranking(&state, catalogue.version(), scoring) {
-                BeforeRanking::Proceed => {}
-                BeforeRanking::RefreshCatalogue => {
+            let (write, done) = match self.prepare(guard, run).await? {
+                Prepared::Write(write, done) => (write, done),
+                Prepared::Done(outcome) => return Ok(outcome),
+                Prepared::LeaveToNewerScoring => {
+                    return self.leave_to_queue(user, QueuedReason::NewerScoring).await;
+                }
+                Prepared::NewerCatalogue => {
                     self.metrics.restart("newer_catalogue");
                     run.phases.time(Phase::Listings, self.catalogue.refresh()).await?;
                     continue;
                 }
-                BeforeRanking::LeaveToNewerScoring => {
-                    return self.leave_to_queue(user, QueuedReason::NewerScoring).await;
-                }
-            }
-            let inputs = parse_inputs(user, &analysis);
-            let decide = |Known { digest, .. }: &Known| {
-                let calculated = Calculated { digest, has_careers: inputs.has_careers() };
-                decision::action(&state, calculated, run.force)
             };
-            let known = self.known.get(user, &catalogue, &inputs.profile);
-            let (rows, result) = match known.filter(|known| decide(known) == Action::Confirm) {
-                // The rows are stored already: the digest tells.
-                Some(known) => (Vec::new(), known),
-                None => run.phases.time(Phase::Rank, self.rank(user, &catalogue, &inputs.profile)).await?,
-            };
-
-            let basis = state.basis(catalogue.version(), scoring).under(guard);
-            let action = decide(&result);
-            let written = match action {
-                Action::LeaveNoTrace => return Ok(without_careers(&inputs)),
-                Action::Confirm => run.phases.time(Phase::Write, self.store.confirm(&basis)).await,
-                Action::Replace => {
-                    let replace = self.store.replace(&basis, &rows, &result.digest);
-                    run.phases.time(Phase::Write, replace).await
-                }
-            };
+            let written = run.phases.time(Phase::Write, self.write(&write)).await;
             if let Ok(Written::Committed(changes)) = &written {
-                self.faults.succeeded(user, *changes);
-                self.metrics.rows(row_counts(*changes, result.count));
+                self.committed(user, *changes, done.rows);
             }
             match decision::after_write(written, attempt) {
-                AfterWrite::Done => return Ok(outcome(&inputs, action, result.count)),
+                AfterWrite::Done => return Ok(done.outcome),
                 AfterWrite::StartAgain(cause) => {
                     self.metrics.restart(restart_cause(cause.as_ref()));
                     tracing::info!(user_id = %user, attempt, ?cause, "starting again");
@@ -317,6 +326,55 @@ impl Inner {
             }
         }
         self.leave_to_queue(user, QueuedReason::LostToOtherRuns).await
+    }
+
+    /// Everything before the write: reads the state and the inputs, and ranks.
+    async fn prepare<'guard>(
+        &self,
+        guard: &'guard UserGuard,
+        run: &mut RunRecord,
+    ) -> Result<Prepared<'guard>, CalculationError> {
+        let user = guard.user();
+        // The state and the inputs are of one moment. Inputs that are older than the state would let an older
+        // result through: the write compares the state's version.
+        let Snapshot { state, analysis } = run.phases.time(Phase::Read, self.read(user)).await?;
+        let (catalogue, scoring) = (self.catalogue.current(), self.catalogue.scoring_revision());
+        match decision::before_ranking(&state, catalogue.version(), scoring) {
+            BeforeRanking::Proceed => {}
+            BeforeRanking::RefreshCatalogue => return Ok(Prepared::NewerCatalogue),
+            BeforeRanking::LeaveToNewerScoring => return Ok(Prepared::LeaveToNewerScoring),
+        }
+        let inputs = parse_inputs(user, &analysis);
+        let decide = |Known { digest, .. }: &Known| {
+            let calculated = Calculated { digest, has_careers: inputs.has_careers() };
+            decision::action(&state, calculated, run.force)
+        };
+        let known = self.known.get(user, &catalogue, &inputs.profile);
+        let (rows, result) = match known.filter(|known| decide(known) == Action::Confirm) {
+            // The rows are stored already: the digest tells.
+            Some(known) => (Vec::new(), known),
+            None => run.phases.time(Phase::Rank, self.rank(user, &catalogue, &inputs.profile)).await?,
+        };
+        let basis = state.basis(catalogue.version(), scoring).under(guard);
+        let action = decide(&result);
+        let done = Done { outcome: outcome(&inputs, action, result.count), rows: result.count };
+        Ok(match action {
+            Action::LeaveNoTrace => Prepared::Done(without_careers(&inputs)),
+            Action::Confirm => Prepared::Write(Write::Confirm(basis), done),
+            Action::Replace => Prepared::Write(Write::Replace { basis, rows, digest: result.digest }, done),
+        })
+    }
+
+    async fn write(&self, write: &Write<'_>) -> Result<Written, StoreError> {
+        match write {
+            Write::Confirm(basis) => self.store.confirm(basis).await,
+            Write::Replace { basis, rows, digest } => self.store.replace(basis, rows, digest).await,
+        }
+    }
+
+    fn committed(&self, user: UserId, changes: RowChanges, rows: usize) {
+        self.faults.succeeded(user, changes);
+        self.metrics.rows(row_counts(changes, rows));
     }
 
     /// Reads twice if need be: a connection whose server is gone is found out by its first use.

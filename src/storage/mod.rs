@@ -42,7 +42,7 @@ pub use reads::{ParkedUser, QueueCounts, ReadStore, StoredList, StoredRecommenda
 pub use run::{
     Basis, CareerAnalysis, LockedBasis, MAX_CAREERS, ProfileAnalysis, RecordedState, RowChanges,
     RowsFingerprint, RunStore, Snapshot, StateToken, StoredAnalysis, StoredCareer, StoredRow, UserState,
-    Written,
+    Write, Written,
 };
 pub use sample::{SampleAnalysis, SampleCareer, SampleProfile, SampleUser};
 pub use sqlite::SqliteStore;

@@ -1,6 +1,7 @@
 //! The storage of a run: it reads the user's state and inputs, and replaces or confirms the user's rows.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -31,6 +32,10 @@ pub trait RunStore: Send + Sync {
     /// it would overwrite rows that have just been reported as current. Ends the user's lease and serves
     /// triggers as [`RunStore::replace`] does.
     async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError>;
+
+    /// [`RunStore::replace`] and [`RunStore::confirm`] for several users, in one transaction: with one commit. Each has
+    /// its own comparison, and those that lose it keep no other from winning. After an error none has been written.
+    async fn write_together(&self, writes: &[Write<'_>]) -> Result<Vec<Written>, StoreError>;
 
     /// Writes and commits something that no client sees, within [`super::PROBE_LIMIT`]: whether the database takes
     /// writes of any kind. After a failure, connections are made again before they are used.
@@ -145,6 +150,7 @@ impl UserState {
     /// The basis of a run that has read this state, and its inputs after it.
     pub fn basis(&self, catalogue_version: CatalogueVersion, scoring_revision: ScoringRevision) -> Basis {
         Basis {
+            is_recorded: self.recorded.is_some(),
             expected: self.token(),
             serves_seq: self.requested_seq(),
             catalogue_version,
@@ -205,6 +211,8 @@ pub struct ProfileAnalysis {
 /// The state and the versions that a run's result stands on.
 #[derive(Clone, Debug)]
 pub struct Basis {
+    /// Whether the user had a state row.
+    pub is_recorded: bool,
     /// The state's token, read before the inputs.
     pub expected: StateToken,
     /// The newest trigger at that time: the run serves the triggers up to it.
@@ -246,6 +254,36 @@ impl Deref for LockedBasis<'_> {
 
     fn deref(&self) -> &Basis {
         &self.basis
+    }
+}
+
+/// A write of a run.
+#[derive(Debug)]
+pub enum Write<'guard> {
+    /// See [`RunStore::confirm`].
+    Confirm(LockedBasis<'guard>),
+    /// See [`RunStore::replace`].
+    Replace {
+        /// The state that the result stands on.
+        basis: LockedBasis<'guard>,
+        /// The new rows.
+        rows: Vec<Recommendation>,
+        /// Stands for the rows in later comparisons.
+        digest: Arc<str>,
+    },
+}
+
+impl<'guard> Write<'guard> {
+    /// The state that the write stands on.
+    pub fn basis(&self) -> &LockedBasis<'guard> {
+        match self {
+            Self::Confirm(basis) | Self::Replace { basis, .. } => basis,
+        }
+    }
+
+    /// The user whose list is written.
+    pub fn user(&self) -> UserId {
+        self.basis().user()
     }
 }
 

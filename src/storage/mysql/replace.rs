@@ -1,6 +1,6 @@
 //! The replacing transaction.
 
-use std::io::Write;
+use std::io::Write as _;
 
 use chrono::{DateTime, SubsecRound, Utc};
 use flate2::Compression;
@@ -11,10 +11,11 @@ use sqlx::query;
 use sqlx::types::Json;
 
 use super::fingerprint::row_checksum;
+use super::run::confirm;
 use super::session::Pool;
 use crate::domain::{ListingId, Recommendation, UserId};
 use crate::storage::diff::Difference;
-use crate::storage::{LockedBasis, StateToken, StoreError, Written, content};
+use crate::storage::{LockedBasis, StoreError, Write, Written, content};
 
 /// Compares and bumps the version first, which locks the user's row until the end, and then writes the
 /// difference. After any error the transaction is dropped, and thereby rolled back: a lock wait timeout
@@ -25,23 +26,59 @@ pub(super) async fn replace(
     rows: &[Recommendation],
     digest: &str,
 ) -> Result<Written, StoreError> {
-    let user = basis.user();
-    if basis.expected == StateToken::default() {
-        ensure_state_row(pool, user).await?;
+    if !basis.is_recorded {
+        ensure_state_row(pool, basis.user()).await?;
     }
-    // Tables of the old service keep whole seconds, and MySQL would round a fraction up.
-    let stamp = basis.now.trunc_subsecs(0);
     let difference = Difference::between(&basis.listed, rows);
     let mut transaction = pool.begin().await?;
     if !compare_and_bump(&mut transaction, basis, rows, digest).await? {
         transaction.rollback().await?;
         return Ok(Written::Lost);
     }
-    delete(&mut transaction, user, &difference.delete).await?;
-    write(&mut transaction, user, &difference.write, stamp).await?;
-    remember_checksum(&mut transaction, user, &difference).await?;
+    write_difference(&mut transaction, basis, &difference).await?;
     transaction.commit().await?;
     Ok(Written::Committed(difference.changes()))
+}
+
+/// As [`replace`], for several users with one commit. The rows of users are locked in the order of their ids.
+pub(super) async fn write_together(pool: &Pool, writes: &[Write<'_>]) -> Result<Vec<Written>, StoreError> {
+    let mut in_order: Vec<usize> = (0..writes.len()).collect();
+    in_order.sort_unstable_by_key(|place| writes[*place].user());
+    for write in writes.iter().filter(|write| !write.basis().is_recorded) {
+        ensure_state_row(pool, write.user()).await?;
+    }
+    let mut written = vec![Written::Lost; writes.len()];
+    let mut transaction = pool.begin().await?;
+    for place in in_order {
+        written[place] = match &writes[place] {
+            Write::Confirm(basis) => confirm(&mut transaction, basis).await?,
+            Write::Replace { basis, rows, digest } => {
+                if compare_and_bump(&mut transaction, basis, rows, digest).await? {
+                    let difference = Difference::between(&basis.listed, rows);
+                    write_difference(&mut transaction, basis, &difference).await?;
+                    Written::Committed(difference.changes())
+                } else {
+                    Written::Lost
+                }
+            }
+        };
+    }
+    transaction.commit().await?;
+    Ok(written)
+}
+
+/// Writes the rows, after the comparison.
+async fn write_difference(
+    connection: &mut MySqlConnection,
+    basis: &LockedBasis<'_>,
+    difference: &Difference<'_>,
+) -> Result<(), StoreError> {
+    let user = basis.user();
+    // Tables of the old service keep whole seconds, and MySQL would round a fraction up.
+    let stamp = basis.now.trunc_subsecs(0);
+    delete(&mut *connection, user, &difference.delete).await?;
+    write(&mut *connection, user, &difference.write, stamp).await?;
+    remember_checksum(connection, user, difference).await
 }
 
 const ENSURE_STATE_ROW: &str = r"

@@ -2,11 +2,12 @@
 //! [`super::replace`].
 
 use async_trait::async_trait;
+use sqlx::mysql::MySqlConnection;
 use sqlx::query;
 
 use super::{MysqlStore, replace, session, snapshot};
 use crate::domain::{Recommendation, UserId};
-use crate::storage::{LockedBasis, RowChanges, RunStore, Snapshot, StoreError, Written};
+use crate::storage::{LockedBasis, RowChanges, RunStore, Snapshot, StoreError, Write, Written};
 
 /// The lines from due_at to last_error are the same as in `replace::COMPARE_AND_BUMP`.
 const CONFIRM: &str = r"
@@ -25,6 +26,28 @@ SET confirmations = confirmations + 1,
 WHERE user_id = ? AND version = ?
 ";
 
+/// Commits by itself, or with the transaction that it is in.
+pub(super) async fn confirm(
+    connection: &mut MySqlConnection,
+    basis: &LockedBasis<'_>,
+) -> Result<Written, StoreError> {
+    let updated = query(CONFIRM)
+        .bind(basis.serves_seq)
+        .bind(basis.serves_seq)
+        .bind(basis.serves_seq)
+        .bind(basis.catalogue_version.0)
+        .bind(basis.scoring_revision.0)
+        .bind(basis.now)
+        .bind(basis.user().get())
+        .bind(basis.expected.version)
+        .execute(connection)
+        .await?;
+    Ok(match updated.rows_affected() {
+        1 => Written::Committed(RowChanges::default()),
+        _ => Written::Lost,
+    })
+}
+
 #[async_trait]
 impl RunStore for MysqlStore {
     async fn snapshot(&self, user: UserId) -> Result<Snapshot, StoreError> {
@@ -41,21 +64,11 @@ impl RunStore for MysqlStore {
     }
 
     async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError> {
-        let updated = query(CONFIRM)
-            .bind(basis.serves_seq)
-            .bind(basis.serves_seq)
-            .bind(basis.serves_seq)
-            .bind(basis.catalogue_version.0)
-            .bind(basis.scoring_revision.0)
-            .bind(basis.now)
-            .bind(basis.user().get())
-            .bind(basis.expected.version)
-            .execute(&mut *self.pool.acquire().await?)
-            .await?;
-        Ok(match updated.rows_affected() {
-            1 => Written::Committed(RowChanges::default()),
-            _ => Written::Lost,
-        })
+        confirm(&mut *self.pool.acquire().await?, basis).await
+    }
+
+    async fn write_together(&self, writes: &[Write<'_>]) -> Result<Vec<Written>, StoreError> {
+        replace::write_together(&self.pool, writes).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use sqlx::query;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
 
+use super::run::confirm;
 use super::{fingerprint, time_text};
 use crate::domain::{ListingId, Recommendation, UserId};
 use crate::storage::diff::Difference;
-use crate::storage::{LockedBasis, StoreError, Written};
+use crate::storage::{LockedBasis, StoreError, Write, Written};
 
 /// Compares and bumps the version first, and then writes the difference. The transaction takes the write lock
 /// at once: one that starts by reading could not be upgraded while another writer is active.
@@ -17,21 +18,53 @@ pub(super) async fn replace(
     rows: &[Recommendation],
     digest: &str,
 ) -> Result<Written, StoreError> {
-    let (user, stamp) = (basis.user(), basis.now);
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    if !compare_and_bump(&mut transaction, basis, rows.len(), digest).await? {
-        transaction.rollback().await?;
+    let written = replace_in(&mut transaction, basis, rows, digest).await?;
+    match written {
+        Written::Committed(_) => transaction.commit().await?,
+        Written::Lost => transaction.rollback().await?,
+    }
+    Ok(written)
+}
+
+/// As [`replace`], for several users with one commit.
+pub(super) async fn write_together(
+    pool: &SqlitePool,
+    writes: &[Write<'_>],
+) -> Result<Vec<Written>, StoreError> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let mut written = Vec::with_capacity(writes.len());
+    for write in writes {
+        written.push(match write {
+            Write::Confirm(basis) => confirm(&mut transaction, basis).await?,
+            Write::Replace { basis, rows, digest } => {
+                replace_in(&mut transaction, basis, rows, digest).await?
+            }
+        });
+    }
+    transaction.commit().await?;
+    Ok(written)
+}
+
+/// The part within a transaction.
+async fn replace_in(
+    connection: &mut SqliteConnection,
+    basis: &LockedBasis<'_>,
+    rows: &[Recommendation],
+    digest: &str,
+) -> Result<Written, StoreError> {
+    let (user, stamp) = (basis.user(), basis.now);
+    if !compare_and_bump(&mut *connection, basis, rows.len(), digest).await? {
         return Ok(Written::Lost);
     }
     let difference = Difference::between(&basis.listed, rows);
     for id in &difference.delete {
-        delete(&mut transaction, user, *id).await?;
+        delete(&mut *connection, user, *id).await?;
     }
     for row in &difference.write {
-        upsert(&mut transaction, user, row, stamp).await?;
+        upsert(&mut *connection, user, row, stamp).await?;
     }
-    remember_checksum(&mut transaction, user, &difference).await?;
-    transaction.commit().await?;
+    remember_checksum(connection, user, &difference).await?;
     Ok(Written::Committed(difference.changes()))
 }
 

@@ -8,7 +8,7 @@ use super::{SqliteStore, fingerprint, replace, time_text};
 use crate::domain::{Recommendation, UserId};
 use crate::storage::rows::StateRow;
 use crate::storage::{
-    LockedBasis, MAX_CAREERS, PROBE_LIMIT, RowChanges, RunStore, Snapshot, StoreError, StoredAnalysis,
+    LockedBasis, MAX_CAREERS, PROBE_LIMIT, RowChanges, RunStore, Snapshot, StoreError, StoredAnalysis, Write,
     Written, within,
 };
 
@@ -82,6 +82,26 @@ async fn analysis(connection: &mut SqliteConnection, user: UserId) -> Result<Sto
     Ok(StoredAnalysis { job_recommendations, career_analysis, profile })
 }
 
+/// Commits by itself, or with the transaction that it is in.
+pub(super) async fn confirm(
+    connection: &mut SqliteConnection,
+    basis: &LockedBasis<'_>,
+) -> Result<Written, StoreError> {
+    let updated = query(CONFIRM)
+        .bind(basis.serves_seq)
+        .bind(basis.catalogue_version.0)
+        .bind(basis.scoring_revision.0)
+        .bind(time_text(basis.now))
+        .bind(basis.user().get())
+        .bind(basis.expected.version)
+        .execute(connection)
+        .await?;
+    Ok(match updated.rows_affected() {
+        1 => Written::Committed(RowChanges::default()),
+        _ => Written::Lost,
+    })
+}
+
 #[async_trait]
 impl RunStore for SqliteStore {
     async fn snapshot(&self, user: UserId) -> Result<Snapshot, StoreError> {
@@ -103,19 +123,11 @@ impl RunStore for SqliteStore {
     }
 
     async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError> {
-        let updated = query(CONFIRM)
-            .bind(basis.serves_seq)
-            .bind(basis.catalogue_version.0)
-            .bind(basis.scoring_revision.0)
-            .bind(time_text(basis.now))
-            .bind(basis.user().get())
-            .bind(basis.expected.version)
-            .execute(&self.pool)
-            .await?;
-        Ok(match updated.rows_affected() {
-            1 => Written::Committed(RowChanges::default()),
-            _ => Written::Lost,
-        })
+        confirm(&mut *self.pool.acquire().await?, basis).await
+    }
+
+    async fn write_together(&self, writes: &[Write<'_>]) -> Result<Vec<Written>, StoreError> {
+        replace::write_together(&self.pool, writes).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

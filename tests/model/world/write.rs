@@ -115,6 +115,7 @@ impl Transition<'_> {
         let altered = write.read.altered && !scenario.is(Mutant::AlteredRowsTrusted);
         let read = User { recorded: None, list: List { altered, ..write.read } };
         Basis {
+            is_recorded: true,
             expected,
             serves_seq: serves_seq.into(),
             catalogue_version: CatalogueVersion(write.inputs.catalogue.into()),
