@@ -6,17 +6,16 @@
 
 use std::time::Instant;
 
-use futures::{FutureExt, StreamExt};
 use futures::future::join_all;
 use futures::stream;
+use futures::{FutureExt, StreamExt};
 use tokio::time::timeout;
 
 use super::joining::Caller;
 use super::recent::{RunId, RunRecord};
-use super::{Calculator, Done, Inner, Outcome, Prepared, RunResult};
+use super::{Calculator, Inner, Outcome, Prepared, RunResult};
 use crate::coordination::UserGuard;
 use crate::domain::{Lane, UserId};
-use crate::storage::{Write, Written};
 
 /// Runs that read and rank at the same time: more would only take connections from others.
 const CONCURRENT: usize = 2;
@@ -51,7 +50,8 @@ impl Inner {
         let mut members = join_all(users.iter().map(|user| self.member(*user))).await;
         let outcomes = timeout(self.config.run_timeout, self.commit_together(&mut members)).await;
         let outcomes = outcomes.unwrap_or_else(|_| vec![None; users.len()]);
-        let ends = members.into_iter().zip(&outcomes).map(|(member, outcome)| self.end(member, outcome).boxed());
+        let ends =
+            members.into_iter().zip(&outcomes).map(|(member, outcome)| self.end(member, outcome).boxed());
         join_all(ends.collect::<Vec<_>>()).await;
         outcomes
     }
@@ -80,14 +80,17 @@ impl Inner {
                 Some(Prepared::NewerCatalogue | Prepared::LeaveToNewerScoring) | None => {}
             }
         }
-        let written =
-            if writes.is_empty() { Ok(Vec::new()) } else { self.store.write_together(&writes).await };
-        match written {
-            Ok(written) => {
-                for ((write, written), (place, done)) in writes.iter().zip(written).zip(waiting) {
-                    outcomes[place] = self.outcome_of(write, written, done);
+        if writes.is_empty() {
+            return outcomes;
+        }
+        match self.store.write_together(&writes).await {
+            Ok(Some(changes)) => {
+                for ((write, changes), (place, done)) in writes.iter().zip(changes).zip(waiting) {
+                    self.committed(write.user(), changes, done.rows);
+                    outcomes[place] = Some(done.outcome);
                 }
             }
+            Ok(None) => {}
             Err(error) => tracing::debug!(%error, "runs are repeated one by one"),
         }
         outcomes
@@ -96,12 +99,6 @@ impl Inner {
     async fn prepare_member<'a>(&self, member: Option<&'a mut Member>) -> Option<Prepared<'a>> {
         let Member { guard, record, .. } = member?;
         self.prepare(guard, record).await.ok()
-    }
-
-    fn outcome_of(&self, write: &Write<'_>, written: Written, done: Done) -> Option<Outcome> {
-        let Written::Committed(changes) = written else { return None };
-        self.committed(write.user(), changes, done.rows);
-        Some(done.outcome)
     }
 
     /// A run that was not committed leaves log and metrics to the one that follows.

@@ -17,8 +17,8 @@ pub trait RunStore: Send + Sync {
     /// let a run write a list that no longer is right.
     async fn snapshot(&self, user: UserId) -> Result<Snapshot, StoreError>;
 
-    /// Makes `rows` the user's rows, in one transaction that first compares the state's token and bumps its
-    /// version, and then writes the difference. `digest` stands for `rows` in later comparisons. Ends the
+    /// Makes `rows` the user's rows, in one transaction that writes the difference, compares the state's token
+    /// and bumps its version. `digest` stands for `rows` in later comparisons. Ends the
     /// user's lease and serves the triggers up to [`Basis::serves_seq`].
     async fn replace(
         &self,
@@ -33,9 +33,9 @@ pub trait RunStore: Send + Sync {
     /// triggers as [`RunStore::replace`] does.
     async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError>;
 
-    /// [`RunStore::replace`] and [`RunStore::confirm`] for several users, in one transaction: with one commit. Each has
-    /// its own comparison, and those that lose it keep no other from winning. After an error none has been written.
-    async fn write_together(&self, writes: &[Write<'_>]) -> Result<Vec<Written>, StoreError>;
+    /// [`RunStore::replace`] and [`RunStore::confirm`] for several users, in one transaction: with one commit. `None`:
+    /// one of them lost its comparison, and nothing has been written; likewise after an error.
+    async fn write_together(&self, writes: &[Write<'_>]) -> Result<Option<Vec<RowChanges>>, StoreError>;
 
     /// Writes and commits something that no client sees, within [`super::PROBE_LIMIT`]: whether the database takes
     /// writes of any kind. After a failure, connections are made again before they are used.

@@ -15,11 +15,12 @@ use super::run::confirm;
 use super::session::Pool;
 use crate::domain::{ListingId, Recommendation, UserId};
 use crate::storage::diff::Difference;
-use crate::storage::{LockedBasis, StoreError, Write, Written, content};
+use crate::storage::{LockedBasis, RowChanges, StoreError, Write, Written, content};
 
-/// Compares and bumps the version first, which locks the user's row until the end, and then writes the
-/// difference. After any error the transaction is dropped, and thereby rolled back: a lock wait timeout
-/// (1205) undoes only its own statement, and a commit after it would keep half of the list.
+/// Writes the difference, and then compares and bumps the version, which says whether all of it counts. Runs of one user
+/// that meet wait for each other's rows; the second one loses the comparison and is rolled back. After any error the
+/// transaction is dropped, and thereby rolled back: a lock wait timeout (1205) undoes only its own statement, and a
+/// commit after it would keep half of the list.
 pub(super) async fn replace(
     pool: &Pool,
     basis: &LockedBasis<'_>,
@@ -29,56 +30,64 @@ pub(super) async fn replace(
     if !basis.is_recorded {
         ensure_state_row(pool, basis.user()).await?;
     }
-    let difference = Difference::between(&basis.listed, rows);
     let mut transaction = pool.begin().await?;
-    if !compare_and_bump(&mut transaction, basis, rows, digest).await? {
-        transaction.rollback().await?;
-        return Ok(Written::Lost);
+    let written = replace_in(&mut transaction, basis, rows, digest).await?;
+    match written {
+        Written::Committed(_) => transaction.commit().await?,
+        Written::Lost => transaction.rollback().await?,
     }
-    write_difference(&mut transaction, basis, &difference).await?;
-    transaction.commit().await?;
-    Ok(Written::Committed(difference.changes()))
+    Ok(written)
 }
 
-/// As [`replace`], for several users with one commit. The rows of users are locked in the order of their ids.
-pub(super) async fn write_together(pool: &Pool, writes: &[Write<'_>]) -> Result<Vec<Written>, StoreError> {
+/// [`replace`] and [`confirm`] for several users with one commit, unless one of them loses its comparison. Rows are
+/// locked in the order of the users' ids.
+pub(super) async fn write_together(
+    pool: &Pool,
+    writes: &[Write<'_>],
+) -> Result<Option<Vec<RowChanges>>, StoreError> {
     let mut in_order: Vec<usize> = (0..writes.len()).collect();
     in_order.sort_unstable_by_key(|place| writes[*place].user());
     for write in writes.iter().filter(|write| !write.basis().is_recorded) {
         ensure_state_row(pool, write.user()).await?;
     }
-    let mut written = vec![Written::Lost; writes.len()];
+    let mut changes = vec![RowChanges::default(); writes.len()];
     let mut transaction = pool.begin().await?;
     for place in in_order {
-        written[place] = match &writes[place] {
+        let written = match &writes[place] {
             Write::Confirm(basis) => confirm(&mut transaction, basis).await?,
             Write::Replace { basis, rows, digest } => {
-                if compare_and_bump(&mut transaction, basis, rows, digest).await? {
-                    let difference = Difference::between(&basis.listed, rows);
-                    write_difference(&mut transaction, basis, &difference).await?;
-                    Written::Committed(difference.changes())
-                } else {
-                    Written::Lost
-                }
+                replace_in(&mut transaction, basis, rows, digest).await?
             }
         };
+        let Written::Committed(changed) = written else {
+            transaction.rollback().await?;
+            return Ok(None);
+        };
+        changes[place] = changed;
     }
     transaction.commit().await?;
-    Ok(written)
+    Ok(Some(changes))
 }
 
-/// Writes the rows, after the comparison.
-async fn write_difference(
+/// The statements between `BEGIN` and `COMMIT`.
+async fn replace_in(
     connection: &mut MySqlConnection,
     basis: &LockedBasis<'_>,
-    difference: &Difference<'_>,
-) -> Result<(), StoreError> {
+    rows: &[Recommendation],
+    digest: &str,
+) -> Result<Written, StoreError> {
     let user = basis.user();
     // Tables of the old service keep whole seconds, and MySQL would round a fraction up.
     let stamp = basis.now.trunc_subsecs(0);
-    delete(&mut *connection, user, &difference.delete).await?;
-    write(&mut *connection, user, &difference.write, stamp).await?;
-    remember_checksum(connection, user, difference).await
+    let difference = Difference::between(&basis.listed, rows);
+    if difference.delete.len() == basis.listed.len() {
+        delete_all(connection, user, &difference.delete).await?;
+    } else {
+        delete(connection, user, &difference.delete).await?;
+    }
+    write(connection, user, &difference.write, stamp).await?;
+    let won = compare_and_bump(connection, basis, rows, &difference, digest).await?;
+    Ok(if won { Written::Committed(difference.changes()) } else { Written::Lost })
 }
 
 const ENSURE_STATE_ROW: &str = r"
@@ -92,8 +101,12 @@ pub(super) async fn ensure_state_row(pool: &Pool, user: UserId) -> Result<(), St
     Ok(())
 }
 
-/// The lines from due_at to last_error are the same as in `run::CONFIRM`, where they are explained.
-const COMPARE_AND_BUMP: &str = r"
+/// The statement, with the checksum of the rows that have been written. The lines from due_at to last_error are the same
+/// as in `run::CONFIRM`, where they are explained.
+macro_rules! compare_and_bump {
+    ($written:expr) => {
+        concat!(
+            r"
 UPDATE recommendation_state
 SET version = version + 1, result_digest = ?, row_digests = ?, catalogue_version = ?, scoring_revision = ?,
     saved_count = ?,
@@ -103,17 +116,42 @@ SET version = version + 1, result_digest = ?, row_digests = ?, catalogue_version
     requested_at = CASE WHEN requested_seq <= ? THEN NULL ELSE requested_at END,
     completed_seq = GREATEST(completed_seq, ?), lease_token = NULL, lease_until = NULL, attempts = 0,
     parked_at = NULL, last_error_code = NULL, last_error = NULL,
-    calculated_at = ?, verified_at = ?
+    calculated_at = ?, verified_at = ?,
+    rows_checksum = ? + (
+        SELECT COALESCE(SUM(",
+            row_checksum!(),
+            r"), 0)
+        FROM user_job_recommendations AS r",
+            $written,
+            r"
+        WHERE r.user_id = ?
+    )
 WHERE user_id = ? AND version = ? AND confirmations = ?
-";
+"
+        )
+    };
+}
+
+/// For a list of which every row has been written. A row that another writer commits meanwhile counts, too, but is one
+/// too many: the next run finds it.
+const COMPARE_AND_BUMP: &str = compare_and_bump!("");
+
+/// For a list of which some rows have been left as they were read. A row that another writer changes or commits meanwhile
+/// does not count: the next run finds that the rows differ.
+const COMPARE_AND_BUMP_PART: &str = compare_and_bump!(
+    r"
+        JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS written ON r.job_listing_id = written.id"
+);
 
 async fn compare_and_bump(
     connection: &mut MySqlConnection,
     basis: &LockedBasis<'_>,
     rows: &[Recommendation],
+    difference: &Difference<'_>,
     digest: &str,
 ) -> Result<bool, StoreError> {
-    let updated = query(COMPARE_AND_BUMP)
+    let whole = difference.write.len() == rows.len();
+    let mut update = query(if whole { COMPARE_AND_BUMP } else { COMPARE_AND_BUMP_PART })
         .bind(digest)
         .bind(content::encode(basis.expected.version + 1, rows))
         .bind(basis.catalogue_version.0)
@@ -124,6 +162,12 @@ async fn compare_and_bump(
         .bind(basis.serves_seq)
         .bind(basis.now)
         .bind(basis.now)
+        .bind(difference.untouched_checksum);
+    if !whole {
+        update = update.bind(Json(difference.written()));
+    }
+    let updated = update
+        .bind(basis.user().get())
         .bind(basis.user().get())
         .bind(basis.expected.version)
         .bind(basis.expected.confirmations)
@@ -180,14 +224,30 @@ fn compressed(rows: &[&Recommendation]) -> Result<Vec<u8>, StoreError> {
 }
 
 const DELETE: &str = r"
-DELETE r FROM user_job_recommendations AS r
-JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS gone ON r.job_listing_id = gone.id
-WHERE r.user_id = ?
+DELETE old FROM user_job_recommendations AS old
+JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS gone ON old.job_listing_id = gone.id
+WHERE old.user_id = ?
 ";
 
 async fn delete(connection: &mut MySqlConnection, user: UserId, ids: &[ListingId]) -> Result<(), StoreError> {
     if !ids.is_empty() {
         query(DELETE).bind(Json(ids)).bind(user.get()).execute(connection).await?;
+    }
+    Ok(())
+}
+
+const DELETE_ALL: &str = r"
+DELETE old FROM user_job_recommendations AS old WHERE old.user_id = ?
+";
+
+/// If none of the stored rows is left.
+async fn delete_all(
+    connection: &mut MySqlConnection,
+    user: UserId,
+    ids: &[ListingId],
+) -> Result<(), StoreError> {
+    if !ids.is_empty() {
+        query(DELETE_ALL).bind(user.get()).execute(connection).await?;
     }
     Ok(())
 }
@@ -231,38 +291,6 @@ async fn write(
             return Err(StoreError::refused("the server has not taken all rows"));
         }
     }
-    Ok(())
-}
-
-const REMEMBER_CHECKSUM: &str = concat!(
-    r"
-UPDATE recommendation_state
-SET rows_checksum = ? + (
-    SELECT COALESCE(SUM(",
-    row_checksum!(),
-    r"), 0)
-    FROM user_job_recommendations AS r
-    JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS written ON r.job_listing_id = written.id
-    WHERE r.user_id = ?
-)
-WHERE user_id = ?
-"
-);
-
-/// Remembers the rows that this transaction has read and left, and those that it has written and thereby locked. A row
-/// that another writer commits meanwhile is not among them: the next run finds that the rows differ.
-async fn remember_checksum(
-    connection: &mut MySqlConnection,
-    user: UserId,
-    difference: &Difference<'_>,
-) -> Result<(), StoreError> {
-    query(REMEMBER_CHECKSUM)
-        .bind(difference.untouched_checksum)
-        .bind(Json(difference.written()))
-        .bind(user.get())
-        .bind(user.get())
-        .execute(connection)
-        .await?;
     Ok(())
 }
 

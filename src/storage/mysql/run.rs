@@ -67,7 +67,7 @@ impl RunStore for MysqlStore {
         confirm(&mut *self.pool.acquire().await?, basis).await
     }
 
-    async fn write_together(&self, writes: &[Write<'_>]) -> Result<Vec<Written>, StoreError> {
+    async fn write_together(&self, writes: &[Write<'_>]) -> Result<Option<Vec<RowChanges>>, StoreError> {
         replace::write_together(&self.pool, writes).await
     }
 

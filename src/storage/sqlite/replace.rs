@@ -8,7 +8,7 @@ use super::run::confirm;
 use super::{fingerprint, time_text};
 use crate::domain::{ListingId, Recommendation, UserId};
 use crate::storage::diff::Difference;
-use crate::storage::{LockedBasis, StoreError, Write, Written};
+use crate::storage::{LockedBasis, RowChanges, StoreError, Write, Written};
 
 /// Compares and bumps the version first, and then writes the difference. The transaction takes the write lock
 /// at once: one that starts by reading could not be upgraded while another writer is active.
@@ -27,23 +27,28 @@ pub(super) async fn replace(
     Ok(written)
 }
 
-/// As [`replace`], for several users with one commit.
+/// [`replace`] and [`confirm`] for several users with one commit, unless one of them loses its comparison.
 pub(super) async fn write_together(
     pool: &SqlitePool,
     writes: &[Write<'_>],
-) -> Result<Vec<Written>, StoreError> {
+) -> Result<Option<Vec<RowChanges>>, StoreError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    let mut written = Vec::with_capacity(writes.len());
+    let mut changes = Vec::with_capacity(writes.len());
     for write in writes {
-        written.push(match write {
+        let written = match write {
             Write::Confirm(basis) => confirm(&mut transaction, basis).await?,
             Write::Replace { basis, rows, digest } => {
                 replace_in(&mut transaction, basis, rows, digest).await?
             }
-        });
+        };
+        let Written::Committed(changed) = written else {
+            transaction.rollback().await?;
+            return Ok(None);
+        };
+        changes.push(changed);
     }
     transaction.commit().await?;
-    Ok(written)
+    Ok(Some(changes))
 }
 
 /// The part within a transaction.

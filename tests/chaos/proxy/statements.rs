@@ -48,7 +48,7 @@ impl Step {
             Self::Begin | Self::Commit => return None,
             Self::Read => "SELECT 'state' AS part",
             Self::Compare => "SET version = version + 1, result_digest = ?",
-            Self::DeleteRows => "DELETE r FROM user_job_recommendations AS r JOIN JSON_TABLE",
+            Self::DeleteRows => "DELETE old FROM user_job_recommendations AS old",
             Self::InsertRows => "INSERT INTO user_job_recommendations",
             Self::Confirm => "SET confirmations = confirmations + 1",
             Self::Request => "ON DUPLICATE KEY UPDATE requested_seq = LAST_INSERT_ID",
