@@ -11,6 +11,7 @@
 //! makes them as durable as production.
 
 #[path = "support/cluster.rs"]
+#[expect(dead_code, reason = "the soak uses the rest")]
 mod cluster;
 #[path = "support/listings.rs"]
 #[expect(dead_code, reason = "the bench of the ranking uses the rest")]

@@ -218,6 +218,8 @@ impl App {
         let (catalogue, token) = (self.catalogue.clone(), closing.clone());
         let interval = self.catalogue_refresh;
         parts.spawn(async move { catalogue.keep_fresh(interval, token).await });
+        let (api_tokens, token) = (self.access.auth.api_tokens.clone(), closing.clone());
+        parts.spawn(async move { api_tokens.keep_fresh(token).await });
         let (router, server, token) = (self.router(stop.clone()), self.server.clone(), closing.clone());
         parts.spawn(server::serve(listener, router, server, token));
 

@@ -11,6 +11,7 @@ mod error;
 mod evidence;
 mod faults;
 mod joining;
+mod known_results;
 mod outcome;
 mod phases;
 mod recent;
@@ -28,6 +29,7 @@ use self::decision::{Action, AfterWrite, BeforeRanking, Calculated};
 pub use self::error::{CalculationError, Failure};
 use self::faults::Faults;
 use self::joining::{Caller, Joinable, Joining, NoResult};
+use self::known_results::{Known, KnownResults};
 pub use self::outcome::{Outcome, QueuedReason};
 use self::outcome::{outcome, restart_cause, row_counts, without_careers};
 pub use self::phases::{Phase, Phases};
@@ -69,6 +71,7 @@ struct Inner {
     queue: Arc<dyn QueueStore>,
     locks: UserLocks,
     catalogue: Arc<CurrentCatalogue>,
+    known: KnownResults,
     config: CalculatorConfig,
     faults: Faults,
     metrics: Arc<Metrics>,
@@ -103,8 +106,8 @@ impl Calculator {
         let joining = Arc::new(Joining::new(tasks, config.max_runs));
         let urgent = watch::Sender::new(0);
         let faults = Faults::new(store.clone());
-        let inner =
-            Inner { store, queue, locks, catalogue, config, faults, metrics, recent: RecentRuns::default() };
+        let (known, recent) = (KnownResults::default(), RecentRuns::default());
+        let inner = Inner { store, queue, locks, catalogue, known, config, faults, metrics, recent };
         Self { inner: Arc::new(inner), joining, urgent }
     }
 
@@ -251,7 +254,7 @@ impl Inner {
     /// State and inputs, result, write; again from the state when another run was faster.
     async fn run_locked(&self, guard: &UserGuard, run: &mut RunRecord) -> Result<Outcome, CalculationError> {
         let user = guard.user();
-        tracing::info!(user_id = %user, "calculation started");
+        tracing::debug!(user_id = %user, "calculation started");
         for attempt in 1..=decision::MAX_ATTEMPTS {
             run.attempts = attempt;
             // The state and the inputs are of one moment. Inputs that are older than the state would let an older
@@ -270,25 +273,36 @@ impl Inner {
                 }
             }
             let inputs = parse_inputs(user, &analysis);
-            let rows = run.phases.time(Phase::Rank, self.rank(&catalogue, inputs.profile.clone())).await?;
+            let force = run.force;
+            let decide = |Known { digest, .. }: &Known| {
+                decision::action(&state, Calculated { digest, has_careers: inputs.has_careers() }, force)
+            };
+            let known = self.known.get(user, &catalogue, &inputs.profile);
+            let (rows, result) = match known.filter(|known| decide(known) == Action::Confirm) {
+                // The rows are stored already: the digest tells.
+                Some(known) => (Vec::new(), known),
+                None => {
+                    let rank = self.rank(user, &catalogue, &inputs.profile);
+                    run.phases.time(Phase::Rank, rank).await?
+                }
+            };
 
             let basis = state.basis(catalogue.version(), scoring).under(guard);
-            let digest = digest::of(&rows);
-            let calculated = Calculated { digest: &digest, has_careers: inputs.has_careers() };
-            let action = decision::action(&state, calculated, run.force);
+            let action = decide(&result);
             let written = match action {
                 Action::LeaveNoTrace => return Ok(without_careers(&inputs)),
                 Action::Confirm => run.phases.time(Phase::Write, self.store.confirm(&basis)).await,
                 Action::Replace => {
-                    run.phases.time(Phase::Write, self.store.replace(&basis, &rows, &digest)).await
+                    let replace = self.store.replace(&basis, &rows, &result.digest);
+                    run.phases.time(Phase::Write, replace).await
                 }
             };
             if let Ok(Written::Committed(changes)) = &written {
                 self.faults.succeeded(user, *changes);
-                self.metrics.rows(row_counts(*changes, rows.len()));
+                self.metrics.rows(row_counts(*changes, result.count));
             }
             match decision::after_write(written, attempt) {
-                AfterWrite::Done => return Ok(outcome(&inputs, action, rows.len())),
+                AfterWrite::Done => return Ok(outcome(&inputs, action, result.count)),
                 AfterWrite::StartAgain(cause) => {
                     self.metrics.restart(restart_cause(cause.as_ref()));
                     tracing::info!(user_id = %user, attempt, ?cause, "starting again");
@@ -321,18 +335,23 @@ impl Inner {
     /// Ranks on a blocking thread: scoring keeps a processor busy, and request threads must stay free.
     async fn rank(
         &self,
+        user: UserId,
         catalogue: &Arc<Catalogue>,
-        profile: CareerProfile,
-    ) -> Result<Vec<Recommendation>, CalculationError> {
-        let (catalogue, limit) = (catalogue.clone(), self.config.max_recommendations);
-        let metrics = self.metrics.clone();
+        profile: &CareerProfile,
+    ) -> Result<(Vec<Recommendation>, Known), CalculationError> {
+        let limit = self.config.max_recommendations;
+        let (snapshot, ranked, metrics) = (catalogue.clone(), profile.clone(), self.metrics.clone());
         let rank = move || {
             let started = Instant::now();
-            let rows = catalogue.recommend(&profile, limit);
+            let rows = snapshot.recommend(&ranked, limit);
             metrics.scoring(started.elapsed());
-            rows
+            let result = Known { digest: digest::of(&rows).into(), count: rows.len() };
+            (rows, result)
         };
-        tokio::task::spawn_blocking(rank).await.map_err(|_| CalculationError::Panicked)
+        let (rows, result) =
+            tokio::task::spawn_blocking(rank).await.map_err(|_| CalculationError::Panicked)?;
+        self.known.put(user, catalogue, profile.clone(), result.clone());
+        Ok((rows, result))
     }
 
     /// Runs `work`, and finds out whose fault its failure is, with a time limit: a database that accepts

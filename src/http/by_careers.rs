@@ -5,7 +5,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
 
@@ -168,7 +168,8 @@ fn problem(inputs: &Inputs) -> Option<NotCalculated> {
 
 impl From<StoredRecommendation> for Recommendation {
     fn from(row: StoredRecommendation) -> Self {
-        let evidence = |key| row.data.get(key).map(texts).unwrap_or_default();
+        let data: Map<String, Value> = serde_json::from_str(&row.data).unwrap_or_default();
+        let evidence = |key| data.get(key).map(texts).unwrap_or_default();
         Self {
             id: row.listing_id.to_string(),
             matched_careers: evidence("matchedCareer"),

@@ -52,7 +52,7 @@ use metrics::QueueReader;
 use rate_limit::RateLimit;
 use server::ServerConfig;
 
-pub use self::auth::{ApiTokens, AuthConfig, AuthMode, InvalidApiToken, JwtKey, WeakSecret};
+pub use self::auth::{ApiTokens, AuthConfig, AuthMode, InvalidApiToken, JwtKey, TokenFileError, WeakSecret};
 pub use self::origin::{InvalidOrigin, Origin};
 
 /// How long a browser may keep the answer to a preflight request.

@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
 
 use super::StoreError;
 use crate::domain::{ListingId, UserId};
@@ -32,7 +31,7 @@ pub trait ReadStore: Send + Sync {
 pub struct StoredList {
     /// The rows, best first.
     pub rows: Vec<StoredRecommendation>,
-    /// All stored rows whose listing still exists, regardless of limit and score.
+    /// All stored rows, regardless of limit and score.
     pub stored_count: i64,
     /// When the list was calculated; `None` if there is no such row, or if another writer left no time.
     pub calculated_at: Option<DateTime<Utc>>,
@@ -67,8 +66,8 @@ pub struct StoredRecommendation {
     pub match_score: f64,
     /// Korean, shown to the user.
     pub match_reason: String,
-    /// The row's `recommendation_data`.
-    pub data: Map<String, Value>,
+    /// The row's `recommendation_data`: a JSON object, unless another writer has put something else there.
+    pub data: String,
 }
 
 /// The state of one user's list.

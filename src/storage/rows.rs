@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use serde_json::{Map, Value};
 use sqlx_macros::FromRow;
 
 use super::known_listings::ReadListing;
@@ -186,7 +185,7 @@ impl From<ListRow> for StoredRecommendation {
             crawled_at: row.crawled_at.as_deref().and_then(time),
             match_score: row.match_score,
             match_reason: row.match_reason.unwrap_or_default(),
-            data: recommendation_data(row.recommendation_data.as_deref()),
+            data: row.recommendation_data.unwrap_or_default(),
         }
     }
 }
@@ -241,14 +240,6 @@ pub(super) fn time(text: &str) -> Option<DateTime<Utc>> {
         .map(|time| time.and_utc())
         .or_else(|_| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()))
         .ok()
-}
-
-/// The stored JSON of a row; anything but an object is read as empty.
-fn recommendation_data(text: Option<&str>) -> Map<String, Value> {
-    match text.map(serde_json::from_str) {
-        Some(Ok(Value::Object(data))) => data,
-        _ => Map::new(),
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 mod support;
 
 mod access;
+mod alerts;
 mod api_document;
 mod architecture;
 mod back_pressure;

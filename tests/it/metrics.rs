@@ -57,6 +57,23 @@ async fn runs_are_counted_with_their_rows(database: TestDatabase) {
     assert_eq!(value(&metrics, "redis_available"), None, "no Redis is configured");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_metric_is_explained_to_operators() {
+    let database = TestDatabase::create(Kind::Sqlite).await;
+    let app = TestApp::start(&database, &[("REDIS_URL", "redis://127.0.0.1:1")]).await;
+    app.calculate(USER).await;
+    let operate = include_str!("../../docs/operate.md");
+    let metrics = scrape(&app).await;
+    let names: Vec<&str> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE job_agent_")?.split(' ').next())
+        .collect();
+    assert!(names.len() > 15, "{names:?}");
+    for name in names {
+        assert!(operate.contains(&format!("`{name}`")), "{name} is missing in docs/operate.md");
+    }
+}
+
 async fn the_queue_of_all_instances_is_shown(database: TestDatabase) {
     // An instance that leaves background work to others.
     let app = TestApp::start(&database, &[("QUEUE_WORKERS", "0"), ("BATCH_WORKERS", "0")]).await;

@@ -78,7 +78,7 @@ impl RedisUserLock {
             match self.0.try_set(user, &guard.token).await {
                 Ok(true) => {
                     guard.state = State::Held;
-                    tracing::info!(user_id = %user, lock_holder = %guard.token, "lock acquired");
+                    tracing::debug!(user_id = %user, lock_holder = %guard.token, "lock acquired");
                     return Ok(Some(guard));
                 }
                 Ok(false) => {}
@@ -167,7 +167,7 @@ impl Shared {
 
     async fn release(self: &Arc<Self>, user: UserId, token: &str, state: State) {
         match self.try_release(user, token).await {
-            Ok(true) => tracing::info!(user_id = %user, lock_holder = %token, "lock released"),
+            Ok(true) => tracing::debug!(user_id = %user, lock_holder = %token, "lock released"),
             Ok(false) if state == State::Held => {
                 tracing::warn!(user_id = %user, lock_holder = %token, "lock had already expired");
             }

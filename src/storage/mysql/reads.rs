@@ -12,10 +12,13 @@ use crate::storage::rows::{ListRow, stored_list};
 use crate::storage::{ParkedUser, QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
 
 /// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
-/// and the time are those of the rows.
+/// and the time are those of the rows. Only columns of the first table give the order, so that the server sorts before
+/// it joins, and reads the listings of these rows only.
 const LIST: &str = r"
-SELECT COUNT(*) OVER () AS stored_count,
-       COALESCE(s.calculated_at, MAX(r.calculated_at) OVER ()) AS calculated_at,
+SELECT (SELECT COUNT(*) FROM user_job_recommendations AS a WHERE a.user_id = ?) AS stored_count,
+       COALESCE(s.calculated_at,
+                (SELECT MAX(a.calculated_at) FROM user_job_recommendations AS a WHERE a.user_id = r.user_id)
+       ) AS calculated_at,
        CAST(r.job_listing_id AS SIGNED) AS job_listing_id,
        COALESCE(CAST(r.match_score AS DOUBLE), 0) AS match_score, CAST(r.match_reason AS CHAR) AS match_reason,
        CAST(r.recommendation_data AS CHAR) AS recommendation_data, CAST(l.title AS CHAR) AS title,
@@ -27,7 +30,7 @@ FROM user_job_recommendations AS r
 JOIN job_listings AS l ON l.id = r.job_listing_id
 LEFT JOIN recommendation_state AS s ON s.user_id = r.user_id
 WHERE r.user_id = ?
-ORDER BY r.match_score DESC, l.crawled_at DESC, r.job_listing_id
+ORDER BY r.match_score DESC, r.job_listing_id DESC
 LIMIT ?
 ";
 
@@ -80,7 +83,7 @@ FROM (
 impl ReadStore for MysqlStore {
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let bind = |query: SourceQuery<ListRow>| query.bind(user.get()).bind(limit);
+        let bind = |query: SourceQuery<ListRow>| query.bind(user.get()).bind(user.get()).bind(limit);
         Ok(stored_list(self.source.rows(&mut connection, LIST, bind).await?, min_score))
     }
 

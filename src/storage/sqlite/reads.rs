@@ -12,8 +12,10 @@ use crate::storage::{ParkedUser, QueueCounts, ReadStore, StoreError, StoredList,
 /// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
 /// and the time are those of the rows.
 const LIST: &str = r"
-SELECT COUNT(*) OVER () AS stored_count,
-       COALESCE(s.calculated_at, MAX(r.calculated_at) OVER ()) AS calculated_at,
+SELECT (SELECT COUNT(*) FROM user_job_recommendations AS a WHERE a.user_id = ?1) AS stored_count,
+       COALESCE(s.calculated_at,
+                (SELECT MAX(a.calculated_at) FROM user_job_recommendations AS a WHERE a.user_id = ?1)
+       ) AS calculated_at,
        r.job_listing_id, r.match_score / 100.0 AS match_score, r.match_reason,
        CAST(r.recommendation_data AS TEXT) AS recommendation_data, l.title, l.company, l.location, l.url,
        substr(l.description, 1, 300) AS description, l.site_name, l.tech_stack,
@@ -22,9 +24,9 @@ SELECT COUNT(*) OVER () AS stored_count,
 FROM user_job_recommendations AS r
 JOIN job_listings AS l ON l.id = r.job_listing_id
 LEFT JOIN recommendation_state AS s ON s.user_id = r.user_id
-WHERE r.user_id = ?
-ORDER BY r.match_score DESC, l.crawled_at DESC, r.job_listing_id
-LIMIT ?
+WHERE r.user_id = ?1
+ORDER BY r.match_score DESC, r.job_listing_id DESC
+LIMIT ?2
 ";
 
 const USER_STATUS: &str = r"
