@@ -106,7 +106,8 @@ impl Calculator {
         let joining = Arc::new(Joining::new(tasks, config.max_runs));
         let urgent = watch::Sender::new(0);
         let faults = Faults::new(store.clone());
-        let (known, recent) = (KnownResults::default(), RecentRuns::default());
+        let known = KnownResults::default();
+        let recent = RecentRuns::default();
         let inner = Inner { store, queue, locks, catalogue, known, config, faults, metrics, recent };
         Self { inner: Arc::new(inner), joining, urgent }
     }
@@ -273,18 +274,15 @@ impl Inner {
                 }
             }
             let inputs = parse_inputs(user, &analysis);
-            let force = run.force;
             let decide = |Known { digest, .. }: &Known| {
-                decision::action(&state, Calculated { digest, has_careers: inputs.has_careers() }, force)
+                let calculated = Calculated { digest, has_careers: inputs.has_careers() };
+                decision::action(&state, calculated, run.force)
             };
             let known = self.known.get(user, &catalogue, &inputs.profile);
             let (rows, result) = match known.filter(|known| decide(known) == Action::Confirm) {
                 // The rows are stored already: the digest tells.
                 Some(known) => (Vec::new(), known),
-                None => {
-                    let rank = self.rank(user, &catalogue, &inputs.profile);
-                    run.phases.time(Phase::Rank, rank).await?
-                }
+                None => run.phases.time(Phase::Rank, self.rank(user, &catalogue, &inputs.profile)).await?,
             };
 
             let basis = state.basis(catalogue.version(), scoring).under(guard);
