@@ -31,7 +31,7 @@ async fn a_slow_run_is_logged_once_with_the_time_of_each_phase(database: TestDat
 async fn a_request_its_answer_and_the_log_of_its_run_share_an_id() {
     let database = TestDatabase::create(Kind::Sqlite).await;
     database.set_career(USER, "간호사").await;
-    let process = TestProcess::start(&database, &[]).await;
+    let process = TestProcess::start(&database, &[("RUST_LOG", "info,job_agent=debug")]).await;
     let client = reqwest::Client::new();
     let calculate = format!("{}/api/job-agent/recommendations/calculate/{USER}", process.address);
     let answer = client.post(&calculate).header("x-request-id", "trace-1.a").send().await.unwrap();

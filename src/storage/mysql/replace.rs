@@ -314,7 +314,7 @@ mod tests {
             };
             let rows: Vec<_> = sizes.iter().enumerate().map(row).collect();
             let rows: Vec<_> = rows.iter().collect();
-            let mut sent = Vec::new();
+            let mut sent: Vec<&Recommendation> = Vec::new();
             for statement in statements(&rows) {
                 let bytes: usize = statement.iter().map(|row| row.reason.len()).sum();
                 prop_assert!(!statement.is_empty());

@@ -348,7 +348,8 @@ mod tests {
         );
         assert_eq!(
             rendered("SELECT j.category FROM career_analyses AS j"),
-            "SELECT j.category FROM career_analyses AS j"
+            "SELECT j.category FROM (SELECT NULL AS session_id, NULL AS recommended_careers, NULL AS id, \
+             NULL AS interest_areas, NULL AS analyzed_at FROM DUAL WHERE FALSE) AS j"
         );
         assert_eq!(columns.absent("users"), Some(vec!["is_active"]));
         assert_eq!(columns.absent("job_listings"), None, "there is no such table");
