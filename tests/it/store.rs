@@ -412,7 +412,7 @@ async fn a_listing_that_is_gone_is_not_listed(database: TestDatabase) {
     ));
     database.execute("DELETE FROM job_listings WHERE id = 2").await;
     let list = store.stored_list(user(USER), 100, 0).await.unwrap();
-    assert_eq!((list.stored_count, list.rows[0].listing_id), (1, ListingId(1)));
+    assert_eq!((list.stored_count, list.rows.len(), list.rows[0].listing_id), (2, 1, ListingId(1)));
 }
 
 async fn a_statement_that_waits_too_long_for_a_row_is_a_conflict(database: TestDatabase) {

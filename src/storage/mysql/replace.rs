@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, SubsecRound, Utc};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
@@ -108,8 +110,8 @@ macro_rules! compare_and_bump {
         concat!(
             r"
 UPDATE recommendation_state
-SET version = version + 1, result_digest = ?, row_digests = ?, catalogue_version = ?, scoring_revision = ?,
-    saved_count = ?,
+SET version = version + 1, result_digest = ?, row_digests = FROM_BASE64(?), catalogue_version = ?,
+    scoring_revision = ?, saved_count = ?,
     due_at = CASE WHEN requested_seq <= ? THEN NULL
                   WHEN parked_at IS NULL THEN due_at
                   ELSE UTC_TIMESTAMP(6) END,
@@ -153,7 +155,7 @@ async fn compare_and_bump(
     let whole = difference.write.len() == rows.len();
     let mut update = query(if whole { COMPARE_AND_BUMP } else { COMPARE_AND_BUMP_PART })
         .bind(digest)
-        .bind(content::encode(basis.expected.version + 1, rows))
+        .bind(BASE64_STANDARD.encode(content::encode(basis.expected.version + 1, rows)))
         .bind(basis.catalogue_version.0)
         .bind(basis.scoring_revision.0)
         .bind(i64::try_from(rows.len()).unwrap_or(i64::MAX))
@@ -214,13 +216,15 @@ fn statements<'a, 'r>(rows: &'a [&'r Recommendation]) -> impl Iterator<Item = &'
     })
 }
 
-/// The rows as UNCOMPRESS reads them: the length of the JSON, then the JSON by zlib.
-fn compressed(rows: &[&Recommendation]) -> Result<Vec<u8>, StoreError> {
+/// The rows as UNCOMPRESS reads them (the length of the JSON, then the JSON by zlib), in Base64: the server's lists of
+/// statements in progress cannot be read while one of them has bytes that are no text.
+fn compressed(rows: &[&Recommendation]) -> Result<String, StoreError> {
     let sent: Vec<SentRow<'_>> = rows.iter().map(|row| SentRow::from(*row)).collect();
     let json = serde_json::to_vec(&sent).map_err(StoreError::refused)?;
     let length = u32::try_from(json.len()).map_err(StoreError::refused)?;
     let mut zlib = ZlibEncoder::new(length.to_le_bytes().to_vec(), Compression::fast());
-    zlib.write_all(&json).and_then(|()| zlib.finish()).map_err(StoreError::refused)
+    let bytes = zlib.write_all(&json).and_then(|()| zlib.finish()).map_err(StoreError::refused)?;
+    Ok(BASE64_STANDARD.encode(bytes))
 }
 
 const DELETE: &str = r"
@@ -258,7 +262,7 @@ INSERT INTO user_job_recommendations
     (user_id, job_listing_id, match_score, match_reason, recommendation_data, calculated_at, created_at,
      updated_at)
 SELECT ?, n.id, n.hundredths / 100, n.reason, n.data, ?, ?, ?
-FROM JSON_TABLE(CONVERT(UNCOMPRESS(?) USING utf8mb4), '$[*]' COLUMNS (
+FROM JSON_TABLE(CONVERT(UNCOMPRESS(FROM_BASE64(?)) USING utf8mb4), '$[*]' COLUMNS (
     id BIGINT PATH '$.id',
     hundredths INT PATH '$.hundredths',
     reason TEXT CHARACTER SET utf8mb4 PATH '$.reason',
