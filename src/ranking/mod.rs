@@ -40,7 +40,7 @@ use crate::domain::{CareerProfile, ListingId, Recommendation, Score, ScoringRevi
 
 /// Raised whenever the same profile and listings could get another score, order or text than before; results
 /// of an older revision are then recalculated.
-const SCORING_CODE_REVISION: u32 = 3;
+const SCORING_CODE_REVISION: u32 = 4;
 
 /// Rows of a list that most users look at.
 const FIRST_ROWS: usize = 10;

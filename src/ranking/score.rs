@@ -14,10 +14,10 @@ use crate::domain::{MatchScore, Score};
 pub const FULL: u16 = 10_000;
 
 /// A listing with a lower score is not recommended.
-pub const FLOOR: Score = Score(3_000);
+pub const FLOOR: Score = Score(2_500);
 
 /// From this score on, a listing is more likely right than not. Below it, it is related.
-pub const RIGHT: Score = Score(4_500);
+pub const RIGHT: Score = Score(4_000);
 
 /// The knowledge about a component.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct Components {
 }
 
 /// Weights of fit, skills, experience, interests and freshness, in points.
-const WEIGHTS: [u32; 5] = [54, 24, 17, 2, 3];
+const WEIGHTS: [u32; 5] = [40, 35, 20, 2, 3];
 /// Their names in the stored breakdown.
 const NAMES: [&str; 5] = ["title", "skills", "experience", "interests", "freshness"];
 
@@ -154,17 +154,25 @@ fn points(hundredths: u32) -> Value {
 /// A listing that names this many of the user's skills, or all if there are fewer, has the full value.
 pub const SKILLS_ASKED: usize = 3;
 
-/// The component of a listing that names `found` of the user's `known` skills; absent if none are known. The first skill
-/// found says far more than the next: the missing share counts with its third power (of three skills, one gives 0.70
-/// and two give 0.96).
+/// The value of a listing that names one of two skills.
+const ONE_OF_TWO: u16 = 7_500;
+/// The value of a listing that names one of at least three skills: that one is often common (`MySQL`), and the listing
+/// says more against the user than one that lists none ([`UNSAID`]).
+const ONE_OF_THREE: u16 = 4_000;
+/// The value of a listing that names two of at least three skills.
+const TWO_OF_THREE: u16 = 9_000;
+
+/// The component of a listing that names `found` of the user's `known` skills; absent if none are known.
 pub fn skills_component(found: usize, known: usize) -> Component {
-    let asked = known.min(SKILLS_ASKED) as u64;
-    if asked == 0 {
-        return Component::Absent;
-    }
-    let full = u64::from(FULL);
-    let missing = asked.saturating_sub(found as u64) * full / asked;
-    Component::Known((full - missing.pow(3) / full.pow(2)) as u16)
+    let asked = known.min(SKILLS_ASKED);
+    Component::Known(match (found.min(asked), asked) {
+        (_, 0) => return Component::Absent,
+        (0, _) => 0,
+        (1, 2) => ONE_OF_TWO,
+        (1, 3) => ONE_OF_THREE,
+        (2, 3) => TWO_OF_THREE,
+        _ => FULL,
+    })
 }
 
 /// A listing that names this many interests has the full value.
@@ -299,9 +307,9 @@ mod tests {
     }
 
     #[test]
-    fn every_skill_found_helps_and_the_first_most() {
+    fn every_skill_found_helps() {
         let found: Vec<_> = (0..=5).map(|found| skills_component(found, 6)).collect();
-        assert_eq!(found, [0, 7_038, 9_630, FULL, FULL, FULL].map(Component::Known));
+        assert_eq!(found, [0, ONE_OF_THREE, TWO_OF_THREE, FULL, FULL, FULL].map(Component::Known));
         assert_eq!(skills_component(0, 0), Component::Absent);
         assert_eq!(skills_component(1, 1), Component::Known(FULL));
     }
