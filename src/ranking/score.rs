@@ -210,6 +210,10 @@ pub fn experience_component(years: u8, asked: RangeInclusive<u8>) -> u16 {
     u32::from(FULL).saturating_sub(loss) as u16
 }
 
+/// The experience component of a listing that requires a licence which the user does not have: that of three missing
+/// years, whatever the listing says about years.
+pub const NO_LICENCE: u16 = FULL - 3 * MISSING_YEAR as u16;
+
 #[cfg(test)]
 mod tests {
     use super::*;

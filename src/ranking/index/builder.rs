@@ -12,6 +12,7 @@ use crate::ranking::text::english::{is_stop_word, word_tokens};
 use crate::ranking::text::experience::{asked_years, stated_in_title};
 use crate::ranking::text::function::{Functions, names_a_department};
 use crate::ranking::text::hangul::{hangul_tokens, is_hangul, text_endings, title_endings};
+use crate::ranking::text::licence::{Hints, Licence, required_licence};
 use crate::ranking::text::skills::listed_skills;
 use crate::ranking::text::title::{TitleWord, company_key, is_reserved, title_key, title_words};
 use crate::ranking::text::token::{Token, hash};
@@ -28,15 +29,25 @@ pub struct SegmentBuilder {
     vocabulary: Arc<Vocabulary>,
     facts: Vec<Facts>,
     inverter: Inverter,
-    /// Run of Hangul outside titles → the range of its tokens in `numbers`. Listings repeat their words, so each is cut
-    /// only once.
-    runs: FxHashMap<Box<str>, Range<usize>>,
-    /// Token of a Latin word → the range of the word's tokens in `numbers`. Spellings that are one word (`node.js`,
-    /// `nodejs`) get the tokens of the spelling that came first.
-    words: FxHashMap<Token, Range<usize>>,
+    /// Run of Hangul outside titles → its tokens. Listings repeat their words, so each is cut only once.
+    runs: FxHashMap<Box<str>, CutWord>,
+    /// Token of a Latin word → the word's tokens. Spellings that are one word (`node.js`, `nodejs`) get the tokens of the
+    /// spelling that came first.
+    words: FxHashMap<Token, CutWord>,
     numbers: Vec<u32>,
+    /// What the words since the start of the listing's text hint at.
+    hints: Hints,
     /// Word of a title → its functions.
     functions: FxHashMap<Box<str>, Functions>,
+}
+
+/// A word outside titles.
+#[derive(Clone)]
+struct CutWord {
+    /// The range of its tokens in `numbers`.
+    tokens: Range<usize>,
+    /// What it hints at.
+    hints: Hints,
 }
 
 impl SegmentBuilder {
@@ -49,6 +60,7 @@ impl SegmentBuilder {
             runs: FxHashMap::default(),
             words: FxHashMap::default(),
             numbers: Vec::new(),
+            hints: Hints::default(),
             functions: FxHashMap::default(),
         }
     }
@@ -69,7 +81,10 @@ impl SegmentBuilder {
         self.add_skills(&listing.required_skills);
         let text = normalise(&listing.description);
         let text_key = if text.len() < LONG_TEXT { 0 } else { hash(&[&text]) as u32 | 1 };
+        self.hints = Hints::default();
         self.add_text(Field::Text, &text);
+        let licence = self.hints.suffice().then(|| required_licence(&text)).flatten();
+        let licence = licence.or_else(|| required_licence_in_title(&title));
         self.inverter.end_listing();
         let lists_skills = !listing.tech_stack.is_empty() || !listing.required_skills.is_empty();
         let has_text = lists_skills || !listing.description.is_empty();
@@ -87,6 +102,7 @@ impl SegmentBuilder {
             brief: Brief {
                 day: u16::try_from(crawled_at / SECONDS_PER_DAY).unwrap_or(0),
                 years: asked,
+                licence,
                 title: TitleForm { functions, tokens, reserved: is_reserved(&words), has_text },
                 lists_skills,
             },
@@ -200,33 +216,36 @@ impl SegmentBuilder {
                 hangul_tokens(run).filter(|&token| self.add_token(field, token)).count()
             }
             Lexeme::Hangul(run) => {
-                let range = self.run(run);
-                self.add_numbers(field, range)
+                let word = self.run(run);
+                self.hints = self.hints.and(word.hints);
+                self.add_numbers(field, word.tokens)
             }
             Lexeme::Word(word) => {
-                let range = self.word(word);
-                self.add_numbers(field, range)
+                let word = self.word(word);
+                self.hints = self.hints.and(word.hints);
+                self.add_numbers(field, word.tokens)
             }
         }
     }
 
-    fn run(&mut self, run: &str) -> Range<usize> {
+    fn run(&mut self, run: &str) -> CutWord {
         if let Some(known) = self.runs.get(run) {
             return known.clone();
         }
-        let range = self.number_all(hangul_tokens(run).chain(text_endings(run)));
-        self.runs.insert(run.into(), range.clone());
-        range
+        let tokens = self.number_all(hangul_tokens(run).chain(text_endings(run)));
+        let word = CutWord { tokens, hints: Hints::of_word(run) };
+        self.runs.insert(run.into(), word.clone());
+        word
     }
 
-    fn word(&mut self, word: &str) -> Range<usize> {
+    fn word(&mut self, word: &str) -> CutWord {
         let token = Token::word(word);
         if let Some(known) = self.words.get(&token) {
             return known.clone();
         }
-        let range = self.number_all(word_tokens(word));
-        self.words.insert(token, range.clone());
-        range
+        let cut = CutWord { tokens: self.number_all(word_tokens(word)), hints: Hints::of_word(word) };
+        self.words.insert(token, cut.clone());
+        cut
     }
 
     fn number_all(&mut self, tokens: impl Iterator<Item = Token>) -> Range<usize> {
@@ -260,6 +279,12 @@ impl SegmentBuilder {
         order.dedup_by_key(|at| self.facts[*at as usize].id);
         order
     }
+}
+
+/// The licence that a normalised title requires (`간호사 (면허 필수)`).
+fn required_licence_in_title(title: &str) -> Option<Licence> {
+    let may_require = ["필수", "required"].iter().any(|demand| title.contains(demand));
+    may_require.then(|| required_licence(title)).flatten()
 }
 
 /// Equal for copies of one posting: same company, same title apart from prefixes, years and 채용/모집. Without a

@@ -9,6 +9,7 @@ use super::inverted_index::InvertedIndex;
 use super::listing_set::ListingSet;
 use crate::ranking::text::experience::AskedYears;
 use crate::ranking::text::function::Functions;
+use crate::ranking::text::licence::Licence;
 use crate::ranking::text::token::Token;
 
 /// Most listings of a segment.
@@ -38,6 +39,8 @@ pub struct Brief {
     pub day: u16,
     /// Years of experience that the listing asks for.
     pub years: Option<AskedYears>,
+    /// The licence that the listing requires.
+    pub licence: Option<Licence>,
     /// The form of the title.
     pub title: TitleForm,
     /// Whether the listing has a list of skills; of one without, the skills are unknown.

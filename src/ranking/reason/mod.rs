@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Map;
 
 use self::evidence::Evidence;
-use self::sentences::{EXPERIENCE_SENTENCE, career_sentence, skills_sentence};
+use self::sentences::{EXPERIENCE_SENTENCE, career_sentence, licence_sentence, skills_sentence};
 use crate::domain::{ListingId, Recommendation};
 use crate::ranking::index::listing_set::ListingSet;
 use crate::ranking::score::{Component, FULL, RIGHT};
@@ -46,6 +46,10 @@ pub fn explain(query: &Query<'_>, hit: &Hit) -> Recommendation {
     sentences.extend(skills_sentence(&skills));
     if components.experience == Component::Known(FULL) {
         sentences.push(EXPERIENCE_SENTENCE.to_owned());
+    }
+    if let Some(licence) = query.missing_licence(segment, candidate.listing) {
+        sentences.push(licence_sentence(licence.name()));
+        data.insert("missingLicence".to_owned(), licence.name().into());
     }
     data.insert("matchedSkills".to_owned(), skills.into());
     data.insert("matchedInterests".to_owned(), interests.into());

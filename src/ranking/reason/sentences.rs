@@ -36,6 +36,11 @@ pub fn skills_sentence(skills: &[String]) -> Option<String> {
     (!skills.is_empty()).then(|| format!("보유 기술 {} 공고에 있습니다.", with_subject(&named)))
 }
 
+/// Names a licence that the listing requires and the profile does not tell.
+pub fn licence_sentence(licence: &str) -> String {
+    format!("공고가 필수로 요구하는 '{licence}' 자격이 프로필에 없습니다.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,7 @@ use crate::ranking::career::candidates::{Candidate, Candidates};
 use crate::ranking::score::{FLOOR, FULL};
 
 /// The evidence gate: the fit of a title that shows a career's subject, or nearly all of it with its role.
-const LEAST_FIT: u16 = FULL / 100 * 25;
+const LEAST_FIT: u16 = FULL / 100 * 30;
 
 /// Which hits a search returns.
 #[derive(Clone, Copy)]

@@ -301,3 +301,29 @@ fn related_listings_follow_the_right_ones_and_are_ten_at_most() {
     assert_eq!((found[0].listing_id.0, found[0].data.get("tier")), (21, None));
     assert!(found[1..].iter().all(|found| found.data["tier"] == "related"));
 }
+
+#[test]
+fn a_mandatory_licence_that_the_profile_lacks_marks_a_listing_down_and_the_reason_says_so() {
+    let text =
+        |id, text: &str| JobListing { description: text.to_owned(), ..listing(id, "물류 담당자") };
+    let required = text(1, "자격요건\n- 물류관리사 자격증 필수");
+    let welcome = text(2, "우대사항\n- 물류관리사 자격증 소지자");
+    let catalogue = jobs(&[required, welcome, listing(3, "약사 (면허 필수)"), listing(4, "약사")]);
+    let found = catalogue.recommend(&user("물류 담당자"), 50);
+    assert_eq!(found.iter().map(|found| found.listing_id.0).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(found[1].data["missingLicence"], "물류관리사");
+    assert!(
+        found[1].reason.ends_with("공고가 필수로 요구하는 '물류관리사' 자격이 프로필에 없습니다."),
+        "{}",
+        found[1].reason
+    );
+    let licensed = CareerProfile {
+        summary: "물류관리사 자격이 있습니다.".to_owned(), ..user("물류 담당자")
+    };
+    let of_licensed = catalogue.recommend(&licensed, 50);
+    assert_eq!(of_licensed[0].score, of_licensed[1].score);
+    // A career whose name implies the licence has it.
+    let of_pharmacist = catalogue.recommend(&user("약사"), 50);
+    assert!(of_pharmacist.iter().all(|found| !found.data.contains_key("missingLicence")));
+    assert_eq!(of_pharmacist.len(), 2);
+}

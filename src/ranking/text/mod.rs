@@ -8,6 +8,7 @@ pub mod english;
 pub mod experience;
 pub mod function;
 pub mod hangul;
+pub mod licence;
 pub mod phrase;
 pub mod roles;
 pub mod skills;
