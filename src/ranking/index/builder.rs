@@ -13,6 +13,7 @@ use crate::ranking::text::experience::{asked_years, stated_in_title};
 use crate::ranking::text::function::{Functions, names_a_department};
 use crate::ranking::text::hangul::{hangul_tokens, is_hangul, text_endings, title_endings};
 use crate::ranking::text::licence::{Hints, Licence, required_licence};
+use crate::ranking::text::sketch::{Sketcher, word_hash};
 use crate::ranking::text::skills::listed_skills;
 use crate::ranking::text::title::{TitleWord, company_key, is_reserved, title_key, title_words};
 use crate::ranking::text::token::{Token, hash};
@@ -20,9 +21,6 @@ use crate::ranking::text::{Lexeme, lexemes, normalise};
 use crate::ranking::vocabulary::Vocabulary;
 
 const SECONDS_PER_DAY: i64 = 86_400;
-
-/// From this length in bytes on, two postings with the same description are one posting under two companies or titles.
-const LONG_TEXT: usize = 600;
 
 /// Collects listings in any order.
 pub struct SegmentBuilder {
@@ -37,6 +35,8 @@ pub struct SegmentBuilder {
     numbers: Vec<u32>,
     /// What the words since the start of the listing's text hint at.
     hints: Hints,
+    /// The words since the start of the listing's text.
+    sketcher: Sketcher,
     /// Word of a title → its functions.
     functions: FxHashMap<Box<str>, Functions>,
 }
@@ -48,6 +48,8 @@ struct CutWord {
     tokens: Range<usize>,
     /// What it hints at.
     hints: Hints,
+    /// For the sketch of the text.
+    hash: u32,
 }
 
 impl SegmentBuilder {
@@ -61,6 +63,7 @@ impl SegmentBuilder {
             words: FxHashMap::default(),
             numbers: Vec::new(),
             hints: Hints::default(),
+            sketcher: Sketcher::default(),
             functions: FxHashMap::default(),
         }
     }
@@ -80,8 +83,7 @@ impl SegmentBuilder {
         self.add_skills(&listing.tech_stack);
         self.add_skills(&listing.required_skills);
         let text = normalise(&listing.description);
-        let text_key = if text.len() < LONG_TEXT { 0 } else { hash(&[&text]) as u32 | 1 };
-        self.hints = Hints::default();
+        (self.hints, self.sketcher) = (Hints::default(), Sketcher::default());
         self.add_text(Field::Text, &text);
         let licence = self.hints.suffice().then(|| required_licence(&text)).flatten();
         let licence = licence.or_else(|| required_licence_in_title(&title));
@@ -98,7 +100,7 @@ impl SegmentBuilder {
             crawled_at,
             duplicate_key: duplicate_key(listing.id, &company, &words),
             company_key: if company.is_empty() { 0 } else { hash(&[&company]) as u32 | 1 },
-            text_key,
+            sketch: self.sketcher.finish(),
             brief: Brief {
                 day: u16::try_from(crawled_at / SECONDS_PER_DAY).unwrap_or(0),
                 years: asked,
@@ -217,15 +219,19 @@ impl SegmentBuilder {
             }
             Lexeme::Hangul(run) => {
                 let word = self.run(run);
-                self.hints = self.hints.and(word.hints);
-                self.add_numbers(field, word.tokens)
+                self.add_cut_word(field, word)
             }
             Lexeme::Word(word) => {
                 let word = self.word(word);
-                self.hints = self.hints.and(word.hints);
-                self.add_numbers(field, word.tokens)
+                self.add_cut_word(field, word)
             }
         }
+    }
+
+    fn add_cut_word(&mut self, field: Field, word: CutWord) -> usize {
+        self.hints = self.hints.and(word.hints);
+        self.sketcher.push(word.hash);
+        self.add_numbers(field, word.tokens)
     }
 
     fn run(&mut self, run: &str) -> CutWord {
@@ -233,7 +239,7 @@ impl SegmentBuilder {
             return known.clone();
         }
         let tokens = self.number_all(hangul_tokens(run).chain(text_endings(run)));
-        let word = CutWord { tokens, hints: Hints::of_word(run) };
+        let word = CutWord { tokens, hints: Hints::of_word(run), hash: word_hash(run) };
         self.runs.insert(run.into(), word.clone());
         word
     }
@@ -243,7 +249,8 @@ impl SegmentBuilder {
         if let Some(known) = self.words.get(&token) {
             return known.clone();
         }
-        let cut = CutWord { tokens: self.number_all(word_tokens(word)), hints: Hints::of_word(word) };
+        let tokens = self.number_all(word_tokens(word));
+        let cut = CutWord { tokens, hints: Hints::of_word(word), hash: word_hash(word) };
         self.words.insert(token, cut.clone());
         cut
     }

@@ -10,6 +10,7 @@ use super::listing_set::ListingSet;
 use crate::ranking::text::experience::AskedYears;
 use crate::ranking::text::function::Functions;
 use crate::ranking::text::licence::Licence;
+use crate::ranking::text::sketch::Sketch;
 use crate::ranking::text::token::Token;
 
 /// Most listings of a segment.
@@ -26,8 +27,8 @@ pub struct Facts {
     pub duplicate_key: u64,
     /// Equal for listings of one company; 0 is unknown.
     pub company_key: u32,
-    /// Equal for listings with the same long description; 0 is none.
-    pub text_key: u32,
+    /// Of the description, to recognise copies.
+    pub sketch: Sketch,
     /// The facts that the search for a career's candidates needs.
     pub brief: Brief,
 }

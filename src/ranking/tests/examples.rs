@@ -137,10 +137,12 @@ fn copies_count_once_and_the_newest_stays() {
 
 #[test]
 fn one_text_under_two_companies_counts_once() {
-    let text = "주문과 결제를 다루는 서버를 설계하고 운영합니다. ".repeat(10);
+    let words = (1..=90).map(|at| format!("주문{at} 결제와 정산{at} 업무를 맡습니다."));
+    let text = words.collect::<Vec<_>>().join(" ");
     let posted = |id, company: &str, crawled_at| JobListing {
         company: company.to_owned(),
-        description: text.clone(),
+        // The copies differ in a few words.
+        description: format!("{text} 공고 번호는 {id}입니다."),
         crawled_at,
         ..listing(id, "백엔드 개발자")
     };

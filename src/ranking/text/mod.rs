@@ -11,6 +11,7 @@ pub mod hangul;
 pub mod licence;
 pub mod phrase;
 pub mod roles;
+pub mod sketch;
 pub mod skills;
 pub mod title;
 pub mod token;
