@@ -75,6 +75,8 @@ pub struct Segment {
     briefs: Vec<Brief>,
     /// The listings without a list of skills.
     silent: ListingSet,
+    /// The listings that require a licence.
+    licensed: ListingSet,
     index: InvertedIndex,
 }
 
@@ -89,7 +91,10 @@ impl Segment {
         let mut silent = ListingSet::empty(facts.len());
         let without_skills = facts.iter().enumerate().filter(|(_, facts)| !facts.brief.lists_skills);
         without_skills.for_each(|(listing, _)| silent.insert(listing as u16));
-        Self { id, facts, briefs, silent, index }
+        let mut licensed = ListingSet::empty(facts.len());
+        let with_licence = facts.iter().enumerate().filter(|(_, facts)| facts.brief.licence.is_some());
+        with_licence.for_each(|(listing, _)| licensed.insert(listing as u16));
+        Self { id, facts, briefs, silent, licensed, index }
     }
 
     /// The segment's identity.
@@ -115,6 +120,12 @@ impl Segment {
     /// Whether a listing has no list of skills.
     pub fn is_silent(&self, listing: u16) -> bool {
         self.silent.contains(listing)
+    }
+
+    /// The licence that a listing requires.
+    pub fn licence(&self, listing: u16) -> Option<Licence> {
+        // Few listings require one, and the set stays in the processor's cache.
+        self.licensed.contains(listing).then(|| self.briefs[usize::from(listing)].licence).flatten()
     }
 
     /// The inverted index of the listings.
@@ -146,6 +157,7 @@ impl Segment {
         self.facts.capacity() * size_of::<Facts>()
             + self.briefs.capacity() * size_of::<Brief>()
             + self.silent.memory_bytes()
+            + self.licensed.memory_bytes()
             + self.index.memory_bytes()
     }
 }

@@ -105,8 +105,7 @@ impl<'a> Query<'a> {
 
     /// The licence that a listing requires and the user does not have.
     pub fn missing_licence(&self, segment: &SegmentQuery<'_>, listing: u16) -> Option<Licence> {
-        let required = segment.live.segment.briefs()[usize::from(listing)].licence;
-        required.filter(|&licence| !self.licences.has(licence))
+        segment.live.segment.licence(listing).filter(|&licence| !self.licences.has(licence))
     }
 
     /// The skills component of a listing that names `found` of the user's skills; one without a list of skills may

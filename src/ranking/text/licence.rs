@@ -183,6 +183,10 @@ impl Licences {
     /// The licences that a clause names. A name begins a word, since `약사` is no part of `제약사`, and nothing but a particle or
     /// 자격 follows it in the word. `of_person` allows words before it (`병원약사`, `수간호사`).
     fn named(clause: &str, of_person: bool) -> Self {
+        // All Korean names have one of these, and most careers have none.
+        if !clause.contains(['사', '격', '면']) && !clause.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+            return Self::default();
+        }
         let words: Vec<&str> = lexemes(clause).map(Lexeme::as_str).collect();
         let (mut all, mut at) = (0, 0);
         while at < words.len() {
@@ -191,7 +195,7 @@ impl Licences {
             let names = entries.flat_map(|(entry, of)| of.names.iter().map(move |name| (entry, *name)));
             let found = names.filter(|(_, name)| {
                 let is_whole = text.starts_with(name) && ends_well(&words[at..], name.len());
-                is_whole || of_person && name.chars().nth(2).is_some() && words[at].ends_with(name)
+                is_whole || of_person && words[at].ends_with(name) && name.chars().nth(2).is_some()
             });
             let longest = found.max_by_key(|(_, name)| name.len());
             all |= longest.map_or(0, |(entry, _)| 1 << entry);
