@@ -176,7 +176,10 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
             (true, false) => 0.35,
             _ if doubtful => 0.45,
             (_, false) if phrase.is_function && !same_sector => 0.5,
+            _ if phrase.is_function && !same_sector && !phrase.is_own_name() => 0.5,
             _ if phrase.is_function && !same_sector => 0.7,
+            // A single word may stand beside any job (`브랜드`).
+            (true, true) if !same_sector && phrase.subject_words.len() == 1 => 0.7,
             (_, true) => 0.92,
             (_, false) => 0.75,
         }
