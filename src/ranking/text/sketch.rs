@@ -22,7 +22,7 @@ impl Sketch {
     pub fn is_copy_of(self, other: Self) -> bool {
         const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
         let differing = self.0 ^ other.0;
-        let differing = ((differing & LOW) + LOW | differing) & !LOW;
+        let differing = (((differing & LOW) + LOW) | differing) & !LOW;
         self.0 != 0 && other.0 != 0 && PARTS as u32 - differing.count_ones() >= EQUAL_PARTS
     }
 }
@@ -44,9 +44,9 @@ impl Sketcher {
         self.last = [second, word];
         let joined = first.rotate_left(14) ^ second.rotate_left(7) ^ word;
         let mixed = joined.wrapping_mul(0x9e37_79b1);
-        let mixed = (mixed ^ mixed >> 15).wrapping_mul(0x85eb_ca77);
+        let mixed = (mixed ^ (mixed >> 15)).wrapping_mul(0x85eb_ca77);
         let part = &mut self.parts[(mixed >> 29) as usize];
-        *part = (*part).max(mixed << 3 | 1);
+        *part = (*part).max((mixed << 3) | 1);
     }
 
     /// The sketch of all words.
