@@ -30,7 +30,6 @@ mod vocabulary;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use self::catalogue::{Catalogue, CatalogueBuilder};
-use self::index::segment::Facts;
 use self::reason::explain;
 use self::score::RIGHT;
 use self::search::query::Query;
@@ -85,10 +84,6 @@ impl Catalogue {
         hits.iter().take(right + MOST_RELATED).map(|hit| explain(&query, hit)).collect()
     }
 
-    fn facts(&self, hit: &Hit) -> &Facts {
-        &self.segments()[hit.segment].segment.facts()[usize::from(hit.candidate.listing)]
-    }
-
     /// The best hits of which no two have the same text but for small changes; of one company, at most three are among the first ten, unless
     /// fewer than ten others are right.
     fn distinct_hits(&self, query: &Query<'_>, limit: usize) -> Vec<Hit> {
@@ -96,14 +91,16 @@ impl Catalogue {
         loop {
             let hits = select(query, wanted, SearchOptions::RECOMMEND);
             let is_all = hits.len() < wanted;
+            let facts =
+                |hit: &Hit| &self.segments()[hit.segment].segment.facts()[usize::from(hit.candidate.listing)];
             let mut distinct: Vec<Hit> = Vec::with_capacity(hits.len());
             for hit in hits {
-                let is_copy = |other: &Hit| self.facts(&hit).sketch.is_copy_of(self.facts(other).sketch);
+                let is_copy = |other: &Hit| facts(&hit).sketch.is_copy_of(facts(other).sketch);
                 if !distinct.iter().any(is_copy) {
                     distinct.push(hit);
                 }
             }
-            let mixed = mix_companies(&distinct, |hit| self.facts(hit).company_key);
+            let mixed = mix_companies(&distinct, |hit| facts(hit).company_key);
             let right = mixed.iter().filter(|hit| hit.score >= RIGHT).count();
             let is_settled = right >= FIRST_ROWS || distinct.last().is_none_or(|hit| hit.score < RIGHT);
             let mut list = if right < FIRST_ROWS { distinct } else { mixed };
