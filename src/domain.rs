@@ -156,6 +156,8 @@ pub struct CareerProfile {
     pub interests: Vec<String>,
     /// Years of work experience; `None` is unknown, 0 is a newcomer.
     pub experience_years: Option<u8>,
+    /// The user's own summary, which may name a licence.
+    pub summary: String,
 }
 
 /// A listing's score for a user in hundredths of a point, 0..=10,000 (0.00 to 100.00).

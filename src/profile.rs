@@ -70,6 +70,7 @@ impl Inputs {
             inputs.profile.experience_years = [&profile.summary, &profile.goals]
                 .into_iter()
                 .find_map(|text| experience_years(text.as_deref().unwrap_or_default()));
+            inputs.profile.summary = profile.summary.clone().unwrap_or_default();
         }
         for terms in [&mut inputs.profile.strengths, &mut inputs.profile.interests] {
             let mut seen = std::collections::HashSet::new();

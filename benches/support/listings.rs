@@ -280,6 +280,7 @@ impl Generator {
             strengths: Vec::new(),
             interests: vec!["데이터 분석".to_owned(), "상담".to_owned()],
             experience_years: Some(self.random.u8(..10)),
+            summary: String::new(),
         }
     }
 

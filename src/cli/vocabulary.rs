@@ -2,7 +2,9 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufWriter, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -18,15 +20,23 @@ use crate::storage::Store;
 const PAGE: u32 = 200;
 
 #[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
 pub(super) struct Arguments {
     /// List the careers of the database's users that are no name of the vocabulary: how many users have each, the
     /// career, and the name that it is resolved to (- if none), separated by tabs
-    #[arg(long, required = true)]
+    #[arg(long)]
     unknown: bool,
+    /// Show what the names of a file, one a line, are resolved to (- if to nothing), and to standard error how many are
+    /// resolved. Needs no database
+    #[arg(long, value_name = "FILE")]
+    resolve: Option<PathBuf>,
 }
 
-pub(super) async fn vocabulary(config: &Config, _: &Arguments) -> Result {
+pub(super) async fn vocabulary(config: &Config, arguments: &Arguments) -> Result {
     let vocabulary = app::vocabulary(config)?;
+    if let Some(file) = &arguments.resolve {
+        return resolve(&vocabulary, &fs::read_to_string(file)?);
+    }
     let store = app::open_store(config).await?;
     let unknown = unknown_careers(store.as_ref(), &vocabulary).await?;
     store.close().await;
@@ -37,6 +47,20 @@ pub(super) async fn vocabulary(config: &Config, _: &Arguments) -> Result {
         writeln!(out, "{users}\t{career}\t{}", vocabulary.nearest(&career).unwrap_or("-"))?;
     }
     out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn resolve(vocabulary: &Vocabulary, names: &str) -> Result {
+    let names: Vec<&str> = names.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut resolved = 0;
+    for name in &names {
+        let nearest = vocabulary.nearest(name);
+        resolved += usize::from(nearest.is_some());
+        writeln!(out, "{name}\t{}", nearest.unwrap_or("-"))?;
+    }
+    out.flush()?;
+    writeln!(std::io::stderr(), "{resolved} of {} names are resolved", names.len())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -40,7 +40,7 @@ use crate::domain::{CareerProfile, ListingId, Recommendation, Score, ScoringRevi
 
 /// Raised whenever the same profile and listings could get another score, order or text than before; results
 /// of an older revision are then recalculated.
-const SCORING_CODE_REVISION: u32 = 3;
+const SCORING_CODE_REVISION: u32 = 4;
 
 /// Rows of a list that most users look at.
 const FIRST_ROWS: usize = 10;
@@ -84,18 +84,22 @@ impl Catalogue {
         hits.iter().take(right + MOST_RELATED).map(|hit| explain(&query, hit)).collect()
     }
 
-    /// The best hits of which no two have the same text; of one company, at most three are among the first ten, unless
+    /// The best hits of which no two have the same text but for small changes; of one company, at most three are among the first ten, unless
     /// fewer than ten others are right.
     fn distinct_hits(&self, query: &Query<'_>, limit: usize) -> Vec<Hit> {
         let mut wanted = limit + SPARE_HITS;
         loop {
             let hits = select(query, wanted, SearchOptions::RECOMMEND);
             let is_all = hits.len() < wanted;
-            let mut texts = FxHashSet::default();
             let facts =
                 |hit: &Hit| &self.segments()[hit.segment].segment.facts()[usize::from(hit.candidate.listing)];
-            let is_new = |hit: &Hit| facts(hit).text_key == 0 || texts.insert(facts(hit).text_key);
-            let distinct: Vec<Hit> = hits.into_iter().filter(is_new).collect();
+            let mut distinct: Vec<Hit> = Vec::with_capacity(hits.len());
+            for hit in hits {
+                let is_copy = |other: &Hit| facts(&hit).sketch.is_copy_of(facts(other).sketch);
+                if !distinct.iter().any(is_copy) {
+                    distinct.push(hit);
+                }
+            }
             let mixed = mix_companies(&distinct, |hit| facts(hit).company_key);
             let right = mixed.iter().filter(|hit| hit.score >= RIGHT).count();
             let is_settled = right >= FIRST_ROWS || distinct.last().is_none_or(|hit| hit.score < RIGHT);

@@ -4,9 +4,10 @@
 //! that have data. All arithmetic is on integers, components in 1/10,000 and scores in hundredths of a point, so that
 //! all machines agree about ties.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 use crate::domain::{MatchScore, Score};
 
@@ -14,10 +15,10 @@ use crate::domain::{MatchScore, Score};
 pub const FULL: u16 = 10_000;
 
 /// A listing with a lower score is not recommended.
-pub const FLOOR: Score = Score(3_000);
+pub const FLOOR: Score = Score(2_500);
 
 /// From this score on, a listing is more likely right than not. Below it, it is related.
-pub const RIGHT: Score = Score(4_500);
+pub const RIGHT: Score = Score(4_000);
 
 /// The knowledge about a component.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub struct Components {
 }
 
 /// Weights of fit, skills, experience, interests and freshness, in points.
-const WEIGHTS: [u32; 5] = [54, 24, 17, 2, 3];
+const WEIGHTS: [u32; 5] = [40, 35, 20, 2, 3];
 /// Their names in the stored breakdown.
 const NAMES: [&str; 5] = ["title", "skills", "experience", "interests", "freshness"];
 
@@ -112,7 +113,7 @@ impl Components {
 
     /// Each component's share of `score`, in points with two decimals. The shares sum to the score exactly: those with the
     /// largest remainders are rounded up. Components that the listing leaves unsaid count with the title.
-    pub fn breakdown(&self, score: Score) -> Map<String, Value> {
+    pub fn breakdown(&self, score: Score) -> BTreeMap<&'static str, Value> {
         let (sum, _) = self.weighted();
         let mut parts: Vec<(usize, u32)> = Vec::with_capacity(WEIGHTS.len());
         for (index, (component, weight)) in self.as_array().into_iter().zip(WEIGHTS).enumerate() {
@@ -134,7 +135,7 @@ impl Components {
             share.1 += 1;
         }
         shares.sort_by_key(|share| share.0);
-        shares.into_iter().map(|(index, share, _)| (NAMES[index].to_owned(), points(share))).collect()
+        shares.into_iter().map(|(index, share, _)| (NAMES[index], points(share))).collect()
     }
 }
 
@@ -154,17 +155,25 @@ fn points(hundredths: u32) -> Value {
 /// A listing that names this many of the user's skills, or all if there are fewer, has the full value.
 pub const SKILLS_ASKED: usize = 3;
 
-/// The component of a listing that names `found` of the user's `known` skills; absent if none are known. The first skill
-/// found says far more than the next: the missing share counts with its third power (of three skills, one gives 0.70
-/// and two give 0.96).
+/// The value of a listing that names one of two skills.
+const ONE_OF_TWO: u16 = 7_500;
+/// The value of a listing that names one of at least three skills: that one is often common (`MySQL`), and the listing
+/// says more against the user than one that lists none ([`UNSAID`]).
+const ONE_OF_THREE: u16 = 4_000;
+/// The value of a listing that names two of at least three skills.
+const TWO_OF_THREE: u16 = 9_000;
+
+/// The component of a listing that names `found` of the user's `known` skills; absent if none are known.
 pub fn skills_component(found: usize, known: usize) -> Component {
-    let asked = known.min(SKILLS_ASKED) as u64;
-    if asked == 0 {
-        return Component::Absent;
-    }
-    let full = u64::from(FULL);
-    let missing = asked.saturating_sub(found as u64) * full / asked;
-    Component::Known((full - missing.pow(3) / full.pow(2)) as u16)
+    let asked = known.min(SKILLS_ASKED);
+    Component::Known(match (found.min(asked), asked) {
+        (_, 0) => return Component::Absent,
+        (0, _) => 0,
+        (1, 2) => ONE_OF_TWO,
+        (1, 3) => ONE_OF_THREE,
+        (2, 3) => TWO_OF_THREE,
+        _ => FULL,
+    })
 }
 
 /// A listing that names this many interests has the full value.
@@ -201,6 +210,10 @@ pub fn experience_component(years: u8, asked: RangeInclusive<u8>) -> u16 {
     let loss = missing * MISSING_YEAR + surplus * SURPLUS_YEAR;
     u32::from(FULL).saturating_sub(loss) as u16
 }
+
+/// The experience component of a listing that requires a licence which the user does not have: that of three missing
+/// years, whatever the listing says about years.
+pub const NO_LICENCE: u16 = FULL - 3 * MISSING_YEAR as u16;
 
 #[cfg(test)]
 mod tests {
@@ -299,9 +312,9 @@ mod tests {
     }
 
     #[test]
-    fn every_skill_found_helps_and_the_first_most() {
+    fn every_skill_found_helps() {
         let found: Vec<_> = (0..=5).map(|found| skills_component(found, 6)).collect();
-        assert_eq!(found, [0, 7_038, 9_630, FULL, FULL, FULL].map(Component::Known));
+        assert_eq!(found, [0, ONE_OF_THREE, TWO_OF_THREE, FULL, FULL, FULL].map(Component::Known));
         assert_eq!(skills_component(0, 0), Component::Absent);
         assert_eq!(skills_component(1, 1), Component::Known(FULL));
     }

@@ -230,6 +230,16 @@ async fn careers_that_the_vocabulary_lacks_are_listed_by_their_users(database: T
 }
 
 #[test]
+fn names_of_a_file_are_resolved_without_a_database() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("names.txt"), "꿈 설계 안내인\n\n친환경 제품 품질관리 담당자\n").unwrap();
+    let (code, out, error) = run(folder.path(), &[], &["vocabulary", "--resolve", "names.txt"]);
+    let lines = "꿈 설계 안내인\t-\n친환경 제품 품질관리 담당자\t품질관리자\n";
+    assert_eq!((code, out.as_str()), (Some(0), lines), "{error}");
+    assert!(error.contains("1 of 2 names are resolved"), "{error}");
+}
+
+#[test]
 fn evaluate_measures_the_lists_of_whole_users() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, lines: &[&str]| fs::write(folder.path().join(name), lines.join("\n")).unwrap();

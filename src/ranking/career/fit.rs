@@ -20,9 +20,6 @@ const RESERVED_SHARE: f64 = 0.85;
 /// Share of the fit that depends on how much of the phrase the skills and the text repeat.
 const SUPPORT_SHARE: f64 = 0.16;
 
-/// Factor of what a title shows without any word of the subject: below the evidence gate.
-const NO_SUBJECT_SHARE: f64 = 0.6;
-
 /// Share of the missing fit that a title adds by naming a job of the career's sector.
 const SAME_SECTOR_SHARE: f64 = 0.15;
 
@@ -112,7 +109,8 @@ pub fn text_only_bound() -> u16 {
     points(WEAK_SHARE * in_same_sector(coverage * coverage.sqrt())) + 1
 }
 
-const WEAK_SHARE: f64 = 0.6;
+/// Factor of evidence that is less than the subject.
+const WEAK_SHARE: f64 = 0.7;
 
 /// The fit of a title that shows the whole subject, else of weak evidence.
 fn fit(group: &Group, phrase: &Phrase, masks: Masks, title: TitleForm) -> u16 {
@@ -165,7 +163,7 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
     let level = if strays || phrase.is_boilerplate {
         0.35
     } else if phrase.is_profession {
-        0.5
+        0.7
     } else if phrase.role_functions.is_empty() {
         match (phrase.functions.is_empty(), extra.is_empty()) {
             (true, false) if same_sector => {
@@ -178,7 +176,10 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
             (true, false) => 0.35,
             _ if doubtful => 0.45,
             (_, false) if phrase.is_function && !same_sector => 0.5,
-            _ if phrase.is_function && !same_sector => 0.6,
+            _ if phrase.is_function && !same_sector && !phrase.is_own_name() => 0.5,
+            _ if phrase.is_function && !same_sector => 0.7,
+            // A single word may stand beside any job (`브랜드`).
+            (true, true) if !same_sector && phrase.subject_words.len() == 1 => 0.7,
             (_, true) => 0.92,
             (_, false) => 0.75,
         }
@@ -189,7 +190,7 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
             (false, false) => 0.7,
         }
     } else if functions.is_empty() {
-        0.6
+        0.7
     } else {
         0.3
     };
@@ -205,7 +206,6 @@ fn weak(group: &Group, phrase: &Phrase, masks: Masks) -> f64 {
     }
     let shown = coverage * coverage.sqrt();
     let title = masks[Field::Title as usize];
-    let shown = if names_subject(phrase, title) { shown } else { shown * NO_SUBJECT_SHARE };
     if title & group.sector != 0 {
         in_same_sector(shown)
     } else if title & group.any_sector == 0 {
@@ -219,17 +219,14 @@ fn weak(group: &Group, phrase: &Phrase, masks: Masks) -> f64 {
     }
 }
 
-/// Whether a title has a whole word of the phrase's subject. Parts of words are fragments that other words share.
-fn names_subject(phrase: &Phrase, title: u64) -> bool {
-    phrase.subject_words.iter().any(|&word| word & !title == 0)
-}
-
 fn in_same_sector(shown: f64) -> f64 {
     shown + (1.0 - shown) * SAME_SECTOR_SHARE
 }
 
+/// The fit of a share. The exponent 1.5 makes scores follow the share of right listings: on lists of whole users, half of
+/// the listings that show half of a career are wrong, and those hardly count (see `docs/ranking.md`).
 fn points(share: f64) -> u16 {
-    (share * f64::from(FULL)).round() as u16
+    (share * share.sqrt() * f64::from(FULL)).round() as u16
 }
 
 /// The weighted share of the phrase that the listing shows. A role counts in full only together with a part of the

@@ -14,7 +14,7 @@ pub const OTHER_ROLE: u16 = 90;
 /// p of the names of other careers that suit, in 1/100.
 const NEAR: u16 = 82;
 /// p of the names of the careers of a family, in 1/100.
-const KIN: u16 = 60;
+const KIN: u16 = 67;
 /// p of the names of a career that is only a part of the name, in 1/100.
 const INSIDE: u16 = 75;
 

@@ -12,6 +12,8 @@ use crate::ranking::text::english::{is_stop_word, word_tokens};
 use crate::ranking::text::experience::{asked_years, stated_in_title};
 use crate::ranking::text::function::{Functions, names_a_department};
 use crate::ranking::text::hangul::{hangul_tokens, is_hangul, text_endings, title_endings};
+use crate::ranking::text::licence::{Hints, Licence, required_licence};
+use crate::ranking::text::sketch::{Sketcher, word_hash};
 use crate::ranking::text::skills::listed_skills;
 use crate::ranking::text::title::{TitleWord, company_key, is_reserved, title_key, title_words};
 use crate::ranking::text::token::{Token, hash};
@@ -20,23 +22,34 @@ use crate::ranking::vocabulary::Vocabulary;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// From this length in bytes on, two postings with the same description are one posting under two companies or titles.
-const LONG_TEXT: usize = 600;
-
 /// Collects listings in any order.
 pub struct SegmentBuilder {
     vocabulary: Arc<Vocabulary>,
     facts: Vec<Facts>,
     inverter: Inverter,
-    /// Run of Hangul outside titles → the range of its tokens in `numbers`. Listings repeat their words, so each is cut
-    /// only once.
-    runs: FxHashMap<Box<str>, Range<usize>>,
-    /// Token of a Latin word → the range of the word's tokens in `numbers`. Spellings that are one word (`node.js`,
-    /// `nodejs`) get the tokens of the spelling that came first.
-    words: FxHashMap<Token, Range<usize>>,
+    /// Run of Hangul outside titles → its tokens. Listings repeat their words, so each is cut only once.
+    runs: FxHashMap<Box<str>, CutWord>,
+    /// Token of a Latin word → the word's tokens. Spellings that are one word (`node.js`, `nodejs`) get the tokens of the
+    /// spelling that came first.
+    words: FxHashMap<Token, CutWord>,
     numbers: Vec<u32>,
+    /// What the words since the start of the listing's text hint at.
+    hints: Hints,
+    /// The words since the start of the listing's text.
+    sketcher: Sketcher,
     /// Word of a title → its functions.
     functions: FxHashMap<Box<str>, Functions>,
+}
+
+/// A word outside titles.
+#[derive(Clone)]
+struct CutWord {
+    /// The range of its tokens in `numbers`.
+    tokens: Range<usize>,
+    /// What it hints at.
+    hints: Hints,
+    /// For the sketch of the text.
+    hash: u32,
 }
 
 impl SegmentBuilder {
@@ -49,6 +62,8 @@ impl SegmentBuilder {
             runs: FxHashMap::default(),
             words: FxHashMap::default(),
             numbers: Vec::new(),
+            hints: Hints::default(),
+            sketcher: Sketcher::default(),
             functions: FxHashMap::default(),
         }
     }
@@ -68,8 +83,10 @@ impl SegmentBuilder {
         self.add_skills(&listing.tech_stack);
         self.add_skills(&listing.required_skills);
         let text = normalise(&listing.description);
-        let text_key = if text.len() < LONG_TEXT { 0 } else { hash(&[&text]) as u32 | 1 };
+        (self.hints, self.sketcher) = (Hints::default(), Sketcher::default());
         self.add_text(Field::Text, &text);
+        let licence = self.hints.suffice().then(|| required_licence(&text)).flatten();
+        let licence = licence.or_else(|| required_licence_in_title(&title));
         self.inverter.end_listing();
         let lists_skills = !listing.tech_stack.is_empty() || !listing.required_skills.is_empty();
         let has_text = lists_skills || !listing.description.is_empty();
@@ -83,10 +100,11 @@ impl SegmentBuilder {
             crawled_at,
             duplicate_key: duplicate_key(listing.id, &company, &words),
             company_key: if company.is_empty() { 0 } else { hash(&[&company]) as u32 | 1 },
-            text_key,
+            sketch: self.sketcher.finish(),
             brief: Brief {
                 day: u16::try_from(crawled_at / SECONDS_PER_DAY).unwrap_or(0),
                 years: asked,
+                licence,
                 title: TitleForm { functions, tokens, reserved: is_reserved(&words), has_text },
                 lists_skills,
             },
@@ -200,33 +218,41 @@ impl SegmentBuilder {
                 hangul_tokens(run).filter(|&token| self.add_token(field, token)).count()
             }
             Lexeme::Hangul(run) => {
-                let range = self.run(run);
-                self.add_numbers(field, range)
+                let word = self.run(run);
+                self.add_cut_word(field, word)
             }
             Lexeme::Word(word) => {
-                let range = self.word(word);
-                self.add_numbers(field, range)
+                let word = self.word(word);
+                self.add_cut_word(field, word)
             }
         }
     }
 
-    fn run(&mut self, run: &str) -> Range<usize> {
+    fn add_cut_word(&mut self, field: Field, word: CutWord) -> usize {
+        self.hints = self.hints.and(word.hints);
+        self.sketcher.push(word.hash);
+        self.add_numbers(field, word.tokens)
+    }
+
+    fn run(&mut self, run: &str) -> CutWord {
         if let Some(known) = self.runs.get(run) {
             return known.clone();
         }
-        let range = self.number_all(hangul_tokens(run).chain(text_endings(run)));
-        self.runs.insert(run.into(), range.clone());
-        range
+        let tokens = self.number_all(hangul_tokens(run).chain(text_endings(run)));
+        let word = CutWord { tokens, hints: Hints::of_word(run), hash: word_hash(run) };
+        self.runs.insert(run.into(), word.clone());
+        word
     }
 
-    fn word(&mut self, word: &str) -> Range<usize> {
+    fn word(&mut self, word: &str) -> CutWord {
         let token = Token::word(word);
         if let Some(known) = self.words.get(&token) {
             return known.clone();
         }
-        let range = self.number_all(word_tokens(word));
-        self.words.insert(token, range.clone());
-        range
+        let tokens = self.number_all(word_tokens(word));
+        let cut = CutWord { tokens, hints: Hints::of_word(word), hash: word_hash(word) };
+        self.words.insert(token, cut.clone());
+        cut
     }
 
     fn number_all(&mut self, tokens: impl Iterator<Item = Token>) -> Range<usize> {
@@ -260,6 +286,12 @@ impl SegmentBuilder {
         order.dedup_by_key(|at| self.facts[*at as usize].id);
         order
     }
+}
+
+/// The licence that a normalised title requires (`간호사 (면허 필수)`).
+fn required_licence_in_title(title: &str) -> Option<Licence> {
+    let may_require = ["필수", "required"].iter().any(|demand| title.contains(demand));
+    may_require.then(|| required_licence(title)).flatten()
 }
 
 /// Equal for copies of one posting: same company, same title apart from prefixes, years and 채용/모집. Without a

@@ -9,6 +9,8 @@ use super::inverted_index::InvertedIndex;
 use super::listing_set::ListingSet;
 use crate::ranking::text::experience::AskedYears;
 use crate::ranking::text::function::Functions;
+use crate::ranking::text::licence::Licence;
+use crate::ranking::text::sketch::Sketch;
 use crate::ranking::text::token::Token;
 
 /// Most listings of a segment.
@@ -25,8 +27,8 @@ pub struct Facts {
     pub duplicate_key: u64,
     /// Equal for listings of one company; 0 is unknown.
     pub company_key: u32,
-    /// Equal for listings with the same long description; 0 is none.
-    pub text_key: u32,
+    /// Of the description, to recognise copies.
+    pub sketch: Sketch,
     /// The facts that the search for a career's candidates needs.
     pub brief: Brief,
 }
@@ -38,6 +40,8 @@ pub struct Brief {
     pub day: u16,
     /// Years of experience that the listing asks for.
     pub years: Option<AskedYears>,
+    /// The licence that the listing requires.
+    pub licence: Option<Licence>,
     /// The form of the title.
     pub title: TitleForm,
     /// Whether the listing has a list of skills; of one without, the skills are unknown.
@@ -71,6 +75,8 @@ pub struct Segment {
     briefs: Vec<Brief>,
     /// The listings without a list of skills.
     silent: ListingSet,
+    /// The listings that require a licence.
+    licensed: ListingSet,
     index: InvertedIndex,
 }
 
@@ -85,7 +91,10 @@ impl Segment {
         let mut silent = ListingSet::empty(facts.len());
         let without_skills = facts.iter().enumerate().filter(|(_, facts)| !facts.brief.lists_skills);
         without_skills.for_each(|(listing, _)| silent.insert(listing as u16));
-        Self { id, facts, briefs, silent, index }
+        let mut licensed = ListingSet::empty(facts.len());
+        let with_licence = facts.iter().enumerate().filter(|(_, facts)| facts.brief.licence.is_some());
+        with_licence.for_each(|(listing, _)| licensed.insert(listing as u16));
+        Self { id, facts, briefs, silent, licensed, index }
     }
 
     /// The segment's identity.
@@ -111,6 +120,12 @@ impl Segment {
     /// Whether a listing has no list of skills.
     pub fn is_silent(&self, listing: u16) -> bool {
         self.silent.contains(listing)
+    }
+
+    /// The licence that a listing requires.
+    pub fn licence(&self, listing: u16) -> Option<Licence> {
+        // Few listings require one, and the set stays in the processor's cache.
+        self.licensed.contains(listing).then(|| self.briefs[usize::from(listing)].licence).flatten()
     }
 
     /// The inverted index of the listings.
@@ -142,6 +157,7 @@ impl Segment {
         self.facts.capacity() * size_of::<Facts>()
             + self.briefs.capacity() * size_of::<Brief>()
             + self.silent.memory_bytes()
+            + self.licensed.memory_bytes()
             + self.index.memory_bytes()
     }
 }

@@ -4,12 +4,14 @@ mod evidence;
 mod particles;
 mod sentences;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 
 use self::evidence::Evidence;
-use self::sentences::{EXPERIENCE_SENTENCE, career_sentence, skills_sentence};
+use self::sentences::{EXPERIENCE_SENTENCE, career_sentence, licence_sentence, skills_sentence};
 use crate::domain::{ListingId, Recommendation};
 use crate::ranking::index::listing_set::ListingSet;
 use crate::ranking::score::{Component, FULL, RIGHT};
@@ -27,35 +29,61 @@ pub fn explain(query: &Query<'_>, hit: &Hit) -> Recommendation {
     let skills = named(&query.skills, &segment.skills, candidate.listing);
     let interests = named(&query.interests, &segment.interests, candidate.listing);
 
-    let mut sentences = Vec::new();
-    let mut data = Map::new();
-    if hit.score < RIGHT {
-        data.insert("tier".to_owned(), "related".into());
-    }
-    data.insert("matchedCareer".to_owned(), career.name.clone().into());
-    if let Some(category) = career.category.as_ref().or(index.plan.sector.as_ref()) {
-        data.insert("careerCategory".to_owned(), category.clone().into());
-    }
     let candidates = index.candidates.get(hit.segment);
-    if let Some(evidence) = Evidence::find(&index.plan, candidates, segment, candidate) {
-        sentences.push(career_sentence(&career.name, &evidence));
-        data.insert("matchedPhrase".to_owned(), evidence.phrase.text.clone().into());
-        data.insert("matchedIn".to_owned(), "title".into());
-        data.insert("matchedWords".to_owned(), evidence.words.into());
-    }
+    let evidence = Evidence::find(&index.plan, candidates, segment, candidate);
+    let licence = query.missing_licence(segment, candidate.listing).map(|licence| licence.name());
+
+    let mut sentences = Vec::new();
+    sentences.extend(evidence.as_ref().map(|evidence| career_sentence(&career.name, evidence)));
     sentences.extend(skills_sentence(&skills));
     if components.experience == Component::Known(FULL) {
         sentences.push(EXPERIENCE_SENTENCE.to_owned());
     }
-    data.insert("matchedSkills".to_owned(), skills.into());
-    data.insert("matchedInterests".to_owned(), interests.into());
-    data.insert("breakdown".to_owned(), components.breakdown(hit.score).into());
-    let data = Value::Object(data).to_string();
-    Recommendation { listing_id: ListingId(hit.id), score: hit.score, reason: sentences.join(" "), data }
+    sentences.extend(licence.map(licence_sentence));
+    let data = Data {
+        breakdown: components.breakdown(hit.score),
+        career_category: career.category.as_deref().or(index.plan.sector.as_deref()),
+        matched_career: &career.name,
+        matched_in: evidence.as_ref().map(|_| "title"),
+        matched_interests: interests,
+        matched_phrase: evidence.as_ref().map(|evidence| evidence.phrase.text.as_str()),
+        matched_skills: skills,
+        matched_words: evidence.as_ref().map(|evidence| evidence.words.as_slice()),
+        missing_licence: licence,
+        tier: (hit.score < RIGHT).then_some("related"),
+    };
+    Recommendation {
+        listing_id: ListingId(hit.id),
+        score: hit.score,
+        reason: sentences.join(" "),
+        data: serde_json::to_string(&data).expect("texts and numbers are JSON"),
+    }
+}
+
+/// The stored data, in the order of its keys.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Data<'a> {
+    breakdown: BTreeMap<&'static str, Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    career_category: Option<&'a str>,
+    matched_career: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matched_in: Option<&'static str>,
+    matched_interests: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matched_phrase: Option<&'a str>,
+    matched_skills: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    matched_words: Option<&'a [String]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing_licence: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tier: Option<&'static str>,
 }
 
 /// The terms that a listing names.
-fn named(terms: &[Term], naming: &[Arc<ListingSet>], listing: u16) -> Vec<String> {
+fn named<'t>(terms: &'t [Term], naming: &[Arc<ListingSet>], listing: u16) -> Vec<&'t str> {
     let found = terms.iter().zip(naming).filter(|(_, naming)| naming.contains(listing));
-    found.map(|(term, _)| term.spelling.clone()).collect()
+    found.map(|(term, _)| term.spelling.as_str()).collect()
 }

@@ -31,9 +31,14 @@ pub fn career_sentence(career: &str, evidence: &Evidence<'_>) -> String {
 }
 
 /// Names the first of the user's skills that the listing names; `None` if there are none.
-pub fn skills_sentence(skills: &[String]) -> Option<String> {
+pub fn skills_sentence(skills: &[&str]) -> Option<String> {
     let named = skills[..skills.len().min(NAMED_SKILLS)].join(", ");
     (!skills.is_empty()).then(|| format!("보유 기술 {} 공고에 있습니다.", with_subject(&named)))
+}
+
+/// Names a licence that the listing requires and the profile does not tell.
+pub fn licence_sentence(licence: &str) -> String {
+    format!("공고가 필수로 요구하는 '{licence}' 자격이 프로필에 없습니다.")
 }
 
 #[cfg(test)]

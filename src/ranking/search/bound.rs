@@ -19,6 +19,8 @@ pub struct ScoreBound {
     full: Components,
     /// The least fit, by the number of skills that the listing names.
     least_fits: [u16; MOST_TERMS + 1],
+    /// The least fit of a listing that leaves the skills unsaid.
+    least_fit_unsaid: u16,
 }
 
 impl ScoreBound {
@@ -34,8 +36,10 @@ impl ScoreBound {
             interests: interests_component(INTERESTS_ASKED, query.interests.len()),
             freshness: Component::Known(FULL),
         };
-        let least_fits = skills.map(|skills| Components { skills, ..full }.least_fit(threshold, career));
-        Self { career, threshold, threshold_day, full, least_fits }
+        let least_fit = |skills| Components { skills, ..full }.least_fit(threshold, career);
+        let unsaid = if query.skills.is_empty() { Component::Absent } else { Component::Unsaid };
+        let (least_fits, least_fit_unsaid) = (skills.map(least_fit), least_fit(unsaid));
+        Self { career, threshold, threshold_day, full, least_fits, least_fit_unsaid }
     }
 
     /// The least fit of a listing that names all skills; a lower fit cannot reach the threshold.
@@ -46,6 +50,11 @@ impl ScoreBound {
     /// The least fit of a listing that names this many skills.
     pub fn least_fit_with(&self, skills: usize) -> u16 {
         self.least_fits[skills]
+    }
+
+    /// The least fit of a listing that leaves the skills unsaid.
+    pub fn least_fit_unsaid(&self) -> u16 {
+        self.least_fit_unsaid
     }
 
     /// The score of a listing that was last seen on this day; `None` if it cannot be among the best.

@@ -13,7 +13,7 @@ use crate::ranking::career::candidates::{Candidate, Candidates};
 use crate::ranking::score::{FLOOR, FULL};
 
 /// The evidence gate: the fit of a title that shows a career's subject, or nearly all of it with its role.
-const LEAST_FIT: u16 = FULL / 100 * 45;
+const LEAST_FIT: u16 = FULL / 100 * 30;
 
 /// Which hits a search returns.
 #[derive(Clone, Copy)]
@@ -44,9 +44,6 @@ pub fn select(query: &Query<'_>, limit: usize, options: SearchOptions) -> Vec<Hi
     search.scan_dropped();
     search.top.into_hits()
 }
-
-/// A listing without a list of skills counts for less than one that names this many.
-const AS_IF_SILENT: usize = 1;
 
 struct Search<'s> {
     query: &'s Query<'s>,
@@ -117,8 +114,9 @@ impl Search<'_> {
     fn score(&self, segment: &SegmentQuery<'_>, candidate: &Candidate, bound: &ScoreBound) -> Option<Score> {
         // The cheap bound first: it rules out most candidates of a common career.
         let found = segment.skill_counts.count(candidate.listing);
-        let silent = found == 0 && segment.live.segment.is_silent(candidate.listing);
-        if candidate.fit < bound.least_fit_with(if silent { AS_IF_SILENT } else { found }) {
+        let is_unsaid = found == 0 && segment.live.segment.is_silent(candidate.listing);
+        let least_fit = if is_unsaid { bound.least_fit_unsaid() } else { bound.least_fit_with(found) };
+        if candidate.fit < least_fit {
             return None;
         }
         let skills = self.query.skills_component(segment, candidate.listing, found);

@@ -10,9 +10,11 @@ use crate::ranking::catalogue::{CareerIndex, Catalogue, TermIndex};
 use crate::ranking::index::listing_set::ListingSet;
 use crate::ranking::index::live_segment::LiveSegment;
 use crate::ranking::score::{
-    Component, Components, experience_component, freshness_component, interests_component, skills_component,
+    Component, Components, NO_LICENCE, experience_component, freshness_component, interests_component,
+    skills_component,
 };
 use crate::ranking::text::compact;
+use crate::ranking::text::licence::{Licence, Licences};
 
 /// A profile, ready to be searched for.
 pub struct Query<'a> {
@@ -24,6 +26,8 @@ pub struct Query<'a> {
     pub interests: Vec<Term>,
     /// The user's years of experience, if known.
     pub years: Option<u8>,
+    /// The licences that the user has, by own words or by a career that implies one.
+    pub licences: Licences,
     /// The newest day on which a listing of the catalogue was seen.
     pub newest_day: u16,
     /// The query narrowed to each segment of the catalogue.
@@ -65,6 +69,7 @@ impl<'a> Query<'a> {
         Self {
             careers: profile.careers.iter().map(|career| (career, catalogue.career(&career.name))).collect(),
             years: profile.experience_years,
+            licences: Licences::of_person(own_words(profile)),
             newest_day: catalogue.newest_day(),
             segments: segments.collect(),
             skills,
@@ -81,6 +86,7 @@ impl<'a> Query<'a> {
     ) -> Components {
         let interests = segment.interests.iter().filter(|naming| naming.contains(candidate.listing)).count();
         let experience = match (self.years, candidate.years) {
+            _ if self.missing_licence(segment, candidate.listing).is_some() => Component::Known(NO_LICENCE),
             (None, _) => Component::Absent,
             (Some(_), None) => Component::Unsaid,
             (Some(years), Some(asked)) => Component::Known(experience_component(years, asked.range())),
@@ -95,6 +101,11 @@ impl<'a> Query<'a> {
                 _ => Component::Known(freshness_component(self.age(candidate))),
             },
         }
+    }
+
+    /// The licence that a listing requires and the user does not have.
+    pub fn missing_licence(&self, segment: &SegmentQuery<'_>, listing: u16) -> Option<Licence> {
+        segment.live.segment.licence(listing).filter(|&licence| !self.licences.has(licence))
     }
 
     /// The skills component of a listing that names `found` of the user's skills; one without a list of skills may
@@ -143,6 +154,13 @@ impl<'a> SegmentQuery<'a> {
         let skill_counts = TermCounts::new(live.segment.len(), &skills);
         Self { live, skills, interests: naming(interests), skill_counts }
     }
+}
+
+/// The texts of a profile that may name a licence.
+fn own_words(profile: &CareerProfile) -> impl Iterator<Item = &str> {
+    let careers = profile.careers.iter().map(|career| career.name.as_str());
+    let terms = profile.skills.iter().chain(&profile.strengths).map(String::as_str);
+    careers.chain(terms).chain([profile.summary.as_str()])
 }
 
 /// Drops empty terms, and of several spellings of a term all but the first.

@@ -78,7 +78,7 @@ fn a_listing_that_fits_in_everything_scores_the_match_score() {
         // A strength that some listing asks for as a skill is a skill; an interest is none.
         "matchedSkills": ["Java", "AWS", "Spring Boot"],
         "matchedInterests": ["AWS", "협업", "성장"],
-        "breakdown": {"title": 51.3, "skills": 22.8, "experience": 16.15, "interests": 1.9, "freshness": 2.85},
+        "breakdown": {"title": 38, "skills": 33.25, "experience": 19, "interests": 1.9, "freshness": 2.85},
     });
     assert_eq!(serde_json::Value::Object(found[0].parsed_data()), expected);
 }
@@ -137,10 +137,12 @@ fn copies_count_once_and_the_newest_stays() {
 
 #[test]
 fn one_text_under_two_companies_counts_once() {
-    let text = "주문과 결제를 다루는 서버를 설계하고 운영합니다. ".repeat(10);
+    let words = (1..=90).map(|at| format!("주문{at} 결제와 정산{at} 업무를 맡습니다."));
+    let text = words.collect::<Vec<_>>().join(" ");
     let posted = |id, company: &str, crawled_at| JobListing {
         company: company.to_owned(),
-        description: text.clone(),
+        // The copies differ in a few words.
+        description: format!("{text} 공고 번호는 {id}입니다."),
         crawled_at,
         ..listing(id, "백엔드 개발자")
     };
@@ -240,7 +242,7 @@ fn short_names_are_not_found_inside_other_words() {
 
 #[test]
 fn words_that_only_narrow_a_job_down_are_no_evidence_of_it() {
-    let titles = ["스포츠 매니저", "운영 매니저", "물류 영업 담당자"];
+    let titles = ["스포츠 매니저", "운영 매니저", "물류 매니저"];
     let listings: Vec<_> = (1..).zip(titles).map(|(id, title)| listing(id, title)).collect();
     let catalogue = jobs(&listings);
     assert_eq!(ids(&catalogue, &user("기자")), Vec::<i64>::new());
@@ -291,10 +293,39 @@ fn an_unknown_name_is_searched_for_by_the_known_name_at_its_end() {
 
 #[test]
 fn related_listings_follow_the_right_ones_and_are_ten_at_most() {
-    let mut listings: Vec<_> = (1..=20).map(|id| listing(id, "물류 영업 담당자")).collect();
+    let mut listings: Vec<_> = (1..=20).map(|id| listing(id, "조리사")).collect();
     listings.push(listing(21, "물류 담당자"));
-    let found = jobs(&listings).recommend(&user("물류 담당자"), 50);
+    let mut profile = user("물류 담당자");
+    profile.careers.extend(user("조리사").careers);
+    profile.careers[1].match_score = MatchScore::from_fraction(0.35);
+    let found = jobs(&listings).recommend(&profile, 50);
     assert_eq!(found.len(), 11);
     assert_eq!((found[0].listing_id.0, found[0].parsed_data().get("tier")), (21, None));
     assert!(found[1..].iter().all(|found| found.parsed_data()["tier"] == "related"));
+}
+
+#[test]
+fn a_mandatory_licence_that_the_profile_lacks_marks_a_listing_down_and_the_reason_says_so() {
+    let text =
+        |id, text: &str| JobListing { description: text.to_owned(), ..listing(id, "물류 담당자") };
+    let required = text(1, "자격요건\n- 물류관리사 자격증 필수");
+    let welcome = text(2, "우대사항\n- 물류관리사 자격증 소지자");
+    let catalogue = jobs(&[required, welcome, listing(3, "약사 (면허 필수)"), listing(4, "약사")]);
+    let found = catalogue.recommend(&user("물류 담당자"), 50);
+    assert_eq!(found.iter().map(|found| found.listing_id.0).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(found[1].parsed_data()["missingLicence"], "물류관리사");
+    assert!(
+        found[1].reason.ends_with("공고가 필수로 요구하는 '물류관리사' 자격이 프로필에 없습니다."),
+        "{}",
+        found[1].reason
+    );
+    let licensed = CareerProfile {
+        summary: "물류관리사 자격이 있습니다.".to_owned(), ..user("물류 담당자")
+    };
+    let of_licensed = catalogue.recommend(&licensed, 50);
+    assert_eq!(of_licensed[0].score, of_licensed[1].score);
+    // A career whose name implies the licence has it.
+    let of_pharmacist = catalogue.recommend(&user("약사"), 50);
+    assert!(of_pharmacist.iter().all(|found| !found.parsed_data().contains_key("missingLicence")));
+    assert_eq!(of_pharmacist.len(), 2);
 }

@@ -31,6 +31,7 @@ const TITLES: &[&str] = &[
     "Data Engineer - Platform",
     "웹개발자",
     "게임 서버 개발자",
+    "데이터 엔지니어 (정보처리기사 필수)",
     "영업 담당자",
     "백엔드",
     "개발자",
@@ -83,13 +84,15 @@ fn profile() -> impl Strategy<Value = CareerProfile> {
     });
     let terms = || proptest::collection::vec(proptest::sample::select(WORDS).prop_map(str::to_owned), 0..4);
     let years = proptest::option::of(0_u8..12);
-    (proptest::collection::vec(career, 0..4), terms(), terms(), terms(), years).prop_map(
-        |(careers, skills, strengths, interests, experience_years)| CareerProfile {
+    let summary = proptest::sample::select(&["", "정보처리기사를 땄습니다"][..]).prop_map(str::to_owned);
+    (proptest::collection::vec(career, 0..4), terms(), terms(), terms(), years, summary).prop_map(
+        |(careers, skills, strengths, interests, experience_years, summary)| CareerProfile {
             careers,
             skills,
             strengths,
             interests,
             experience_years,
+            summary,
         },
     )
 }

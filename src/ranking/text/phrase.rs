@@ -126,7 +126,9 @@ pub fn subject_key(phrase: &str) -> String {
         key.truncate(key.len() - person.len());
         key.push_str(activity);
     }
-    if let Some(field) = key.strip_suffix('팀') {
+    // `기록물 관리자` has lost its 관리 with the role.
+    let field = ["팀", "관리"].iter().find_map(|end| key.strip_suffix(end));
+    if let Some(field) = field.filter(|field| field.chars().nth(1).is_some()) {
         key.truncate(field.len());
     }
     key

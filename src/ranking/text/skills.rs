@@ -13,7 +13,8 @@ pub fn listed_skills(column: &str) -> Vec<String> {
     let from_json = column.trim_start().starts_with('[').then(|| serde_json::from_str::<Vec<String>>(column));
     let entries: Vec<String> = match from_json {
         Some(Ok(entries)) => entries.iter().map(|entry| compact(entry)).collect(),
-        _ => column.split([',', '\n', ';', '|']).map(compact).collect(),
+        // Entities first: the semicolon of `R&amp;D` separates nothing.
+        _ => html_escape::decode_html_entities(column).split([',', '\n', ';', '|']).map(compact).collect(),
     };
     entries.into_iter().filter(|entry| !entry.is_empty() && entry.len() <= LONGEST_SKILL).collect()
 }
@@ -41,6 +42,7 @@ mod tests {
     fn reads_lists_and_json() {
         assert_eq!(listed_skills("Java, Spring Boot\nC++"), ["java", "springboot", "c++"]);
         assert_eq!(listed_skills(r#"["React", "프로젝트 관리"]"#), ["react", "프로젝트관리"]);
+        assert_eq!(listed_skills("R&amp;D; Java"), ["r&d", "java"]);
         assert_eq!(listed_skills("[not json"), ["[notjson"]);
         assert_eq!(listed_skills(&"가".repeat(30)), Vec::<String>::new());
     }
