@@ -1,0 +1,169 @@
+//! What the scenarios have in common: the servers, a database full of listings and users, and the service on it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use hyper::Method;
+use redis::aio::ConnectionManager;
+use sqlx::query_scalar;
+use tempfile::TempDir;
+
+use super::bare::{Bare, BareCaller, Style};
+use super::client::Client;
+use super::counters::Servers;
+use super::database::{Database, server};
+use super::instance::{self, Instance};
+use super::load::{Caller, Turn, closed};
+use super::options::Options;
+use super::users::{self, Change, Users};
+
+/// The stage of all scenarios.
+pub struct Stage {
+    pub options: Options,
+    pub database: Database,
+    pub redis: String,
+    pub servers: Servers,
+    pub users: Arc<Users>,
+    folder: TempDir,
+    logs: AtomicUsize,
+}
+
+/// How an instance reaches its servers, and with how many connections.
+#[derive(Clone)]
+pub struct Link {
+    pub mysql: String,
+    pub redis: String,
+    pub connections: u32,
+}
+
+/// A request of the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// A run that has to write, or one that finds the list current.
+    Calculate(Change),
+    /// Any run.
+    Settle,
+    Fast,
+    Background,
+}
+
+/// A caller of the service.
+pub struct ServiceCaller {
+    client: Client,
+    request: Request,
+}
+
+impl Stage {
+    /// Loads the database.
+    pub async fn create(options: Options) -> Self {
+        let redis = server("TEST_REDIS_URL");
+        let database = Database::create("main").await;
+        eprint_step(&format!("{} listings, {} users …", options.listings, options.users));
+        database.insert_listings(1, options.listings).await;
+        let users = Arc::new(Users::generate(options.listings, options.persons));
+        users.insert(&database, options.users).await;
+        let servers = Servers { mysql: database.pool.clone(), redis: manager(&redis).await };
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { options, database, redis, servers, users, folder, logs: AtomicUsize::new(0) }
+    }
+
+    /// The servers themselves, and connections for all callers.
+    pub fn link(&self) -> Link {
+        Link { mysql: self.database.url.clone(), redis: self.redis.clone(), connections: 40 }
+    }
+
+    /// Starts the service.
+    pub async fn start(&self, link: &Link, settings: &[(&str, &str)]) -> Instance {
+        let connections = link.connections.to_string();
+        let mut all = vec![
+            ("DATABASE_URL", link.mysql.as_str()),
+            ("REDIS_URL", link.redis.as_str()),
+            ("DB_MAX_CONNECTIONS", connections.as_str()),
+        ];
+        all.extend_from_slice(settings);
+        Instance::start(&instance::binary(), self.folder.path(), self.next_log(), &all).await
+    }
+
+    fn next_log(&self) -> PathBuf {
+        self.folder.path().join(format!("{}.log", self.logs.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    /// Gives all users their first careers and the lists for them.
+    pub async fn settle(&self, service: &Instance) {
+        users::reset(&self.database).await;
+        let mut callers = self.callers(service, Request::Settle, 32).await;
+        let turn = Turn::new(self.options.users, true);
+        let calls = closed(&mut callers, &turn, Duration::from_secs(3_600)).await;
+        assert_eq!(calls.failed, 0, "users cannot be calculated");
+    }
+
+    /// Connections to an instance.
+    pub async fn callers(&self, service: &Instance, request: Request, count: usize) -> Vec<Box<dyn Caller>> {
+        let mut callers: Vec<Box<dyn Caller>> = Vec::new();
+        for _ in 0..count {
+            let client = Client::connect(&service.address).await;
+            callers.push(Box::new(ServiceCaller { client, request }));
+        }
+        callers
+    }
+
+    /// The bare statements, on copies of the tables.
+    pub async fn bare(&self, link: &Link) -> Bare {
+        let redis = Some(manager(&link.redis).await);
+        Bare::create(&self.database, &link.mysql, redis, self.users.clone(), link.connections).await
+    }
+
+    /// Mean bytes of a stored row: reason and data.
+    pub async fn bytes_of_a_row(&self) -> f64 {
+        query_scalar(
+            "SELECT CAST(AVG(LENGTH(match_reason) + LENGTH(CAST(recommendation_data AS CHAR))) AS DOUBLE) \
+             FROM user_job_recommendations",
+        )
+        .fetch_one(&self.database.pool)
+        .await
+        .expect("readable")
+    }
+}
+
+/// Callers of bare statements.
+pub fn bare_callers(bare: &Bare, style: Style, change: Change, count: usize) -> Vec<Box<dyn Caller>> {
+    (0..count)
+        .map(|_| Box::new(BareCaller { bare: bare.clone(), style, change }) as Box<dyn Caller>)
+        .collect()
+}
+
+/// A link to Redis.
+pub async fn manager(url: &str) -> ConnectionManager {
+    let client = redis::Client::open(url).expect("a URL");
+    client.get_connection_manager().await.expect("Redis answers")
+}
+
+/// Progress goes to standard error, so that the table is all of the output.
+pub fn eprint_step(step: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "bench: {step}");
+}
+
+#[async_trait]
+impl Caller for ServiceCaller {
+    async fn call(&mut self, user: i64) -> bool {
+        let base = "/api/job-agent/recommendations";
+        let (method, path) = match self.request {
+            Request::Fast => (Method::GET, format!("{base}/fast/{user}?limit=20")),
+            Request::Background => (Method::POST, format!("{base}/calculate/{user}?background=true")),
+            Request::Calculate(_) | Request::Settle => (Method::POST, format!("{base}/calculate/{user}")),
+        };
+        let Ok(answer) = self.client.send(method, &path).await else { return false };
+        let holds = |text: &str| answer.body.windows(text.len()).any(|part| part == text.as_bytes());
+        let skipped = match self.request {
+            Request::Calculate(Change::Nothing) => "\"skipped\":true",
+            Request::Calculate(_) => "\"skipped\":false",
+            Request::Fast => "\"cached\":true",
+            Request::Settle | Request::Background => "",
+        };
+        answer.status < 300 && holds("\"success\":true") && (skipped.is_empty() || holds(skipped))
+    }
+}
