@@ -16,12 +16,16 @@ use super::exchange::Exchange;
 use super::load::Caller;
 use super::users::{Change, Users};
 
+/// In the URL of a database.
+pub const WITHOUT_TLS: &str = "ssl-mode=DISABLED";
+
 /// What both read and write.
 #[derive(Clone)]
 pub struct Bare {
     pub pool: MySqlPool,
     redis: Option<ConnectionManager>,
     release: Script,
+    tls: bool,
     users: Arc<Users>,
     /// By user: whether the changed list is stored.
     turned: Arc<[AtomicBool]>,
@@ -64,8 +68,9 @@ impl Bare {
             .await
             .expect("readable");
         let release = Script::new(include_str!("../../src/coordination/lock/release.lua"));
+        let tls = !url.contains(WITHOUT_TLS);
         let turned = (0..=count).map(|_| AtomicBool::new(false)).collect();
-        Self { pool: pool(url, connections), redis, release, users, turned }
+        Self { pool: pool(url, connections), redis, release, tls, users, turned }
     }
 
     async fn lock(&mut self, user: i64) {
@@ -111,6 +116,23 @@ pub fn pool(url: &str, connections: u32) -> MySqlPool {
         .expect("a URL")
 }
 
+const REQUEST_RUN: &str = r"
+INSERT INTO bare_state (user_id, requested_seq, requested_at, due_at, lane)
+VALUES (?, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), 0)
+ON DUPLICATE KEY UPDATE requested_seq = LAST_INSERT_ID(requested_seq + 1),
+    requested_at = COALESCE(requested_at, UTC_TIMESTAMP(6)), lane = 0, due_at = UTC_TIMESTAMP(6), parked_at = NULL
+";
+
+/// A caller that records triggers with one statement each.
+pub struct TriggerCaller(pub MySqlPool);
+
+#[async_trait]
+impl Caller for TriggerCaller {
+    async fn call(&mut self, user: i64) -> bool {
+        query(REQUEST_RUN).bind(user).execute(&self.0).await.is_ok()
+    }
+}
+
 #[async_trait]
 impl Caller for BareCaller {
     async fn call(&mut self, user: i64) -> bool {
@@ -124,8 +146,10 @@ impl Caller for BareCaller {
         match change {
             Change::Nothing => confirm(&mut connection, user).await,
             change => {
-                let exchange = self.bare.exchange(user, change);
-                replace(&mut connection, user, exchange, change == Change::All).await;
+                let Exchange { gone, in_records, at_once, .. } = self.bare.exchange(user, change);
+                let gone = (change == Change::Tenth).then_some(gone.as_str());
+                let new = if self.bare.tls { in_records } else { at_once };
+                replace(&mut connection, user, gone, new).await;
             }
         }
         drop(connection);
@@ -207,18 +231,19 @@ FROM JSON_TABLE(?, '$[*]' COLUMNS (
 )) AS n
 ";
 
-async fn replace(connection: &mut MySqlConnection, user: i64, exchange: &Exchange, all: bool) {
+/// `gone: None`: the whole list.
+async fn replace(connection: &mut MySqlConnection, user: i64, gone: Option<&str>, new: &[String]) {
     let mut transaction = connection.begin().await.expect("begun");
     let digest = "0".repeat(64);
     let set =
         query(COMPARE_AND_SET).bind(digest).bind(user).execute(&mut *transaction).await.expect("written");
     assert_eq!(set.rows_affected(), 1);
-    if all {
-        query(DELETE_ALL).bind(user).execute(&mut *transaction).await.expect("deleted");
-    } else {
-        query(DELETE).bind(&exchange.gone).bind(user).execute(&mut *transaction).await.expect("deleted");
-    }
-    for rows in &exchange.new {
+    let delete = match gone {
+        None => query(DELETE_ALL).bind(user),
+        Some(gone) => query(DELETE).bind(gone).bind(user),
+    };
+    delete.execute(&mut *transaction).await.expect("deleted");
+    for rows in new {
         query(INSERT).bind(user).bind(rows).execute(&mut *transaction).await.expect("inserted");
     }
     transaction.commit().await.expect("committed");

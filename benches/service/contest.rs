@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 
 use super::counters::{Costs, Servers};
 use super::database::Database;
-use super::load::{Caller, Calls, Turn, closed, open};
+use super::load::{Caller, Calls, Order, Turn, closed, open};
 use super::report::{Figures, Spread};
 use super::users::{self, Change};
 
@@ -41,7 +41,7 @@ impl<'a> Changes<'a> {
         if called > 0 {
             users::change(self.database, 1..=called, self.change).await;
         }
-        *turn = Turn::new(self.users, true);
+        *turn = Turn::new(self.users, Order::Once);
         turn.clone()
     }
 }
@@ -61,8 +61,14 @@ pub struct Course {
 }
 
 impl<'a> Side<'a> {
+    /// No two calls at a time are for one user.
     pub fn new(name: &'static str, users: i64, callers: Vec<Box<dyn Caller>>) -> Self {
-        Self { name, callers, turn: Turn::new(users, false), changes: None, rounds: Vec::new() }
+        Self { name, callers, turn: Turn::new(users, Order::Apart), changes: None, rounds: Vec::new() }
+    }
+
+    /// Any calls at a time may be for one user.
+    pub fn shared(name: &'static str, users: i64, callers: Vec<Box<dyn Caller>>) -> Self {
+        Self { turn: Turn::new(users, Order::Any), ..Self::new(name, users, callers) }
     }
 
     /// Has the careers of all users changed before each round, outside of the measurement. A round ends early when all

@@ -4,16 +4,18 @@ use job_agent::domain::Recommendation;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Bytes of rows per statement: a statement of more than one TLS record (16 KiB) costs 40 ms, because the driver does
-/// not set TCP_NODELAY.
-const MAX_STATEMENT_BYTES: usize = 10_000;
+/// Bytes of rows per statement over TLS: a statement of more than one record (16 KiB) costs 40 ms, because the driver
+/// does not set TCP_NODELAY.
+const RECORD: usize = 16_000;
 
 /// The difference of two lists.
 pub struct Exchange {
     /// The listings that are gone or changed, as a JSON array of ids.
     pub gone: String,
-    /// The new or changed rows, as JSON arrays; one for each statement.
-    pub new: Vec<String>,
+    /// The new or changed rows, as JSON arrays; one for each statement over TLS.
+    pub in_records: Vec<String>,
+    /// All of them, for one statement.
+    pub at_once: Vec<String>,
     /// The number of new or changed rows.
     pub rows: usize,
 }
@@ -30,7 +32,12 @@ struct Row<'a> {
 impl Exchange {
     pub fn between(from: &[Recommendation], to: &[Recommendation]) -> Self {
         let (gone, new) = difference(from, to);
-        Self { gone: json!(gone).to_string(), rows: new.len(), new: statements(&new) }
+        Self {
+            gone: json!(gone).to_string(),
+            in_records: statements(&new, RECORD),
+            at_once: statements(&new, usize::MAX),
+            rows: new.len(),
+        }
     }
 }
 
@@ -44,7 +51,7 @@ pub fn difference<'a>(
     (gone, new)
 }
 
-fn statements(rows: &[&Recommendation]) -> Vec<String> {
+fn statements(rows: &[&Recommendation], most_bytes: usize) -> Vec<String> {
     let mut rows: Vec<&Recommendation> = rows.to_vec();
     rows.sort_unstable_by_key(|row| row.listing_id);
     let mut statements: Vec<String> = Vec::new();
@@ -53,7 +60,7 @@ fn statements(rows: &[&Recommendation]) -> Vec<String> {
         let row = Row { id: row.listing_id.0, hundredths: row.score.0, reason: &row.reason, data };
         let row = serde_json::to_string(&row).expect("serialisable");
         match statements.last_mut() {
-            Some(statement) if statement.len() + row.len() < MAX_STATEMENT_BYTES => {
+            Some(statement) if statement.len() + row.len() < most_bytes => {
                 statement.push(',');
                 statement.push_str(&row);
             }

@@ -17,13 +17,23 @@ pub trait Caller: Send {
     async fn call(&mut self, user: i64) -> bool;
 }
 
-/// Users who wait for a call, in order: no two calls at a time are for the same one.
+/// The users of the calls, in order.
 #[derive(Clone)]
 pub struct Turn {
     waiting: Arc<StdMutex<VecDeque<i64>>>,
     users: usize,
-    /// Whether each user is called for once: a user who was calculated is not changed any more.
-    once: bool,
+    order: Order,
+}
+
+/// How often a user comes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Once: a user who was calculated is not changed any more.
+    Once,
+    /// Again and again, but no two calls at a time are for the same user.
+    Apart,
+    /// Again and again, also for several calls at a time.
+    Any,
 }
 
 /// The calls of a measurement.
@@ -36,14 +46,14 @@ pub struct Calls {
 
 impl Turn {
     /// The users with the ids from 1 to `users`.
-    pub fn new(users: i64, once: bool) -> Self {
+    pub fn new(users: i64, order: Order) -> Self {
         let waiting: VecDeque<i64> = (1..=users).collect();
-        Self { users: waiting.len(), waiting: Arc::new(StdMutex::new(waiting)), once }
+        Self { users: waiting.len(), waiting: Arc::new(StdMutex::new(waiting)), order }
     }
 
-    /// The same users, who have all been called for.
+    /// The same users, who have all been called for once.
     pub fn over(users: i64) -> Self {
-        let turn = Self::new(users, true);
+        let turn = Self::new(users, Order::Once);
         turn.waiting().clear();
         turn
     }
@@ -53,16 +63,21 @@ impl Turn {
     }
 
     fn take(&self) -> Option<i64> {
-        self.waiting().pop_front()
+        let mut waiting = self.waiting();
+        let user = waiting.pop_front()?;
+        if self.order == Order::Any {
+            waiting.push_back(user);
+        }
+        Some(user)
     }
 
     fn give_back(&self, user: i64) {
-        if !self.once {
+        if self.order == Order::Apart {
             self.waiting().push_back(user);
         }
     }
 
-    /// The number of users who have been called for, if that happens once: those with the lowest ids.
+    /// The number of users who have been called for once: those with the lowest ids.
     pub fn taken(&self) -> i64 {
         (self.users - self.waiting().len()) as i64
     }

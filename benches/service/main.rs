@@ -8,7 +8,9 @@ mod contest;
 mod counters;
 #[path = "../support/database.rs"]
 mod database;
+mod delay;
 mod exchange;
+mod handler;
 #[path = "../support/instance.rs"]
 #[expect(dead_code, reason = "the bench of batches stops and kills instances")]
 mod instance;
@@ -30,6 +32,9 @@ use stage::Stage;
 #[tokio::main]
 async fn main() {
     let arguments = Arguments::parse();
+    if let Some([database, connections]) = arguments.serve_handler.as_deref() {
+        return handler::serve(database, connections.parse().expect("a number")).await;
+    }
     if arguments.list {
         for (name, what) in scenarios::ALL {
             println!("{name:<16} {what}");
@@ -40,15 +45,14 @@ async fn main() {
         let text = std::fs::read_to_string(file).expect("readable");
         serde_json::from_str(&text).expect("figures of this bench")
     });
-    let stage = Stage::create(arguments.options()).await;
+    let wanted: Vec<&str> = scenarios::wanted(&arguments.scenarios);
+    let stage = Stage::create(arguments.options(), &wanted).await;
     let mut report = Report { about: about::about(&stage).await, cases: Vec::new() };
-    for (name, _) in scenarios::ALL {
-        let is_wanted =
-            arguments.scenarios.is_empty() || arguments.scenarios.iter().any(|wanted| wanted == name);
-        if is_wanted {
-            stage::eprint_step(name);
-            report.cases.extend(scenarios::measure(&stage, name).await);
-        }
+    for name in wanted {
+        stage::eprint_step(name);
+        let cases = scenarios::measure(&stage, name).await;
+        cases.iter().for_each(|case| eprint!("{}", table::rows(case, None)));
+        report.cases.extend(cases);
     }
     println!("{}", table::text(&report, before.as_ref()));
     if let Some(file) = &arguments.json {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use hyper::Method;
 use redis::aio::ConnectionManager;
-use sqlx::query_scalar;
 use tempfile::TempDir;
 
 use super::bare::{Bare, BareCaller, Style};
@@ -16,7 +15,7 @@ use super::client::Client;
 use super::counters::Servers;
 use super::database::{Database, server};
 use super::instance::{self, Instance};
-use super::load::{Caller, Turn, closed};
+use super::load::{Caller, Order, Turn, closed};
 use super::options::Options;
 use super::users::{self, Change, Users};
 
@@ -58,13 +57,16 @@ pub struct ServiceCaller {
 
 impl Stage {
     /// Loads the database.
-    pub async fn create(options: Options) -> Self {
+    pub async fn create(options: Options, scenarios: &[&str]) -> Self {
         let redis = server("TEST_REDIS_URL");
         let database = Database::create("main").await;
-        eprint_step(&format!("{} listings, {} users …", options.listings, options.users));
+        // The users of batches are the others as well.
+        let stored_users =
+            if scenarios.contains(&"batch") { options.batch_users.max(options.users) } else { options.users };
+        eprint_step(&format!("{} listings, {stored_users} users …", options.listings));
         database.insert_listings(1, options.listings).await;
         let users = Arc::new(Users::generate(options.listings, options.persons));
-        users.insert(&database, options.users).await;
+        users.insert(&database, stored_users).await;
         let servers = Servers { mysql: database.pool.clone(), redis: manager(&redis).await };
         let folder = tempfile::tempdir().expect("a folder");
         Self { options, database, redis, servers, users, folder, logs: AtomicUsize::new(0) }
@@ -75,27 +77,30 @@ impl Stage {
         Link { mysql: self.database.url.clone(), redis: self.redis.clone(), connections: 40 }
     }
 
-    /// Starts the service.
+    /// Starts the service with these environment variables, among others.
     pub async fn start(&self, link: &Link, settings: &[(&str, &str)]) -> Instance {
         let connections = link.connections.to_string();
         let mut all = vec![
             ("DATABASE_URL", link.mysql.as_str()),
             ("REDIS_URL", link.redis.as_str()),
             ("DB_MAX_CONNECTIONS", connections.as_str()),
+            // Only what is measured.
+            ("SCHEDULER_ENABLED", "false"),
         ];
         all.extend_from_slice(settings);
         Instance::start(&instance::binary(), self.folder.path(), self.next_log(), &all).await
     }
 
+    /// A file for the log of another instance.
     fn next_log(&self) -> PathBuf {
         self.folder.path().join(format!("{}.log", self.logs.fetch_add(1, Ordering::Relaxed)))
     }
 
-    /// Gives all users their first careers and the lists for them.
-    pub async fn settle(&self, service: &Instance) {
+    /// Gives all users their first careers, and those from 1 to `users` the lists for them.
+    pub async fn settle(&self, service: &Instance, users: i64) {
         users::reset(&self.database).await;
         let mut callers = self.callers(service, Request::Settle, 32).await;
-        let turn = Turn::new(self.options.users, true);
+        let turn = Turn::new(users, Order::Once);
         let calls = closed(&mut callers, &turn, Duration::from_secs(3_600)).await;
         assert_eq!(calls.failed, 0, "users cannot be calculated");
     }
@@ -114,17 +119,6 @@ impl Stage {
     pub async fn bare(&self, link: &Link) -> Bare {
         let redis = Some(manager(&link.redis).await);
         Bare::create(&self.database, &link.mysql, redis, self.users.clone(), link.connections).await
-    }
-
-    /// Mean bytes of a stored row: reason and data.
-    pub async fn bytes_of_a_row(&self) -> f64 {
-        query_scalar(
-            "SELECT CAST(AVG(LENGTH(match_reason) + LENGTH(CAST(recommendation_data AS CHAR))) AS DOUBLE) \
-             FROM user_job_recommendations",
-        )
-        .fetch_one(&self.database.pool)
-        .await
-        .expect("readable")
     }
 }
 

@@ -127,7 +127,7 @@ impl Users {
     /// Bytes of a row as it is sent, on average.
     pub fn bytes_of_a_row(&self) -> f64 {
         let exchanges = || self.persons.iter().map(|person| &person.lists.all[0]);
-        let bytes: usize = exchanges().flat_map(|exchange| &exchange.new).map(String::len).sum();
+        let bytes: usize = exchanges().flat_map(|exchange| &exchange.in_records).map(String::len).sum();
         bytes as f64 / exchanges().map(|exchange| exchange.rows).sum::<usize>().max(1) as f64
     }
 }

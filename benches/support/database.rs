@@ -51,7 +51,7 @@ impl Database {
             let listings: Vec<JobListing> = ids.iter().map(|id| generator.listing(*id)).collect();
             let mut insert = QueryBuilder::<MySql>::new(
                 "INSERT INTO job_listings (id, site_name, job_id, title, company, description, experience, \
-                 tech_stack, required_skills, crawled_at, updated_at) ",
+                 tech_stack, required_skills, location, url, crawled_at, updated_at) ",
             );
             insert.push_values(listings, |mut row, listing| {
                 row.push_bind(listing.id.0)
@@ -63,6 +63,8 @@ impl Database {
                     .push_bind(listing.experience)
                     .push_bind(listing.tech_stack)
                     .push_bind(listing.required_skills)
+                    .push_bind("서울 강남구")
+                    .push_bind(format!("https://jobs.example/view/{}", listing.id))
                     .push_bind(listing.crawled_at)
                     .push_bind(listing.crawled_at);
             });

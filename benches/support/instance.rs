@@ -72,6 +72,6 @@ async fn listening(log: &Path) -> String {
             return format!("http://{}", event["address"].as_str().expect("an address"));
         }
         assert!(Instant::now() < deadline, "does not listen: {text}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

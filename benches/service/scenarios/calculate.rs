@@ -49,7 +49,7 @@ impl<'a> Runs<'a> {
     /// Starts the service, and brings all lists up to date.
     pub async fn prepare(stage: &'a Stage, link: &Link, change: Change) -> Self {
         let service = stage.start(link, &[]).await;
-        stage.settle(&service).await;
+        stage.settle(&service, stage.options.users).await;
         let bare = stage.bare(link).await;
         Self { stage, service, bare, change }
     }

@@ -1,6 +1,11 @@
 //! The scenarios, by name.
 
+mod background;
 mod calculate;
+mod crowd;
+mod fast;
+mod links;
+mod wakeup;
 
 use super::report::Case;
 use super::stage::Stage;
@@ -11,11 +16,27 @@ pub const ALL: &[(&str, &str)] = &[
     ("all", "runs whose whole list changes: 1, 8 and 32 callers, and at a fixed rate"),
     ("tenth", "runs that change a tenth of the list"),
     ("nothing", "runs that find the list current"),
+    ("fast", "reading lists: 1, 32 and 256 callers, beside a bare handler"),
+    ("background", "triggers for the background, beside the statement that records one"),
+    ("crowd", "a thousand callers of one user at once, on two instances"),
+    ("wakeup", "from a release in another process until a waiter has the lock"),
+    ("ten-connections", "all, nothing and fast with 10 connections to MySQL, the default, instead of 40"),
+    ("without-tls", "all, nothing and fast without TLS"),
+    (
+        "delay",
+        "all, nothing and fast over a link to MySQL and Redis that delays each way by half a millisecond",
+    ),
 ];
 
 /// For the command line.
 pub fn names() -> Vec<&'static str> {
     ALL.iter().map(|(name, _)| *name).collect()
+}
+
+/// The scenarios with these names, or all.
+pub fn wanted(names: &[String]) -> Vec<&'static str> {
+    let is_wanted = |name: &&'static str| names.is_empty() || names.iter().any(|wanted| wanted == name);
+    self::names().into_iter().filter(is_wanted).collect()
 }
 
 /// Measures one scenario.
@@ -24,6 +45,13 @@ pub async fn measure(stage: &Stage, name: &str) -> Vec<Case> {
         "all" => calculate::measure(stage, name, Change::All).await,
         "tenth" => calculate::measure(stage, name, Change::Tenth).await,
         "nothing" => calculate::measure(stage, name, Change::Nothing).await,
+        "fast" => fast::measure(stage, name).await,
+        "background" => background::measure(stage, name).await,
+        "crowd" => crowd::measure(stage, name).await,
+        "wakeup" => wakeup::measure(stage, name).await,
+        "ten-connections" => links::ten_connections(stage, name).await,
+        "without-tls" => links::without_tls(stage, name).await,
+        "delay" => links::delay(stage, name).await,
         name => unreachable!("{name} is no scenario"),
     }
 }

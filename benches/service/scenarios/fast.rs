@@ -1,0 +1,86 @@
+//! Reading stored lists: the service beside a bare handler that answers the same.
+
+use serde_json::Value;
+
+use crate::bare;
+use crate::client::Client;
+use crate::contest::{Course, Side, contest};
+use crate::handler::{Handler, HandlerCaller, SelectCaller};
+use crate::instance::Instance;
+use crate::load::Caller;
+use crate::report::{Bound, Case, Figures, Measure};
+use crate::stage::{Link, Request, Stage};
+
+/// All numbers of callers, and a fixed rate.
+pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
+    let reads = Reads::prepare(stage, &stage.link()).await;
+    let mut cases = Vec::new();
+    for callers in [1, 32, 256] {
+        let name = if callers == 1 { "1 caller".to_owned() } else { format!("{callers} callers") };
+        cases.push(Case::new(scenario, name, "/s", reads.alternate(callers, stage.options.course).await));
+    }
+    let rate = if stage.options.quick { 20.0 } else { 200.0 };
+    let course = Course { rate: Some(rate), ..stage.options.course };
+    let mut at_a_rate = reads.alternate(64, course).await;
+    at_a_rate.iter_mut().for_each(|side| side.wanted.clear());
+    cases.push(Case::new(scenario, format!("at {rate}/s"), "ms", at_a_rate));
+    cases
+}
+
+/// The service, the handler, and the SELECT without HTTP.
+pub struct Reads<'a> {
+    stage: &'a Stage,
+    service: Instance,
+    handler: Handler,
+    select: sqlx::mysql::MySqlPool,
+}
+
+impl<'a> Reads<'a> {
+    /// Starts the processes, and compares their answers.
+    pub async fn prepare(stage: &'a Stage, link: &Link) -> Self {
+        let service = stage.start(link, &[]).await;
+        stage.settle(&service, stage.options.users).await;
+        let handler = Handler::start(link);
+        let select = bare::pool(&link.mysql, link.connections);
+        let reads = Self { stage, service, handler, select };
+        for user in 1..=10 {
+            reads.compare(user).await;
+        }
+        reads
+    }
+
+    async fn compare(&self, user: i64) {
+        let list = format!("/api/job-agent/recommendations/fast/{user}?limit=20");
+        let service = Client::connect(&self.service.address).await.get(&list).await;
+        let handler = Client::connect(&self.handler.address).await.get(&format!("/fast/{user}")).await;
+        let rows =
+            |body: &[u8]| serde_json::from_slice::<Value>(body).expect("JSON")["recommendations"].take();
+        assert_eq!(rows(&service), rows(&handler), "the handler answers something else");
+    }
+
+    /// Measures all three sides.
+    pub async fn alternate(&self, callers: usize, course: Course) -> Vec<Figures> {
+        let mut handler: Vec<Box<dyn Caller>> = Vec::new();
+        let mut select: Vec<Box<dyn Caller>> = Vec::new();
+        for _ in 0..callers {
+            handler.push(Box::new(HandlerCaller(Client::connect(&self.handler.address).await)));
+            select.push(Box::new(SelectCaller(self.select.clone())));
+        }
+        // More users than callers, also where there are few: a caller takes any of them.
+        let users = self.stage.options.users;
+        let sides = vec![
+            Side::shared("service", users, self.stage.callers(&self.service, Request::Fast, callers).await),
+            Side::shared("bare handler", users, handler),
+            Side::shared("SELECT only", users, select),
+        ];
+        contest(&self.stage.servers, course, sides).await.into_iter().map(with_target).collect()
+    }
+}
+
+fn with_target(figures: Figures) -> Figures {
+    match figures.side.as_str() {
+        "service" => figures.want(Measure::MysqlRoundTrips, Bound::AtMost(1.0)),
+        "bare handler" => figures.want(Measure::Ratio, Bound::AtLeast(0.90)),
+        _ => figures,
+    }
+}

@@ -1,0 +1,110 @@
+//! A request that waits for a user's lock, which another process releases: how soon it has the lock.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use hdrhistogram::Histogram;
+use job_agent::coordination::RELEASED_CHANNEL;
+use redis::Script;
+use redis::aio::{ConnectionManager, PubSub};
+
+use crate::client::Client;
+use crate::report::{Bound, Case, Figures, Measure, Spread};
+use crate::stage::{Stage, manager};
+
+const KEYS: &str = "job_recommendation_lock:user:";
+
+/// Redis tells when the waiter sets the key.
+pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
+    let service = stage.start(&stage.link(), &[]).await;
+    stage.settle(&service, stage.options.users).await;
+    let mut waiting = Waiting::prepare(stage, Client::connect(&service.address).await).await;
+    let samples = if stage.options.quick { 5 } else { 100 };
+    let (mut p50, mut p99, mut all) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..stage.options.course.rounds {
+        let mut times = Histogram::<u64>::new(3).expect("valid");
+        for sample in 0..samples {
+            let user = 1 + sample as i64 % stage.options.users;
+            times.saturating_record(waiting.sample(user).await.as_micros() as u64);
+        }
+        p50.push(times.value_at_quantile(0.5) as f64 / 1e3);
+        p99.push(times.value_at_quantile(0.99) as f64 / 1e3);
+        all.push(times.mean() / 1e3);
+    }
+    let figures = Figures {
+        p50: Some(Spread::of(p50)),
+        p99: Some(Spread::of(p99)),
+        ..Figures::of("service", Spread::of(all))
+    };
+    let figures = figures.want(Measure::P50, Bound::AtMost(5.0)).want(Measure::P99, Bound::AtMost(20.0));
+    vec![Case::new(scenario, "release to lock", "ms", vec![figures])]
+}
+
+struct Waiting {
+    redis: ConnectionManager,
+    events: PubSub,
+    release: Script,
+    client: Option<Client>,
+}
+
+impl Waiting {
+    async fn prepare(stage: &Stage, client: Client) -> Self {
+        let mut redis = manager(&stage.redis).await;
+        let mut config = redis::cmd("CONFIG");
+        config.arg("SET").arg("notify-keyspace-events").arg("K$");
+        let () = config.query_async(&mut redis).await.expect("set");
+        let listener = redis::Client::open(stage.redis.as_str()).expect("a URL");
+        let mut events = listener.get_async_pubsub().await.expect("connected");
+        events.psubscribe(format!("__keyspace@*__:{KEYS}*")).await.expect("subscribed");
+        let release = Script::new(include_str!("../../../src/coordination/lock/release.lua"));
+        Self { redis, events, release, client: Some(client) }
+    }
+
+    /// From the release until the waiter has set the key.
+    async fn sample(&mut self, user: i64) -> Duration {
+        let key = format!("{KEYS}{user}");
+        let token = "bench";
+        let () = redis::cmd("SET").arg(&key).arg(token).query_async(&mut self.redis).await.expect("set");
+        self.is_set().await;
+        let before = self.sets().await;
+        let mut client = self.client.take().expect("given back");
+        let call = tokio::spawn(async move {
+            client.post(&format!("/api/job-agent/recommendations/calculate/{user}")).await;
+            client
+        });
+        // The waiter has tried; at its next poll, in 100 ms or more, it would try again without a message.
+        while self.sets().await == before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(5..50))).await;
+        let released = Instant::now();
+        let mut script = self.release.prepare_invoke();
+        script.key(&key).arg(token).arg(RELEASED_CHANNEL).arg(user);
+        let deleted: i64 = script.invoke_async(&mut self.redis).await.expect("Redis answers");
+        assert_eq!(deleted, 1);
+        self.is_set().await;
+        let took = released.elapsed();
+        self.client = Some(call.await.expect("no panic"));
+        took
+    }
+
+    /// Waits for the next SET of a lock.
+    async fn is_set(&mut self) {
+        let mut messages = self.events.on_message();
+        while let Some(message) = messages.next().await {
+            if message.get_payload::<String>().is_ok_and(|event| event == "set") {
+                return;
+            }
+        }
+        panic!("Redis has closed the connection");
+    }
+
+    /// SET commands so far, also those that found the key.
+    async fn sets(&mut self) -> u64 {
+        let mut info = redis::cmd("INFO");
+        let text: String =
+            info.arg("commandstats").query_async(&mut self.redis).await.expect("Redis answers");
+        let calls = text.lines().find_map(|line| line.strip_prefix("cmdstat_set:calls="));
+        calls.and_then(|calls| calls.split(',').next()?.parse().ok()).unwrap_or_default()
+    }
+}
