@@ -44,6 +44,11 @@ impl<'a> Changes<'a> {
         *turn = Turn::new(self.users, Order::Once);
         turn.clone()
     }
+
+    /// All users have been calculated.
+    pub async fn all_called(&self) {
+        *self.turn.lock().await = Turn::over(self.users);
+    }
 }
 
 struct Round {

@@ -3,6 +3,7 @@
 
 mod about;
 mod bare;
+mod chart;
 mod client;
 mod contest;
 mod counters;
@@ -49,9 +50,9 @@ async fn main() {
     let stage = Stage::create(arguments.options(), &wanted).await;
     let mut report = Report { about: about::about(&stage).await, cases: Vec::new() };
     for name in wanted {
-        stage::eprint_step(name);
+        stage::say(&format!("bench: {name}\n"));
         let cases = scenarios::measure(&stage, name).await;
-        cases.iter().for_each(|case| eprint!("{}", table::rows(case, None)));
+        cases.iter().for_each(|case| stage::say(&table::rows(case, None)));
         report.cases.extend(cases);
     }
     println!("{}", table::text(&report, before.as_ref()));
@@ -59,4 +60,9 @@ async fn main() {
         let text = serde_json::to_string_pretty(&report).expect("serialisable");
         std::fs::write(file, text + "\n").expect("written");
     }
+    if let Some(file) = &arguments.chart {
+        std::fs::write(file, chart::svg(&report, before.as_ref()) + "\n").expect("written");
+    }
+    let failed: u64 = report.cases.iter().flat_map(|case| &case.sides).map(|side| side.failed).sum();
+    assert_eq!(failed, 0, "calls were not answered as they should be");
 }

@@ -83,11 +83,6 @@ impl Spread {
         let median = (sorted[middle] + sorted[sorted.len() / 2]) / 2.0;
         Self { median, low: sorted[0], high: sorted[sorted.len() - 1] }
     }
-
-    /// A value that was measured once.
-    pub fn once(value: f64) -> Self {
-        Self::of([value])
-    }
 }
 
 impl Figures {

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use hyper::Method;
 use redis::aio::ConnectionManager;
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
 use super::bare::{Bare, BareCaller, Style};
 use super::client::Client;
@@ -26,6 +27,8 @@ pub struct Stage {
     pub redis: String,
     pub servers: Servers,
     pub users: Arc<Users>,
+    /// Another database, for scenarios about size.
+    pub many_listings: OnceCell<Database>,
     folder: TempDir,
     logs: AtomicUsize,
 }
@@ -63,13 +66,22 @@ impl Stage {
         // The users of batches are the others as well.
         let stored_users =
             if scenarios.contains(&"batch") { options.batch_users.max(options.users) } else { options.users };
-        eprint_step(&format!("{} listings, {stored_users} users …", options.listings));
+        say(&format!("bench: {} listings, {stored_users} users\n", options.listings));
         database.insert_listings(1, options.listings).await;
         let users = Arc::new(Users::generate(options.listings, options.persons));
         users.insert(&database, stored_users).await;
         let servers = Servers { mysql: database.pool.clone(), redis: manager(&redis).await };
         let folder = tempfile::tempdir().expect("a folder");
-        Self { options, database, redis, servers, users, folder, logs: AtomicUsize::new(0) }
+        Self {
+            options,
+            database,
+            redis,
+            servers,
+            users,
+            many_listings: OnceCell::new(),
+            folder,
+            logs: AtomicUsize::new(0),
+        }
     }
 
     /// The servers themselves, and connections for all callers.
@@ -136,9 +148,10 @@ pub async fn manager(url: &str) -> ConnectionManager {
 }
 
 /// Progress goes to standard error, so that the table is all of the output.
-pub fn eprint_step(step: &str) {
+pub fn say(text: &str) {
     use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "bench: {step}");
+    // A bench without a terminal goes on.
+    let _ = write!(std::io::stderr(), "{text}");
 }
 
 #[async_trait]

@@ -22,8 +22,12 @@ pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
             Side::new("statement", users, statements),
         ];
         let sides = contest(&stage.servers, stage.options.course, sides).await;
-        let name = if callers == 1 { "1 caller".to_owned() } else { format!("{callers} callers") };
-        cases.push(Case::new(scenario, name, "/s", sides.into_iter().map(with_target).collect()));
+        cases.push(Case::new(
+            scenario,
+            super::callers(callers),
+            "/s",
+            sides.into_iter().map(with_target).collect(),
+        ));
     }
     bare.pool.close().await;
     stage

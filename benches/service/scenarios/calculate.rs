@@ -10,15 +10,18 @@ use crate::users::Change;
 /// Callers in a closed loop.
 const CALLERS: [usize; 3] = [1, 8, 32];
 
+/// All kinds of runs, by name.
+pub const CHANGES: [(&str, Change); 3] =
+    [("all", Change::All), ("tenth", Change::Tenth), ("nothing", Change::Nothing)];
+
 /// All numbers of callers, and a fixed rate.
 pub async fn measure(stage: &Stage, scenario: &str, change: Change) -> Vec<Case> {
     let runs = Runs::prepare(stage, &stage.link(), change).await;
     let changes = runs.changes();
     let mut cases = Vec::new();
     for callers in CALLERS {
-        let name = if callers == 1 { "1 caller".to_owned() } else { format!("{callers} callers") };
         let sides = runs.alternate(&changes, callers, stage.options.course).await;
-        cases.push(Case::new(scenario, name, "/s", with_targets(sides, change, callers)));
+        cases.push(Case::new(scenario, super::callers(callers), "/s", with_targets(sides, change, callers)));
     }
     let rate = if stage.options.quick { 20.0 } else { fixed_rate(change) };
     let course = Course { rate: Some(rate), ..stage.options.course };

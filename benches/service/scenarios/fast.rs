@@ -16,8 +16,12 @@ pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
     let reads = Reads::prepare(stage, &stage.link()).await;
     let mut cases = Vec::new();
     for callers in [1, 32, 256] {
-        let name = if callers == 1 { "1 caller".to_owned() } else { format!("{callers} callers") };
-        cases.push(Case::new(scenario, name, "/s", reads.alternate(callers, stage.options.course).await));
+        cases.push(Case::new(
+            scenario,
+            super::callers(callers),
+            "/s",
+            reads.alternate(callers, stage.options.course).await,
+        ));
     }
     let rate = if stage.options.quick { 20.0 } else { 200.0 };
     let course = Course { rate: Some(rate), ..stage.options.course };

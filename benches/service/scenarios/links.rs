@@ -1,12 +1,11 @@
 //! The same over other links to MySQL and Redis.
 
-use super::calculate::Runs;
+use super::calculate::{self, Runs};
 use super::fast::Reads;
 use crate::bare::WITHOUT_TLS;
 use crate::delay::Delay;
 use crate::report::Case;
 use crate::stage::{Link, Stage};
-use crate::users::Change;
 
 /// Each way; there and back it is a millisecond.
 const DELAY: std::time::Duration = std::time::Duration::from_micros(500);
@@ -32,12 +31,12 @@ pub async fn delay(stage: &Stage, scenario: &str) -> Vec<Case> {
 async fn measure(stage: &Stage, scenario: &str, link: &Link) -> Vec<Case> {
     let course = stage.options.course;
     let mut cases = Vec::new();
-    for (what, change) in [("all", Change::All), ("tenth", Change::Tenth), ("nothing", Change::Nothing)] {
+    for (what, change) in calculate::CHANGES {
         let runs = Runs::prepare(stage, link, change).await;
         let changes = runs.changes();
         for callers in [1, 32] {
             let sides = runs.alternate(&changes, callers, course).await;
-            cases.push(Case::new(scenario, format!("{what}, {callers} callers"), "/s", sides));
+            cases.push(Case::new(scenario, format!("{what}, {}", super::callers(callers)), "/s", sides));
         }
         runs.end().await;
     }
@@ -45,7 +44,7 @@ async fn measure(stage: &Stage, scenario: &str, link: &Link) -> Vec<Case> {
     for callers in [1, 32] {
         let mut sides = reads.alternate(callers, course).await;
         sides.iter_mut().for_each(|side| side.wanted.clear());
-        cases.push(Case::new(scenario, format!("fast, {callers} callers"), "/s", sides));
+        cases.push(Case::new(scenario, format!("fast, {}", super::callers(callers)), "/s", sides));
     }
     cases
 }

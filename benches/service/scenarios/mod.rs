@@ -1,10 +1,12 @@
 //! The scenarios, by name.
 
 mod background;
+mod batch;
 mod calculate;
 mod crowd;
 mod fast;
 mod links;
+mod size;
 mod wakeup;
 
 use super::report::Case;
@@ -20,6 +22,13 @@ pub const ALL: &[(&str, &str)] = &[
     ("background", "triggers for the background, beside the statement that records one"),
     ("crowd", "a thousand callers of one user at once, on two instances"),
     ("wakeup", "from a release in another process until a waiter has the lock"),
+    (
+        "batch",
+        "10,000 users, changed, a tenth changed and unchanged: 1 and 2 instances, beside a commit per user",
+    ),
+    ("start", "from the start of the process until it is ready, by the number of listings"),
+    ("memory", "resident memory: idle without, with few and with many listings, and under load"),
+    ("refresh", "10,000 changed listings, scattered over a million"),
     ("ten-connections", "all, nothing and fast with 10 connections to MySQL, the default, instead of 40"),
     ("without-tls", "all, nothing and fast without TLS"),
     (
@@ -39,6 +48,11 @@ pub fn wanted(names: &[String]) -> Vec<&'static str> {
     self::names().into_iter().filter(is_wanted).collect()
 }
 
+/// As the name of a case.
+fn callers(count: usize) -> String {
+    if count == 1 { "1 caller".to_owned() } else { format!("{count} callers") }
+}
+
 /// Measures one scenario.
 pub async fn measure(stage: &Stage, name: &str) -> Vec<Case> {
     match name {
@@ -49,6 +63,10 @@ pub async fn measure(stage: &Stage, name: &str) -> Vec<Case> {
         "background" => background::measure(stage, name).await,
         "crowd" => crowd::measure(stage, name).await,
         "wakeup" => wakeup::measure(stage, name).await,
+        "batch" => batch::measure(stage, name).await,
+        "start" => size::start(stage, name).await,
+        "memory" => size::memory(stage, name).await,
+        "refresh" => size::refresh(stage, name).await,
         "ten-connections" => links::ten_connections(stage, name).await,
         "without-tls" => links::without_tls(stage, name).await,
         "delay" => links::delay(stage, name).await,
