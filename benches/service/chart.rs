@@ -7,10 +7,10 @@ use super::report::{Bound, Case, Figures, Measure, Report, Spread};
 use super::table::number;
 
 /// Pixels.
-const WIDTH: f64 = 960.0;
-const LEFT: f64 = 240.0;
-const RIGHT: f64 = 260.0;
-const TOP: f64 = 64.0;
+const WIDTH: f64 = 1_040.0;
+const LEFT: f64 = 250.0;
+const RIGHT: f64 = 320.0;
+const TOP: f64 = 72.0;
 const ROW: f64 = 26.0;
 /// A ratio beyond it is cut off; its number still stands beside the bar.
 const MOST: f64 = 1.5;
@@ -70,7 +70,7 @@ fn bar<'a>(case: &'a Case, before: Option<&Report>) -> Option<Bar<'a>> {
     }
     let compared = || case.sides.iter().filter(|side| side.ratio.is_some());
     let has_target = |side: &&Figures| side.wanted.iter().any(|wanted| wanted.measure == Measure::Ratio);
-    let against = compared().find(has_target).or_else(|| compared().last())?;
+    let against = compared().find(has_target).or_else(|| compared().next_back())?;
     let before = before.and_then(|before| before.case(case)?.side(&against.side)?.ratio);
     Some(Bar { case, against, ratio: against.ratio?, before })
 }
@@ -118,7 +118,7 @@ fn legend(with_before: bool) -> Group {
 }
 
 fn x(ratio: f64) -> f64 {
-    LEFT + ratio.clamp(0.0, MOST) / MOST * (WIDTH - LEFT - RIGHT)
+    (LEFT + ratio.clamp(0.0, MOST) / MOST * (WIDTH - LEFT - RIGHT)).round()
 }
 
 fn rectangle(class: &str, y: f64, height: f64, ratio: f64) -> Rectangle {

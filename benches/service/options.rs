@@ -28,14 +28,17 @@ pub struct Arguments {
     #[arg(long, default_value_t = 4.0)]
     pub seconds: f64,
     /// Writes the figures as JSON.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
     /// Draws the ratios as SVG.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub chart: Option<PathBuf>,
     /// Figures that an earlier run has written with --json, shown beside the new ones.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     pub before: Option<PathBuf>,
+    /// Measures nothing, but shows the figures that --json has written; several times: all of them.
+    #[arg(long, value_name = "FILE")]
+    pub from: Vec<PathBuf>,
     /// Cargo's own.
     #[arg(long, hide = true)]
     bench: bool,
@@ -66,15 +69,15 @@ impl Arguments {
     pub fn options(&self) -> Options {
         let course = Course { rounds: self.rounds, time: Duration::from_secs_f64(self.seconds), rate: None };
         if self.quick {
-            let course = Course { rounds: 1, time: Duration::from_millis(300), rate: None };
+            let course = Course { rounds: 1, time: Duration::from_millis(100), rate: None };
             return Options {
                 quick: true,
                 course,
                 listings: 2_000,
                 many_listings: 4_000,
-                users: 60,
+                users: 80,
                 persons: 20,
-                batch_users: 60,
+                batch_users: 80,
                 crowd: 50,
             };
         }

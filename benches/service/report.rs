@@ -1,5 +1,8 @@
 //! The figures of a run of the bench.
 
+use std::fs;
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::counters::Costs;
@@ -134,6 +137,29 @@ impl Case {
 }
 
 impl Report {
+    /// Figures that [`Report::write`] has written.
+    pub fn read(file: &Path) -> Self {
+        let text = fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        serde_json::from_str(&text).expect("figures of this bench")
+    }
+
+    /// Writes the figures as JSON.
+    pub fn write(&self, file: &Path) {
+        let text = serde_json::to_string_pretty(self).expect("serialisable");
+        fs::write(file, text + "\n").expect("written");
+    }
+
+    /// Adds the cases of another report.
+    pub fn add(mut self, other: Self) -> Self {
+        self.cases.extend(other.cases);
+        self
+    }
+
+    /// Calls that were not answered as they should be.
+    pub fn failed(&self) -> u64 {
+        self.cases.iter().flat_map(|case| &case.sides).map(|side| side.failed).sum()
+    }
+
     /// The same case of another report.
     pub fn case(&self, like: &Case) -> Option<&Case> {
         self.cases.iter().find(|case| (&case.scenario, &case.name) == (&like.scenario, &like.name))

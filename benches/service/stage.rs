@@ -111,7 +111,7 @@ impl Stage {
     /// Gives all users their first careers, and those from 1 to `users` the lists for them.
     pub async fn settle(&self, service: &Instance, users: i64) {
         users::reset(&self.database).await;
-        let mut callers = self.callers(service, Request::Settle, 32).await;
+        let mut callers = self.callers(service, Request::Settle, 8).await;
         let turn = Turn::new(users, Order::Once);
         let calls = closed(&mut callers, &turn, Duration::from_secs(3_600)).await;
         assert_eq!(calls.failed, 0, "users cannot be calculated");
@@ -171,6 +171,12 @@ impl Caller for ServiceCaller {
             Request::Fast => "\"cached\":true",
             Request::Settle | Request::Background => "",
         };
-        answer.status < 300 && holds("\"success\":true") && (skipped.is_empty() || holds(skipped))
+        let is_right =
+            answer.status < 300 && holds("\"success\":true") && (skipped.is_empty() || holds(skipped));
+        if !is_right {
+            let body = String::from_utf8_lossy(&answer.body);
+            say(&format!("bench: user {user}: not {skipped}: {} {body}\n", answer.status));
+        }
+        is_right
     }
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sqlx::query_scalar;
 
 use super::calculate;
 use crate::bare::{Bare, Style};
@@ -48,9 +49,12 @@ async fn alternate(stage: &Stage, instances: &[Instance], bare: &Bare, change: C
     let mut costs = Vec::new();
     for _ in 0..options.course.rounds {
         changes.make().await;
+        let versions = versions(stage).await;
         let before = stage.servers.read().await;
         let took = batch(instances, options.batch_users).await;
         costs.push(stage.servers.read().await.since(before, options.batch_users.unsigned_abs()));
+        let replaced = if change == Change::Nothing { 0 } else { options.batch_users };
+        assert_eq!(self::versions(stage).await - versions, replaced, "lists that were written");
         changes.all_called().await;
         service.push(options.batch_users as f64 / took.as_secs_f64());
         let turn = Turn::new(options.batch_users, Order::Apart);
@@ -64,6 +68,14 @@ async fn alternate(stage: &Stage, instances: &[Instance], bare: &Bare, change: C
         service,
         if change == Change::Tenth { floor } else { floor.want(Measure::Ratio, Bound::AtLeast(wanted)) },
     ]
+}
+
+/// A replacement of a list adds one.
+async fn versions(stage: &Stage) -> i64 {
+    query_scalar("SELECT CAST(SUM(version) AS SIGNED) FROM recommendation_state")
+        .fetch_one(&stage.database.pool)
+        .await
+        .expect("readable")
 }
 
 /// A batch of all users, from its trigger until none of them is due.

@@ -16,7 +16,9 @@ pub const CHANGES: [(&str, Change); 3] =
 
 /// All numbers of callers, and a fixed rate.
 pub async fn measure(stage: &Stage, scenario: &str, change: Change) -> Vec<Case> {
-    let runs = Runs::prepare(stage, &stage.link(), change).await;
+    let link = stage.link();
+    let service = stage.start(&link, &[]).await;
+    let runs = Runs::prepare(stage, &link, &service, change).await;
     let changes = runs.changes();
     let mut cases = Vec::new();
     for callers in CALLERS {
@@ -43,16 +45,15 @@ fn fixed_rate(change: Change) -> f64 {
 /// Service, floor and limit on the same users.
 pub struct Runs<'a> {
     stage: &'a Stage,
-    service: Instance,
+    service: &'a Instance,
     bare: Bare,
     change: Change,
 }
 
 impl<'a> Runs<'a> {
-    /// Starts the service, and brings all lists up to date.
-    pub async fn prepare(stage: &'a Stage, link: &Link, change: Change) -> Self {
-        let service = stage.start(link, &[]).await;
-        stage.settle(&service, stage.options.users).await;
+    /// Brings all lists up to date.
+    pub async fn prepare(stage: &'a Stage, link: &Link, service: &'a Instance, change: Change) -> Self {
+        stage.settle(service, stage.options.users).await;
         let bare = stage.bare(link).await;
         Self { stage, service, bare, change }
     }
@@ -72,7 +73,7 @@ impl<'a> Runs<'a> {
     ) -> Vec<Figures> {
         let users = self.stage.options.users;
         let request = Request::Calculate(self.change);
-        let service = Side::new("service", users, self.stage.callers(&self.service, request, callers).await);
+        let service = Side::new("service", users, self.stage.callers(self.service, request, callers).await);
         let style =
             |name, style| Side::new(name, users, bare_callers(&self.bare, style, self.change, callers));
         let sides = vec![

@@ -13,7 +13,9 @@ use crate::stage::{Link, Request, Stage};
 
 /// All numbers of callers, and a fixed rate.
 pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
-    let reads = Reads::prepare(stage, &stage.link()).await;
+    let link = stage.link();
+    let service = stage.start(&link, &[]).await;
+    let reads = Reads::prepare(stage, &link, &service).await;
     let mut cases = Vec::new();
     for callers in [1, 32, 256] {
         cases.push(Case::new(
@@ -34,16 +36,15 @@ pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
 /// The service, the handler, and the SELECT without HTTP.
 pub struct Reads<'a> {
     stage: &'a Stage,
-    service: Instance,
+    service: &'a Instance,
     handler: Handler,
     select: sqlx::mysql::MySqlPool,
 }
 
 impl<'a> Reads<'a> {
-    /// Starts the processes, and compares their answers.
-    pub async fn prepare(stage: &'a Stage, link: &Link) -> Self {
-        let service = stage.start(link, &[]).await;
-        stage.settle(&service, stage.options.users).await;
+    /// Starts the handler, and compares its answers with those of the service.
+    pub async fn prepare(stage: &'a Stage, link: &Link, service: &'a Instance) -> Self {
+        stage.settle(service, stage.options.users).await;
         let handler = Handler::start(link);
         let select = bare::pool(&link.mysql, link.connections);
         let reads = Self { stage, service, handler, select };
@@ -73,9 +74,9 @@ impl<'a> Reads<'a> {
         // More users than callers, also where there are few: a caller takes any of them.
         let users = self.stage.options.users;
         let sides = vec![
-            Side::shared("service", users, self.stage.callers(&self.service, Request::Fast, callers).await),
-            Side::shared("bare handler", users, handler),
+            Side::shared("service", users, self.stage.callers(self.service, Request::Fast, callers).await),
             Side::shared("SELECT only", users, select),
+            Side::shared("bare handler", users, handler),
         ];
         contest(&self.stage.servers, course, sides).await.into_iter().map(with_target).collect()
     }

@@ -18,7 +18,7 @@ pub async fn start(stage: &Stage, scenario: &str) -> Vec<Case> {
     let many = many_listings(stage).await;
     let (few, lots) = (stage.options.listings, stage.options.many_listings);
     let mut cases = Vec::new();
-    for (count, link, seconds) in [(few, stage.link(), 2.0), (lots, link(stage, &many), 12.0)] {
+    for (count, link, seconds) in [(few, stage.link(), 2.0), (lots, link(stage, many), 12.0)] {
         let mut times = Vec::new();
         for _ in 0..stage.options.course.rounds {
             let began = Instant::now();
@@ -39,7 +39,7 @@ pub async fn memory(stage: &Stage, scenario: &str) -> Vec<Case> {
     let places = [
         ("idle, no listings".to_owned(), link(stage, &none), Some(30.0)),
         (format!("idle, {few} listings"), stage.link(), None),
-        (format!("idle, {} listings", stage.options.many_listings), link(stage, &many), Some(450.0)),
+        (format!("idle, {} listings", stage.options.many_listings), link(stage, many), Some(450.0)),
     ];
     let mut cases = Vec::new();
     for (name, link, most) in places {
@@ -90,7 +90,7 @@ async fn under_load(stage: &Stage) -> Figures {
 /// One listing in a hundred changes, scattered over all: how long the service needs to take them in.
 pub async fn refresh(stage: &Stage, scenario: &str) -> Vec<Case> {
     let many = many_listings(stage).await;
-    let service = stage.start(&link(stage, &many), &[("CATALOGUE_REFRESH_SECS", "1")]).await;
+    let service = stage.start(&link(stage, many), &[("CATALOGUE_REFRESH_SECS", "1")]).await;
     until_ready(&service).await;
     let changed = stage.options.many_listings / 100;
     let mut times = Vec::new();

@@ -65,7 +65,7 @@ impl Waiting {
         let key = format!("{KEYS}{user}");
         let token = "bench";
         let () = redis::cmd("SET").arg(&key).arg(token).query_async(&mut self.redis).await.expect("set");
-        self.is_set().await;
+        self.is_set(&key).await;
         let before = self.sets().await;
         let mut client = self.client.take().expect("given back");
         let call = tokio::spawn(async move {
@@ -82,17 +82,18 @@ impl Waiting {
         script.key(&key).arg(token).arg(RELEASED_CHANNEL).arg(user);
         let deleted: i64 = script.invoke_async(&mut self.redis).await.expect("Redis answers");
         assert_eq!(deleted, 1);
-        self.is_set().await;
+        self.is_set(&key).await;
         let took = released.elapsed();
         self.client = Some(call.await.expect("no panic"));
         took
     }
 
-    /// Waits for the next SET of a lock.
-    async fn is_set(&mut self) {
+    /// Waits for the next SET of the key.
+    async fn is_set(&mut self, key: &str) {
         let mut messages = self.events.on_message();
         while let Some(message) = messages.next().await {
-            if message.get_payload::<String>().is_ok_and(|event| event == "set") {
+            let is_of_key = message.get_channel_name().ends_with(&format!("__:{key}"));
+            if is_of_key && message.get_payload::<String>().is_ok_and(|event| event == "set") {
                 return;
             }
         }
