@@ -13,7 +13,7 @@ mod delay;
 mod exchange;
 mod handler;
 #[path = "../support/instance.rs"]
-#[expect(dead_code, reason = "the bench of batches stops and kills instances")]
+#[expect(dead_code, reason = "other benches use the rest")]
 mod instance;
 #[path = "../support/listings.rs"]
 mod listings;
