@@ -84,12 +84,14 @@ impl Turn {
 }
 
 impl Calls {
-    fn new() -> Self {
+    /// None yet.
+    pub fn new() -> Self {
         let times = Histogram::new_with_bounds(1, 120_000_000, 3).expect("valid bounds");
         Self { times, failed: 0, took: Duration::ZERO }
     }
 
-    fn record(&mut self, took: Duration, succeeded: bool) {
+    /// Adds a call.
+    pub fn record(&mut self, took: Duration, succeeded: bool) {
         self.times.saturating_record(took.as_micros() as u64);
         self.failed += u64::from(!succeeded);
     }

@@ -110,6 +110,8 @@ impl Stage {
 
     /// Gives all users their first careers, and those from 1 to `users` the lists for them.
     pub async fn settle(&self, service: &Instance, users: i64) {
+        // An instance that was stopped while it had lost Redis, under too much load, leaves locks behind.
+        let () = redis::cmd("FLUSHALL").query_async(&mut self.servers.redis.clone()).await.expect("flushed");
         users::reset(&self.database).await;
         let mut callers = self.callers(service, Request::Settle, 8).await;
         let turn = Turn::new(users, Order::Once);

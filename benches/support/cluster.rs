@@ -235,7 +235,7 @@ impl Node {
     }
 
     /// Any signal, by its name.
-    pub fn signal(&self, name: &str) {
+    pub fn signal(&mut self, name: &str) {
         self.instance.signal(name);
     }
 }

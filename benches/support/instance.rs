@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// A process of the service, killed when it is dropped.
+/// A process of the service. When it is dropped it is stopped, so that it leaves no locks behind.
 pub struct Instance {
     /// `http://…`
     pub address: String,
@@ -49,15 +49,22 @@ impl Instance {
         self.child.wait().expect("ended");
     }
 
-    /// Any signal, by its name.
-    pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.id().to_string()]).status();
-        assert!(status.expect("kill").success());
+    /// Any signal, by its name, unless it has ended.
+    pub fn signal(&mut self, name: &str) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let status = Command::new("kill").args(["-s", name, &self.id().to_string()]).status();
+            assert!(status.expect("kill").success());
+        }
     }
 }
 
 impl Drop for Instance {
     fn drop(&mut self) {
+        self.signal("TERM");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while self.child.try_wait().is_ok_and(|ended| ended.is_none()) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
-use hdrhistogram::Histogram;
+use futures::{FutureExt, StreamExt};
 use job_agent::coordination::RELEASED_CHANNEL;
 use redis::Script;
 use redis::aio::{ConnectionManager, PubSub};
 
 use crate::client::Client;
+use crate::load::Calls;
 use crate::report::{Bound, Case, Figures, Measure, Spread};
 use crate::stage::{Stage, manager};
 
@@ -20,22 +20,18 @@ pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
     stage.settle(&service, stage.options.users).await;
     let mut waiting = Waiting::prepare(stage, Client::connect(&service.address).await).await;
     let samples = if stage.options.quick { 5 } else { 100 };
-    let (mut p50, mut p99, mut all) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut p50, mut p99) = (Vec::new(), Vec::new());
     for _ in 0..stage.options.course.rounds {
-        let mut times = Histogram::<u64>::new(3).expect("valid");
+        let mut calls = Calls::new();
         for sample in 0..samples {
             let user = 1 + sample as i64 % stage.options.users;
-            times.saturating_record(waiting.sample(user).await.as_micros() as u64);
+            calls.record(waiting.sample(user).await, true);
         }
-        p50.push(times.value_at_quantile(0.5) as f64 / 1e3);
-        p99.push(times.value_at_quantile(0.99) as f64 / 1e3);
-        all.push(times.mean() / 1e3);
+        p50.push(calls.millis(0.5));
+        p99.push(calls.millis(0.99));
     }
-    let figures = Figures {
-        p50: Some(Spread::of(p50)),
-        p99: Some(Spread::of(p99)),
-        ..Figures::of("service", Spread::of(all))
-    };
+    let p50 = Spread::of(p50);
+    let figures = Figures { p50: Some(p50), p99: Some(Spread::of(p99)), ..Figures::of("service", p50) };
     let figures = figures.want(Measure::P50, Bound::AtMost(5.0)).want(Measure::P99, Bound::AtMost(20.0));
     vec![Case::new(scenario, "release to lock", "ms", vec![figures])]
 }
@@ -64,8 +60,10 @@ impl Waiting {
     async fn sample(&mut self, user: i64) -> Duration {
         let key = format!("{KEYS}{user}");
         let token = "bench";
-        let () = redis::cmd("SET").arg(&key).arg(token).query_async(&mut self.redis).await.expect("set");
-        self.is_set(&key).await;
+        // Renamed, so that the only SET of this key is the waiter's.
+        let mut hold = redis::pipe();
+        hold.set("bench_token", token).ignore().rename("bench_token", &key).ignore();
+        let () = hold.query_async(&mut self.redis).await.expect("set");
         let before = self.sets().await;
         let mut client = self.client.take().expect("given back");
         let call = tokio::spawn(async move {
@@ -77,6 +75,7 @@ impl Waiting {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         tokio::time::sleep(Duration::from_millis(fastrand::u64(5..50))).await;
+        self.forget_events();
         let released = Instant::now();
         let mut script = self.release.prepare_invoke();
         script.key(&key).arg(token).arg(RELEASED_CHANNEL).arg(user);
@@ -86,6 +85,12 @@ impl Waiting {
         let took = released.elapsed();
         self.client = Some(call.await.expect("no panic"));
         took
+    }
+
+    /// Those of other users, and of earlier runs.
+    fn forget_events(&mut self) {
+        let mut messages = self.events.on_message();
+        while let Some(Some(_)) = messages.next().now_or_never() {}
     }
 
     /// Waits for the next SET of the key.
