@@ -1,6 +1,6 @@
 //! What the scenarios have in common: the servers, a database full of listings and users, and the service on it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -91,6 +91,19 @@ impl Stage {
 
     /// Starts the service with these environment variables, among others.
     pub async fn start(&self, link: &Link, settings: &[(&str, &str)]) -> Instance {
+        self.start_binary(&instance::binary(), link, settings).await
+    }
+
+    /// Starts the service, and an earlier version of it if there is one to be compared: `JOB_AGENT_BEFORE`.
+    pub async fn start_versions(&self, link: &Link) -> Vec<(&'static str, Instance)> {
+        let mut versions = vec![("service", self.start(link, &[]).await)];
+        if let Some(binary) = std::env::var_os("JOB_AGENT_BEFORE") {
+            versions.push(("before", self.start_binary(binary.as_ref(), link, &[]).await));
+        }
+        versions
+    }
+
+    async fn start_binary(&self, binary: &Path, link: &Link, settings: &[(&str, &str)]) -> Instance {
         let connections = link.connections.to_string();
         let mut all = vec![
             ("DATABASE_URL", link.mysql.as_str()),
@@ -100,7 +113,7 @@ impl Stage {
             ("SCHEDULER_ENABLED", "false"),
         ];
         all.extend_from_slice(settings);
-        Instance::start(&instance::binary(), self.folder.path(), self.next_log(), &all).await
+        Instance::start(binary, self.folder.path(), self.next_log(), &all).await
     }
 
     /// A file for the log of another instance.

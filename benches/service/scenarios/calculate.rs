@@ -17,8 +17,8 @@ pub const CHANGES: [(&str, Change); 3] =
 /// All numbers of callers, and a fixed rate.
 pub async fn measure(stage: &Stage, scenario: &str, change: Change) -> Vec<Case> {
     let link = stage.link();
-    let service = stage.start(&link, &[]).await;
-    let runs = Runs::prepare(stage, &link, &service, change).await;
+    let versions = stage.start_versions(&link).await;
+    let runs = Runs::prepare(stage, &link, &versions, change).await;
     let changes = runs.changes();
     let mut cases = Vec::new();
     for callers in CALLERS {
@@ -45,17 +45,22 @@ fn fixed_rate(change: Change) -> f64 {
 /// Service, floor and limit on the same users.
 pub struct Runs<'a> {
     stage: &'a Stage,
-    service: &'a Instance,
+    versions: &'a [(&'static str, Instance)],
     bare: Bare,
     change: Change,
 }
 
 impl<'a> Runs<'a> {
     /// Brings all lists up to date.
-    pub async fn prepare(stage: &'a Stage, link: &Link, service: &'a Instance, change: Change) -> Self {
-        stage.settle(service, stage.options.users).await;
+    pub async fn prepare(
+        stage: &'a Stage,
+        link: &Link,
+        versions: &'a [(&'static str, Instance)],
+        change: Change,
+    ) -> Self {
+        stage.settle(&versions[0].1, stage.options.users).await;
         let bare = stage.bare(link).await;
-        Self { stage, service, bare, change }
+        Self { stage, versions, bare, change }
     }
 
     /// Changes of the careers, if there are any.
@@ -73,14 +78,14 @@ impl<'a> Runs<'a> {
     ) -> Vec<Figures> {
         let users = self.stage.options.users;
         let request = Request::Calculate(self.change);
-        let service = Side::new("service", users, self.stage.callers(self.service, request, callers).await);
-        let style =
-            |name, style| Side::new(name, users, bare_callers(&self.bare, style, self.change, callers));
-        let sides = vec![
-            service.changing(changes.as_ref()),
-            style("floor", Style::Floor),
-            style("limit", Style::Limit),
-        ];
+        let mut sides = Vec::new();
+        for (name, version) in self.versions {
+            let callers = self.stage.callers(version, request, callers).await;
+            sides.push(Side::new(name, users, callers).changing(changes.as_ref()));
+        }
+        for (name, style) in [("floor", Style::Floor), ("limit", Style::Limit)] {
+            sides.push(Side::new(name, users, bare_callers(&self.bare, style, self.change, callers)));
+        }
         contest(&self.stage.servers, course, sides).await
     }
 

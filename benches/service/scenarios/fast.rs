@@ -14,8 +14,8 @@ use crate::stage::{Link, Request, Stage};
 /// All numbers of callers, and a fixed rate.
 pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
     let link = stage.link();
-    let service = stage.start(&link, &[]).await;
-    let reads = Reads::prepare(stage, &link, &service).await;
+    let versions = stage.start_versions(&link).await;
+    let reads = Reads::prepare(stage, &link, &versions).await;
     let mut cases = Vec::new();
     for callers in [1, 32, 256] {
         cases.push(Case::new(
@@ -36,18 +36,18 @@ pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
 /// The service, the handler, and the SELECT without HTTP.
 pub struct Reads<'a> {
     stage: &'a Stage,
-    service: &'a Instance,
+    versions: &'a [(&'static str, Instance)],
     handler: Handler,
     select: sqlx::mysql::MySqlPool,
 }
 
 impl<'a> Reads<'a> {
     /// Starts the handler, and compares its answers with those of the service.
-    pub async fn prepare(stage: &'a Stage, link: &Link, service: &'a Instance) -> Self {
-        stage.settle(service, stage.options.users).await;
+    pub async fn prepare(stage: &'a Stage, link: &Link, versions: &'a [(&'static str, Instance)]) -> Self {
+        stage.settle(&versions[0].1, stage.options.users).await;
         let handler = Handler::start(link);
         let select = bare::pool(&link.mysql, link.connections);
-        let reads = Self { stage, service, handler, select };
+        let reads = Self { stage, versions, handler, select };
         for user in 1..=10 {
             reads.compare(user).await;
         }
@@ -56,7 +56,7 @@ impl<'a> Reads<'a> {
 
     async fn compare(&self, user: i64) {
         let list = format!("/api/job-agent/recommendations/fast/{user}?limit=20");
-        let service = Client::connect(&self.service.address).await.get(&list).await;
+        let service = Client::connect(&self.versions[0].1.address).await.get(&list).await;
         let handler = Client::connect(&self.handler.address).await.get(&format!("/fast/{user}")).await;
         let rows =
             |body: &[u8]| serde_json::from_slice::<Value>(body).expect("JSON")["recommendations"].take();
@@ -73,11 +73,13 @@ impl<'a> Reads<'a> {
         }
         // More users than callers, also where there are few: a caller takes any of them.
         let users = self.stage.options.users;
-        let sides = vec![
-            Side::shared("service", users, self.stage.callers(self.service, Request::Fast, callers).await),
-            Side::shared("SELECT only", users, select),
-            Side::shared("bare handler", users, handler),
-        ];
+        let mut sides = Vec::new();
+        for (name, version) in self.versions {
+            let callers = self.stage.callers(version, Request::Fast, callers).await;
+            sides.push(Side::shared(name, users, callers));
+        }
+        sides.push(Side::shared("SELECT only", users, select));
+        sides.push(Side::shared("bare handler", users, handler));
         contest(&self.stage.servers, course, sides).await.into_iter().map(with_target).collect()
     }
 }

@@ -30,10 +30,10 @@ pub async fn delay(stage: &Stage, scenario: &str) -> Vec<Case> {
 
 async fn measure(stage: &Stage, scenario: &str, link: &Link) -> Vec<Case> {
     let course = stage.options.course;
-    let service = stage.start(link, &[]).await;
+    let versions = stage.start_versions(link).await;
     let mut cases = Vec::new();
     for (what, change) in calculate::CHANGES {
-        let runs = Runs::prepare(stage, link, &service, change).await;
+        let runs = Runs::prepare(stage, link, &versions, change).await;
         let changes = runs.changes();
         for callers in [1, 32] {
             let sides = runs.alternate(&changes, callers, course).await;
@@ -41,7 +41,7 @@ async fn measure(stage: &Stage, scenario: &str, link: &Link) -> Vec<Case> {
         }
         runs.end().await;
     }
-    let reads = Reads::prepare(stage, link, &service).await;
+    let reads = Reads::prepare(stage, link, &versions).await;
     for callers in [1, 32] {
         let mut sides = reads.alternate(callers, course).await;
         sides.iter_mut().for_each(|side| side.wanted.clear());
