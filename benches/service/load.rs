@@ -158,7 +158,9 @@ pub async fn open(callers: &mut Vec<Box<dyn Caller>>, turn: &Turn, time: Duratio
             let mut calls = Calls::new();
             loop {
                 let due = dues.lock().await.recv().await;
-                let (Some(due), Some(user)) = (due, turn.take()) else { return (caller, calls) };
+                let Some((due, user)) = due.and_then(|due| Some((due, turn.take()?))) else {
+                    return (caller, calls);
+                };
                 let succeeded = caller.call(user).await;
                 calls.record(due.elapsed(), succeeded);
                 turn.give_back(user);

@@ -27,6 +27,9 @@ pub struct Arguments {
     /// Seconds for each side in each round.
     #[arg(long, default_value_t = 4.0)]
     pub seconds: f64,
+    /// Users of the batches.
+    #[arg(long, default_value_t = 10_000)]
+    pub batch_users: i64,
     /// Writes the figures as JSON.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -88,7 +91,7 @@ impl Arguments {
             many_listings: 1_000_000,
             users: 2_000,
             persons: 500,
-            batch_users: 10_000,
+            batch_users: self.batch_users,
             crowd: 1_000,
         }
     }

@@ -1,7 +1,9 @@
-//! The users of the bench: each has two disjoint sets of careers, and a career that can take the place of another.
+//! The users of the bench: each has two disjoint sets of careers, and a career that can fit them better.
 //!
-//! All are stored at once in `job_recommendations`, of which the service takes the best ten. Turning their scores around
-//! (100 − score) changes a user's careers in one statement, and turning them around again changes them back.
+//! All are stored at once in `job_recommendations`, of which the service takes the best ten. Turning all scores around
+//! (100 − score) exchanges the sets in one statement, and turning them around again exchanges them back. Another
+//! statement raises the score of the one career, and lowers it again. What a row needs for that is in columns that the
+//! service does not read.
 
 use std::sync::Arc;
 
@@ -18,8 +20,9 @@ use super::listings::Generator;
 pub const LIST: usize = 50;
 /// Careers that a user has at a time.
 const CAREERS: usize = 10;
-/// Careers that are tried for the change of a tenth of the list.
-const TRIES: usize = 12;
+/// Careers that are tried for the change of a tenth of the list, and scores of each.
+const TRIED_CAREERS: usize = 5;
+const TRIED_SCORES: usize = 8;
 /// Users per statement.
 const CHUNK: usize = 500;
 
@@ -28,7 +31,7 @@ const CHUNK: usize = 500;
 pub enum Change {
     /// All careers are exchanged: another list.
     All,
-    /// One career is exchanged: about a tenth of the list.
+    /// One career fits better than before: about a tenth of the list is exchanged.
     Tenth,
     /// Nothing.
     Nothing,
@@ -38,9 +41,9 @@ pub enum Change {
 struct StoredCareer {
     name: &'static str,
     /// Per cent.
-    score: u8,
-    /// Which changes turn the score around; stored as `job_code`, which the service does not read.
-    turned_by: &'static str,
+    score: f64,
+    /// The better score that [`Change::Tenth`] gives, if it does.
+    better: Option<f64>,
 }
 
 /// A profile that users share.
@@ -98,15 +101,15 @@ impl Users {
             });
             profiles.build().execute(&database.pool).await.expect("inserted");
             let mut careers = QueryBuilder::<MySql>::new(
-                "INSERT INTO job_recommendations (user_id, job_name, match_score, job_code) ",
+                "INSERT INTO job_recommendations (user_id, job_name, match_score, description) ",
             );
             let rows =
                 ids.iter().flat_map(|id| self.person(*id).careers.iter().map(move |career| (id, career)));
             careers.push_values(rows, |mut row, (id, career)| {
                 row.push_bind(*id)
                     .push_bind(career.name)
-                    .push_bind(f64::from(career.score))
-                    .push_bind(career.turned_by);
+                    .push_bind(career.score)
+                    .push_bind(career.better.map(|better| better + career.score));
             });
             careers.build().execute(&database.pool).await.expect("inserted");
         }
@@ -134,18 +137,15 @@ impl Users {
 
 /// Changes the careers of the users with these ids.
 pub async fn change(database: &Database, users: std::ops::RangeInclusive<i64>, change: Change) {
-    let codes = match change {
-        Change::All => "'all', 'both'",
-        Change::Tenth => "'tenth', 'both'",
+    let turn = match change {
+        Change::All => "match_score = 100 - match_score WHERE TRUE",
+        // The sum of both scores.
+        Change::Tenth => "match_score = description - match_score WHERE description IS NOT NULL",
         Change::Nothing => return,
     };
+    let (first, last) = (users.start(), users.end());
     database
-        .execute(&format!(
-            "UPDATE job_recommendations SET match_score = 100 - match_score \
-             WHERE user_id BETWEEN {} AND {} AND job_code IN ({codes})",
-            users.start(),
-            users.end()
-        ))
+        .execute(&format!("UPDATE job_recommendations SET {turn} AND user_id BETWEEN {first} AND {last}"))
         .await;
 }
 
@@ -176,49 +176,59 @@ fn person(generator: &mut Generator, random: &mut fastrand::Rng, catalogue: &Cat
     let own: Vec<&'static str> = profile.careers.iter().map(|career| known(&career.name)).collect();
     let mut others: Vec<&'static str> = names.iter().copied().filter(|name| !own.contains(name)).collect();
     random.shuffle(&mut others);
-    let (other, spare) = others.split_at(CAREERS);
-    let with = |careers: &[&'static str]| CareerProfile {
-        careers: careers.iter().enumerate().map(|(rank, name)| career(name, rank)).collect(),
+    let other = &others[..CAREERS];
+    let with = |careers: &[(&str, f64)]| CareerProfile {
+        careers: careers.iter().map(|(name, score)| career(name, *score)).collect(),
         ..profile.clone()
     };
-    let base = catalogue.recommend(&with(&own), LIST);
-    let (rank, substitute, tenth) =
-        tenth(&own, spare, &base, |careers| catalogue.recommend(&with(careers), LIST));
-    let changed = catalogue.recommend(&with(other), LIST);
+    let scored = |names: &[&'static str]| -> Vec<(&'static str, f64)> {
+        names.iter().enumerate().map(|(rank, name)| (*name, score(rank))).collect()
+    };
+    let recommend = |careers: &[(&str, f64)]| catalogue.recommend(&with(careers), LIST);
+    let (base, changed) = (recommend(&scored(&own)), recommend(&scored(other)));
+    let (rank, better, tenth) = tenth(&scored(&own), &base, recommend);
     let both = |list: &[Recommendation]| [Exchange::between(&base, list), Exchange::between(list, &base)];
     let lists = Lists { all: both(&changed), tenth: both(&tenth) };
-    let mut careers = Vec::new();
-    for (place, name) in own.iter().enumerate() {
-        let turned_by = if place == rank { "both" } else { "all" };
-        careers.push(StoredCareer { name, score: score(place), turned_by });
-    }
-    careers.extend(other.iter().enumerate().map(|(place, name)| StoredCareer {
+    let mut careers: Vec<StoredCareer> =
+        scored(&own).into_iter().map(|(name, score)| StoredCareer { name, score, better: None }).collect();
+    careers[rank].better = Some(better);
+    careers.extend(scored(other).into_iter().map(|(name, score)| StoredCareer {
         name,
-        score: 100 - score(place),
-        turned_by: "all",
+        score: 100.0 - score,
+        better: None,
     }));
-    careers.push(StoredCareer { name: substitute, score: 100 - score(rank), turned_by: "tenth" });
     Person { careers, profile, lists }
 }
 
-/// The career whose exchange comes nearest to a tenth of the list: its rank, the one in its place, and the list.
+/// The career, and its better score, that come nearest to exchanging a tenth of the list, and the list.
 fn tenth(
-    own: &[&'static str],
-    spare: &[&'static str],
+    own: &[(&'static str, f64)],
     base: &[Recommendation],
-    recommend: impl Fn(&[&'static str]) -> Vec<Recommendation>,
-) -> (usize, &'static str, Vec<Recommendation>) {
-    let mut nearest = (usize::MAX, 0, spare[0], Vec::new());
-    for (number, substitute) in spare.iter().enumerate().take(TRIES) {
-        let rank = CAREERS - 1 - number % CAREERS;
-        let mut careers = own.to_vec();
-        careers[rank] = substitute;
-        let list = recommend(&careers);
-        let distance = difference(base, &list).1.len().abs_diff(LIST / 10);
-        if distance < nearest.0 {
-            nearest = (distance, rank, substitute, list);
+    recommend: impl Fn(&[(&str, f64)]) -> Vec<Recommendation>,
+) -> (usize, f64, Vec<Recommendation>) {
+    let wanted = LIST / 10;
+    let mut nearest = (usize::MAX, 0, 0.0, Vec::new());
+    for rank in (0..TRIED_CAREERS).rev() {
+        // The better it fits, the more of its listings are in the list.
+        let (mut low, mut high) = (own[rank].1, 100.0);
+        for _ in 0..TRIED_SCORES {
+            let better = ((low + high) / 2.0_f64 * 100.0).round() / 100.0;
+            let mut careers = own.to_vec();
+            careers[rank].1 = better;
+            careers.sort_by(|one, other| other.1.total_cmp(&one.1));
+            let list = recommend(&careers);
+            let exchanged = difference(base, &list).1.len();
+            // A change without an effect would leave a run nothing to write.
+            if exchanged > 0 && exchanged.abs_diff(wanted) < nearest.0 {
+                nearest = (exchanged.abs_diff(wanted), rank, better, list);
+            }
+            if exchanged > wanted {
+                high = better;
+            } else {
+                low = better;
+            }
         }
-        if distance <= 1 {
+        if nearest.0 == 0 {
             break;
         }
     }
@@ -226,11 +236,11 @@ fn tenth(
 }
 
 /// Per cent: 95, 92, … 68.
-fn score(rank: usize) -> u8 {
-    95 - 3 * rank as u8
+fn score(rank: usize) -> f64 {
+    95.0 - 3.0 * rank as f64
 }
 
-fn career(name: &str, rank: usize) -> Career {
-    let match_score = MatchScore::from_fraction(f64::from(score(rank)) / 100.0);
+fn career(name: &str, score: f64) -> Career {
+    let match_score = MatchScore::from_fraction(score / 100.0);
     Career { name: name.to_owned(), category: None, match_score }
 }
