@@ -27,15 +27,15 @@ pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
         for _ in 0..count {
             instances.push(stage.start(&stage.link(), &[]).await);
         }
-        stage.settle(&instances[0], users).await;
-        let bare = Bare::create(&stage.database, &stage.link().mysql, None, stage.users.clone(), 10).await;
         for (what, change) in calculate::CHANGES {
             stage.settle(&instances[0], users).await;
+            let bare =
+                Bare::create(&stage.database, &stage.link().mysql, None, stage.users.clone(), 10).await;
             let sides = alternate(stage, &instances, &bare, change).await;
             let name = format!("{what}, {count} {}", if count == 1 { "instance" } else { "instances" });
             cases.push(Case::new(scenario, name, "users/s", sides));
+            bare.pool.close().await;
         }
-        bare.pool.close().await;
     }
     cases
 }
