@@ -27,7 +27,7 @@ pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
         for _ in 0..count {
             instances.push(stage.start(&stage.link(), &[]).await);
         }
-        for (what, change) in calculate::CHANGES {
+        for &(what, change) in calculate::changes(stage) {
             stage.settle(&instances[0], users).await;
             let bare =
                 Bare::create(&stage.database, &stage.link().mysql, None, stage.users.clone(), 10).await;

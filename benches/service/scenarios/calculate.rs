@@ -10,9 +10,14 @@ use crate::users::Change;
 /// Callers in a closed loop.
 const CALLERS: [usize; 3] = [1, 8, 32];
 
-/// All kinds of runs, by name.
-pub const CHANGES: [(&str, Change); 3] =
+/// All kinds of runs, by name; the short form takes the first.
+const CHANGES: [(&str, Change); 3] =
     [("all", Change::All), ("tenth", Change::Tenth), ("nothing", Change::Nothing)];
+
+/// The kinds of runs that scenarios about something else repeat.
+pub fn changes(stage: &Stage) -> &'static [(&'static str, Change)] {
+    &CHANGES[..if stage.options.quick { 1 } else { CHANGES.len() }]
+}
 
 /// All numbers of callers, and a fixed rate.
 pub async fn measure(stage: &Stage, scenario: &str, change: Change) -> Vec<Case> {

@@ -32,7 +32,7 @@ async fn measure(stage: &Stage, scenario: &str, link: &Link) -> Vec<Case> {
     let course = stage.options.course;
     let versions = stage.start_versions(link).await;
     let mut cases = Vec::new();
-    for (what, change) in calculate::CHANGES {
+    for &(what, change) in calculate::changes(stage) {
         let runs = Runs::prepare(stage, link, &versions, change).await;
         let changes = runs.changes();
         for callers in [1, 32] {
