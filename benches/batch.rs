@@ -10,6 +10,7 @@
 //! commit; `scripts/bench` says which options make MySQL as durable as production.
 
 #[path = "support/cluster.rs"]
+#[expect(dead_code, reason = "the soak uses the rest")]
 mod cluster;
 #[path = "support/database.rs"]
 mod database;
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 use cluster::{Cluster, Node};
 
 /// Listings that users are ranked against.
-const LISTINGS: usize = 10_000;
+const LISTINGS: i64 = 10_000;
 /// Requests per measurement of latency.
 const SAMPLES: usize = 300;
 

@@ -113,6 +113,7 @@ pub struct App {
     drain_timeout: Duration,
     redis: Option<RedisLink>,
     metrics: Arc<Metrics>,
+    instance: Arc<str>,
     server: ServerConfig,
     access: AccessConfig,
     /// Runs and requests in flight.
@@ -135,6 +136,7 @@ impl App {
             run_timeout: config.run_timeout,
             max_recommendations: config.max_recommendations,
             max_runs: config.max_runs,
+            slow_run: config.slow_run,
         };
         let calculator = Calculator::new(
             store.clone(),
@@ -170,6 +172,7 @@ impl App {
             drain_timeout: config.drain_timeout,
             redis,
             metrics,
+            instance: config.instance.as_str().into(),
             server: config.server.clone().within_descriptors(config.database.descriptors()),
             access: config.access.clone(),
             tasks,
@@ -186,6 +189,7 @@ impl App {
             store: self.store.clone(),
             catalogue: self.catalogue.clone(),
             redis: self.redis.clone(),
+            instance: self.instance.clone(),
             metrics: self.metrics.clone(),
             stop,
             tasks: self.tasks.clone(),
@@ -214,6 +218,8 @@ impl App {
         let (catalogue, token) = (self.catalogue.clone(), closing.clone());
         let interval = self.catalogue_refresh;
         parts.spawn(async move { catalogue.keep_fresh(interval, token).await });
+        let (api_tokens, token) = (self.access.auth.api_tokens.clone(), closing.clone());
+        parts.spawn(async move { api_tokens.keep_fresh(token).await });
         let (router, server, token) = (self.router(stop.clone()), self.server.clone(), closing.clone());
         parts.spawn(server::serve(listener, router, server, token));
 

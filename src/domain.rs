@@ -178,6 +178,14 @@ pub struct Recommendation {
     pub score: Score,
     /// Korean, shown to the user; states only evidence.
     pub reason: String,
-    /// The stored `recommendation_data`: matched career, evidence and a breakdown that sums to the score.
-    pub data: Map<String, Value>,
+    /// The stored `recommendation_data`, a JSON object as text: matched career, evidence and a breakdown that sums to the
+    /// score.
+    pub data: String,
+}
+
+impl Recommendation {
+    /// The data as an object; empty if the text is none.
+    pub fn parsed_data(&self) -> Map<String, Value> {
+        serde_json::from_str(&self.data).unwrap_or_default()
+    }
 }

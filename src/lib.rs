@@ -13,6 +13,7 @@ pub mod cli;
 pub mod app;
 pub mod config;
 pub mod lifecycle;
+pub mod telemetry;
 
 pub mod http;
 

@@ -59,9 +59,9 @@ pub struct Node {
 
 impl Cluster {
     /// A fresh database with so many listings and users.
-    pub async fn create(listings: usize, users: i64) -> Self {
+    pub async fn create(listings: i64, users: i64) -> Self {
         let database = Database::create("batch").await;
-        database.insert_listings(1, listings).await;
+        database.insert_listings(1, listings as usize).await;
         let cluster = Self {
             users,
             database,
@@ -205,6 +205,44 @@ impl Cluster {
             .expect("changed");
     }
 
+    /// The address of Redis.
+    pub fn redis(&self) -> &str {
+        &self.redis
+    }
+
+    /// Connections to the database, without those of this process.
+    pub async fn foreign_connections(&self) -> i64 {
+        let all: i64 = query_scalar(
+            "SELECT COUNT(*) FROM performance_schema.threads WHERE processlist_db = DATABASE() AND type = 'FOREGROUND'",
+        )
+        .fetch_one(&self.database.pool)
+        .await
+        .expect("readable");
+        all - i64::from(self.database.pool.size())
+    }
+
+    /// Changes the texts of so many listings from an id on, or changes them back; returns the id to go on with.
+    pub async fn touch_listings(&self, first: i64, count: i64) -> i64 {
+        let next: Option<i64> =
+            query_scalar("SELECT id FROM job_listings WHERE id >= ? ORDER BY id LIMIT ?, 1")
+                .bind(first)
+                .bind(count)
+                .fetch_optional(&self.database.pool)
+                .await
+                .expect("readable");
+        query(
+            "UPDATE job_listings SET description = IF(description LIKE '% NEW', LEFT(description, \
+             CHAR_LENGTH(description) - 4), CONCAT(description, ' NEW')), updated_at = NOW(6) \
+             WHERE id >= ? ORDER BY id LIMIT ?",
+        )
+        .bind(first)
+        .bind(count)
+        .execute(&self.database.pool)
+        .await
+        .expect("changed");
+        next.unwrap_or(1)
+    }
+
     pub async fn is_pending(&self, user: i64) -> bool {
         let pending: Option<bool> =
             query_scalar("SELECT completed_seq < requested_seq FROM recommendation_state WHERE user_id = ?")
@@ -227,6 +265,16 @@ impl Node {
         let answer = self.client.post(url).send().await.expect("an answer");
         assert!(answer.status().is_success(), "{answer:?}");
         answer.json().await.expect("JSON")
+    }
+
+    /// `http://…`
+    pub fn address(&self) -> &str {
+        &self.instance.address
+    }
+
+    /// The id of the process.
+    pub fn process(&self) -> u32 {
+        self.instance.id()
     }
 
     /// SIGKILL.

@@ -39,7 +39,7 @@ use_project() {
 }
 
 remove_project() {
-  logged "${compose[@]}" down --volumes --remove-orphans
+  logged "${compose[@]}" --profile '*' down --volumes --remove-orphans
 }
 
 look_around() {
@@ -50,7 +50,7 @@ look_around() {
 }
 
 leave_nothing() {
-  if [ ${#compose[@]} -gt 0 ]; then "${compose[@]}" down --volumes --remove-orphans --rmi local; fi
+  if [ ${#compose[@]} -gt 0 ]; then "${compose[@]}" --profile '*' down --volumes --remove-orphans --rmi local; fi
   if [ -n "${pid[engine]:-}" ]; then
     on_engine docker image prune --force
     stop_engine

@@ -85,7 +85,7 @@ impl Triggers {
     }
 
     async fn record_if_it_can_run(&self, user: UserId) -> Result<bool, CalculationError> {
-        let can_run = Inputs::parse(&self.store.analysis(user).await?).has_careers();
+        let can_run = Inputs::parse(&self.store.snapshot(user).await?.analysis).has_careers();
         if can_run {
             self.record(user).await?;
         }

@@ -20,9 +20,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::decision::{self, AfterClaim};
-use crate::calculator::Calculator;
+use crate::calculator::{Calculator, RunResult};
 use crate::coordination::{Instance, Wakeups};
-use crate::domain::{Lane, ScoringRevision};
+use crate::domain::{Lane, ScoringRevision, UserId};
 use crate::storage::{self, DueUser, GiveBack, Lease, QueueStore, STEP_LIMIT, StoreError};
 
 /// How often idle workers look for work without a wake-up: work left by a crash, or announced while Redis was
@@ -32,6 +32,9 @@ const POLL: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_millis(100);
 /// Due users read with one statement.
 const READ_AHEAD: u32 = 32;
+/// Users of a batch that a worker serves with one commit. They also wait for each other, and so do real-time triggers for
+/// one of them: tens of milliseconds.
+const TOGETHER: usize = 16;
 
 /// Settings of the workers.
 #[derive(Clone, Debug)]
@@ -59,8 +62,8 @@ struct Inner {
     calculator: Calculator,
     wakeups: Arc<Wakeups>,
     config: WorkerConfig,
-    /// The users whose leases this process holds, by token.
-    held: Mutex<HashMap<String, DueUser>>,
+    /// The users whose leases this process holds, with the tokens.
+    held: Mutex<HashMap<(UserId, String), DueUser>>,
 }
 
 impl Workers {
@@ -100,7 +103,7 @@ impl Workers {
         let held = std::mem::take(&mut *self.0.held());
         // Concurrently: a run that is stuck in its transaction locks the row of its own lease.
         let how = GiveBack::Untried { after: Duration::ZERO };
-        let ended = join_all(held.iter().map(|(token, due)| self.0.give_back(due, token, &how))).await;
+        let ended = join_all(held.iter().map(|((_, token), due)| self.0.give_back(due, token, &how))).await;
         for error in ended.iter().filter_map(|ended| ended.as_ref().err()) {
             tracing::warn!(%error, "a lease could not be ended: it expires");
         }
@@ -117,7 +120,8 @@ impl Inner {
         while !stop.is_cancelled() {
             let next = async {
                 let mut ahead = ahead.lock().await;
-                self.next(lane, &mut ahead, stop).await
+                let first = self.next(lane, &mut ahead, stop).await?;
+                Some(self.with_others(lane, first, &mut ahead))
             };
             let Some(due) = next.await else { return };
             if lane == Lane::Batch {
@@ -125,23 +129,39 @@ impl Inner {
             }
             let token = self.config.instance.token();
             match self.claim(&due, &token).await {
-                Ok(true) => {
-                    self.serve(lane, &due, &token, stop).await;
-                    // The user is still due if a trigger came in during the run; other workers found the user
-                    // claimed.
+                Ok(claimed) => {
+                    self.serve(lane, &claimed, &token, stop).await;
+                    // The users are still due if a trigger came in during the run; other workers found them claimed.
                     self.wakeups.notify(lane);
                 }
-                // Another worker was faster.
-                Ok(false) => {}
                 Err(error) => {
                     self.failed(&error, "a due user could not be claimed").await;
                     stop.run_until_cancelled(tokio::time::sleep(poll())).await;
                     // The claim may have committed.
                     let untried = GiveBack::Untried { after: Duration::ZERO };
-                    self.end_lease(&due, &token, &untried, stop).await;
+                    for due in &due {
+                        self.end_lease(due, &token, &untried, stop).await;
+                    }
                 }
             }
         }
+    }
+
+    /// Users of a batch are served together. Not those who have been tried before: a user whose run ends the process
+    /// would count an attempt against all others again and again.
+    fn with_others(&self, lane: Lane, first: DueUser, ahead: &mut VecDeque<DueUser>) -> Vec<DueUser> {
+        let mut due = vec![first];
+        while lane == Lane::Batch && due.len() < TOGETHER && first.attempts == 0 {
+            match ahead.pop_front() {
+                Some(next) if next.attempts == 0 => due.push(next),
+                Some(next) => {
+                    ahead.push_front(next);
+                    break;
+                }
+                None => break,
+            }
+        }
+        due
     }
 
     /// The next due user; `None` on `stop`. Only waiting is ever cancelled, no step on the database.
@@ -183,29 +203,52 @@ impl Inner {
         Ok(due)
     }
 
-    /// Leases the user; `false` if another worker was faster.
-    async fn claim(&self, due: &DueUser, token: &str) -> Result<bool, StoreError> {
+    /// Leases the users; not those for whom another worker was faster.
+    async fn claim(&self, due: &[DueUser], token: &str) -> Result<Vec<DueUser>, StoreError> {
         let lease = Lease { token: token.to_owned(), duration: self.config.lease };
-        storage::within(STEP_LIMIT, self.store.claim(due, &lease, self.config.scoring_revision)).await
+        let revision = self.config.scoring_revision;
+        let claim = async {
+            match due {
+                [one] => {
+                    let claimed = self.store.claim(one, &lease, revision).await?;
+                    Ok(if claimed { vec![*one] } else { Vec::new() })
+                }
+                several => self.store.claim_all(several, &lease, revision).await,
+            }
+        };
+        storage::within(STEP_LIMIT, claim).await
     }
 
-    async fn serve(&self, lane: Lane, due: &DueUser, token: &str, stop: &CancellationToken) {
-        self.held().insert(token.to_owned(), *due);
+    async fn serve(&self, lane: Lane, claimed: &[DueUser], token: &str, stop: &CancellationToken) {
+        self.held().extend(claimed.iter().map(|due| ((due.user, token.to_owned()), *due)));
         let max_attempts = self.config.max_attempts;
-        let ended = match decision::after_claim(due.attempts, max_attempts) {
-            AfterClaim::Run => {
-                let result = self.calculator.calculate_for_worker(due.user, lane).await;
-                decision::after_run(&result, due.attempts + 1, max_attempts, rand::random())
+        let ended: Vec<Option<GiveBack>> = match claimed {
+            [due] if decision::after_claim(due.attempts, max_attempts) == AfterClaim::Park => {
+                vec![Some(decision::parked_for_crashing())]
             }
-            AfterClaim::Park => Some(decision::parked_for_crashing()),
+            _ => {
+                let after = |(due, result): (&DueUser, RunResult)| {
+                    decision::after_run(&result, due.attempts + 1, max_attempts, rand::random())
+                };
+                claimed.iter().zip(self.calculate(lane, claimed).await).map(after).collect()
+            }
         };
-        // `give_back_all` may have ended the lease already.
-        let still_held = self.held().remove(token).is_some();
-        if let (Some(how), true) = (ended, still_held) {
-            if let GiveBack::Parked { error } = &how {
-                tracing::error!(user_id = %due.user, code = error.code, cause = error.cause, "user parked");
+        for (due, ended) in claimed.iter().zip(ended) {
+            // `give_back_all` may have ended the lease already.
+            let still_held = self.held().remove(&(due.user, token.to_owned())).is_some();
+            if let (Some(how), true) = (ended, still_held) {
+                if let GiveBack::Parked { error } = &how {
+                    tracing::error!(user_id = %due.user, code = error.code, cause = error.cause, "user parked");
+                }
+                self.end_lease(due, token, &how, stop).await;
             }
-            self.end_lease(due, token, &how, stop).await;
+        }
+    }
+
+    async fn calculate(&self, lane: Lane, claimed: &[DueUser]) -> Vec<RunResult> {
+        match claimed {
+            [due] => vec![self.calculator.calculate_for_worker(due.user, lane).await],
+            several => self.calculator.calculate_together(several.iter().map(|due| due.user).collect()).await,
         }
     }
 
@@ -239,7 +282,7 @@ impl Inner {
         in_trouble
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<String, DueUser>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<(UserId, String), DueUser>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

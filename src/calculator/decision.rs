@@ -11,7 +11,7 @@ const MAX_FAILURES: u32 = 2;
 
 /// The next step of a run that has read the user's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BeforeInputs {
+pub enum BeforeRanking {
     /// Go on with the inputs.
     Proceed,
     /// The stored rows come from newer listings than this instance has read: refresh, then start again.
@@ -22,15 +22,15 @@ pub enum BeforeInputs {
 }
 
 /// Decides by the state and by the versions that this instance would calculate with.
-pub fn before_inputs(
+pub fn before_ranking(
     state: &UserState,
     catalogue_version: CatalogueVersion,
     scoring_revision: ScoringRevision,
-) -> BeforeInputs {
+) -> BeforeRanking {
     match &state.recorded {
-        Some(recorded) if recorded.scoring_revision > scoring_revision => BeforeInputs::LeaveToNewerScoring,
-        Some(recorded) if recorded.catalogue_version > catalogue_version => BeforeInputs::RefreshCatalogue,
-        _ => BeforeInputs::Proceed,
+        Some(recorded) if recorded.scoring_revision > scoring_revision => BeforeRanking::LeaveToNewerScoring,
+        Some(recorded) if recorded.catalogue_version > catalogue_version => BeforeRanking::RefreshCatalogue,
+        _ => BeforeRanking::Proceed,
     }
 }
 
@@ -62,7 +62,7 @@ pub fn action(state: &UserState, calculated: Calculated<'_>, force: bool) -> Act
         Some(recorded)
             if !force
                 && recorded.result_digest.as_deref() == Some(calculated.digest)
-                && recorded.rows == Some(state.rows) =>
+                && state.is_intact() =>
         {
             Action::Confirm
         }
@@ -130,13 +130,13 @@ mod tests {
     #[test]
     fn newer_stored_versions_stop_a_run_and_older_ones_do_not() {
         let decide = |state: &UserState, catalogue, scoring| {
-            before_inputs(state, CatalogueVersion(catalogue), ScoringRevision(scoring))
+            before_ranking(state, CatalogueVersion(catalogue), ScoringRevision(scoring))
         };
-        assert_eq!(decide(&UserState::default(), 0, 0), BeforeInputs::Proceed);
-        assert_eq!(decide(&state(), 5, 2), BeforeInputs::Proceed);
-        assert_eq!(decide(&state(), 6, 3), BeforeInputs::Proceed);
-        assert_eq!(decide(&state(), 4, 2), BeforeInputs::RefreshCatalogue);
-        assert_eq!(decide(&state(), 4, 1), BeforeInputs::LeaveToNewerScoring);
+        assert_eq!(decide(&UserState::default(), 0, 0), BeforeRanking::Proceed);
+        assert_eq!(decide(&state(), 5, 2), BeforeRanking::Proceed);
+        assert_eq!(decide(&state(), 6, 3), BeforeRanking::Proceed);
+        assert_eq!(decide(&state(), 4, 2), BeforeRanking::RefreshCatalogue);
+        assert_eq!(decide(&state(), 4, 1), BeforeRanking::LeaveToNewerScoring);
     }
 
     #[test]

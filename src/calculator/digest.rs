@@ -4,13 +4,13 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::Recommendation;
 
-/// SHA-256 over every stored field, hexadecimal. JSON objects are hashed with sorted keys.
+/// SHA-256 over every stored field, hexadecimal.
 pub fn of(recommendations: &[Recommendation]) -> String {
     let mut hash = Sha256::new();
     for row in recommendations {
         hash.update(row.listing_id.0.to_le_bytes());
         hash.update(row.score.0.to_le_bytes());
-        for text in [&row.reason, &serde_json::Value::Object(row.data.clone()).to_string()] {
+        for text in [&row.reason, &row.data] {
             // Lengths keep neighbouring texts apart.
             hash.update((text.len() as u64).to_le_bytes());
             hash.update(text);

@@ -74,6 +74,14 @@ where
         run.await.ok_or(NoResult::Panicked)
     }
 
+    /// Runs work that no caller may join in a task of its own; `None` if it panicked.
+    pub(super) async fn spawn<W>(&self, work: impl Future<Output = W> + Send + 'static) -> Option<W>
+    where
+        W: Send + 'static,
+    {
+        self.tasks.spawn(work.in_current_span()).await.ok()
+    }
+
     /// Finds a run that may be joined, or begins one and returns its task as well.
     fn find_or_begin<F, R>(&self, key: K, caller: Caller, run: F) -> Result<(Run<T>, Option<Task>), NoResult>
     where

@@ -1,9 +1,9 @@
-//! THE FLOW: lock → state → inputs → rank → replace → release.
+//! THE FLOW: lock → state and inputs → rank → replace → release.
 //!
 //! Every trigger (HTTP, background worker, command line) ends in [`Calculator::calculate`]. The order of
 //! steps is the protocol that keeps a user's stored rows equal to the result of one consistent set of inputs,
-//! under any crash, pause, lock expiry or ambiguous commit: a run reads the state before the inputs, and its
-//! write compares the state's version first. A run that read older inputs loses the comparison.
+//! under any crash, pause, lock expiry or ambiguous commit: a run reads the state and the inputs of one moment, and
+//! its write compares the state's version first. A run that read older inputs loses the comparison.
 
 pub mod decision;
 pub mod digest;
@@ -11,7 +11,11 @@ mod error;
 mod evidence;
 mod faults;
 mod joining;
+mod known_results;
 mod outcome;
+mod phases;
+mod recent;
+mod together;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,20 +23,28 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+use tracing::field::Empty;
 
-use self::decision::{Action, AfterWrite, BeforeInputs, Calculated};
+use self::decision::{Action, AfterWrite, BeforeRanking, Calculated};
 pub use self::error::{CalculationError, Failure};
 use self::faults::Faults;
 use self::joining::{Caller, Joinable, Joining, NoResult};
+use self::known_results::{Known, KnownResults};
 pub use self::outcome::{Outcome, QueuedReason};
 use self::outcome::{outcome, restart_cause, row_counts, without_careers};
+pub use self::phases::{Phase, Phases};
+use self::recent::RecentRuns;
+pub use self::recent::{RunId, RunRecord};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Busy, UserGuard, UserLocks};
 use crate::domain::{CareerProfile, Lane, Recommendation, UserId};
 use crate::metrics::Metrics;
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
-use crate::storage::{QueueStore, RunStore, StoreError, StoreErrorKind, Written};
+use crate::storage::{
+    QueueStore, RowChanges, RunStore, Snapshot, StoreError, StoreErrorKind, StoredAnalysis, Write, Written,
+};
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -43,13 +55,15 @@ pub struct CalculatorConfig {
     pub max_recommendations: usize,
     /// Runs that requests may have in flight; runs of workers do not count.
     pub max_runs: usize,
+    /// The time from which on a run is logged as slow; `None`: never.
+    pub slow_run: Option<Duration>,
 }
 
 /// Recalculates the lists of users.
 #[derive(Clone)]
 pub struct Calculator {
     inner: Arc<Inner>,
-    joining: Arc<Joining<(UserId, bool), RunResult>>,
+    joining: Arc<Joining<(UserId, bool), (RunId, RunResult)>>,
     /// The number of callers that wait for a run in real time.
     urgent: watch::Sender<usize>,
 }
@@ -60,9 +74,22 @@ struct Inner {
     queue: Arc<dyn QueueStore>,
     locks: UserLocks,
     catalogue: Arc<CurrentCatalogue>,
+    known: KnownResults,
     config: CalculatorConfig,
     faults: Faults,
     metrics: Arc<Metrics>,
+    recent: RecentRuns,
+}
+
+/// A caller's part in a run.
+#[derive(Clone, Debug)]
+pub struct Participation {
+    /// The run; `None`: there was none, as the result says why.
+    pub run: Option<RunId>,
+    /// The caller shares a run that another one has begun.
+    pub joined: bool,
+    /// The result of the run.
+    pub result: RunResult,
 }
 
 /// The result of a run, shared by all callers that joined it.
@@ -82,13 +109,20 @@ impl Calculator {
         let joining = Arc::new(Joining::new(tasks, config.max_runs));
         let urgent = watch::Sender::new(0);
         let faults = Faults::new(store.clone());
-        let inner = Inner { store, queue, locks, catalogue, config, faults, metrics };
+        let known = KnownResults::default();
+        let recent = RecentRuns::default();
+        let inner = Inner { store, queue, locks, catalogue, known, config, faults, metrics, recent };
         Self { inner: Arc::new(inner), joining, urgent }
     }
 
     /// Brings the user's stored list up to date. Shares a run of this process that has not read its inputs
     /// yet. `force` writes even if nothing has changed.
     pub async fn calculate(&self, user: UserId, force: bool) -> RunResult {
+        self.participate(user, force).await.result
+    }
+
+    /// [`Calculator::calculate`], for callers that ask which run it was.
+    pub async fn participate(&self, user: UserId, force: bool) -> Participation {
         let _urgent = Urgent::new(&self.urgent);
         self.join(user, force, Caller::Request).await
     }
@@ -97,7 +131,7 @@ impl Calculator {
     /// does not count their runs.
     pub async fn calculate_for_worker(&self, user: UserId, lane: Lane) -> RunResult {
         let _urgent = (lane == Lane::RealTime).then(|| Urgent::new(&self.urgent));
-        let result = self.join(user, false, Caller::Worker).await;
+        let result = self.join(user, false, Caller::Worker).await.result;
         match result.as_ref().map_err(Arc::as_ref) {
             // A worker has the time to find out. A request is answered the same in either case.
             Err(CalculationError::TimedOut(limit)) => {
@@ -105,6 +139,11 @@ impl Calculator {
             }
             _ => result,
         }
+    }
+
+    /// The last runs of this process that have ended, newest first.
+    pub fn recent_runs(&self) -> Vec<RunRecord> {
+        self.inner.recent.newest_first()
     }
 
     /// Whether a failed step on the queue belongs to an outage of the database.
@@ -132,15 +171,19 @@ impl Calculator {
         self.inner.bounded(user, step).await
     }
 
-    async fn join(&self, user: UserId, force: bool, caller: Caller) -> RunResult {
-        let inner = self.inner.clone();
-        let run = move |joinable| async move { inner.run(user, force, joinable).await.map_err(Arc::new) };
-        self.joining.join((user, force), caller, run).await.unwrap_or_else(|none| {
-            Err(Arc::new(match none {
-                NoResult::Full => CalculationError::Overloaded,
-                NoResult::Panicked => CalculationError::Panicked,
-            }))
-        })
+    async fn join(&self, user: UserId, force: bool, caller: Caller) -> Participation {
+        let (inner, own) = (self.inner.clone(), RunId::random());
+        let run = move |joinable| {
+            let span = tracing::info_span!("run", user_id = %user, run_id = %own, outcome = Empty);
+            let run = RunRecord::begin(own, user, caller, force);
+            async move { (own, inner.run(run, joinable).await.map_err(Arc::new)) }.instrument(span)
+        };
+        let none = |cause| Participation { run: None, joined: false, result: Err(Arc::new(cause)) };
+        match self.joining.join((user, force), caller, run).await {
+            Ok((id, result)) => Participation { run: Some(id), joined: id != own, result },
+            Err(NoResult::Full) => none(CalculationError::Overloaded),
+            Err(NoResult::Panicked) => none(CalculationError::Panicked),
+        }
     }
 }
 
@@ -160,25 +203,59 @@ impl Drop for Urgent<'_> {
     }
 }
 
+/// A run before its write.
+enum Prepared<'guard> {
+    /// The write, and what it leads to.
+    Write(Write<'guard>, Done),
+    /// There is nothing to write.
+    Done(Outcome),
+    /// The stored rows come from newer listings than this instance has read.
+    NewerCatalogue,
+    /// The stored rows come from a newer scoring than this instance's.
+    LeaveToNewerScoring,
+}
+
+/// A run whose write is committed.
+struct Done {
+    outcome: Outcome,
+    /// Rows of the list.
+    rows: usize,
+}
+
 impl Inner {
     /// One run: wait for the user's lock, calculate under it, release it.
     async fn run<T>(
         &self,
-        user: UserId,
-        force: bool,
+        mut run: RunRecord,
         joinable: Joinable<(UserId, bool), T>,
     ) -> Result<Outcome, CalculationError> {
-        let waiting = Instant::now();
-        let locked = self.locks.acquire(user).await;
-        self.metrics.lock_wait(locked.is_ok(), waiting.elapsed());
+        let user = run.user;
+        let locked = run.phases.time(Phase::LockWait, self.locks.acquire(user)).await;
+        self.metrics.lock_wait(locked.is_ok(), run.phases.of(Phase::LockWait));
         // Before anything is read or recorded: the trigger of a later caller may stand for newer inputs.
         joinable.close();
         let started = Instant::now();
         let result = match &locked {
-            Err(Busy { .. }) => self.bounded(user, self.leave_to_queue(user, QueuedReason::LockBusy)).await,
-            Ok(guard) => self.bounded(user, self.run_locked(guard, force)).await,
+            Err(Busy { .. }) => {
+                let leave = self.leave_to_queue(user, QueuedReason::LockBusy);
+                self.bounded(user, run.phases.time(Phase::Write, leave)).await
+            }
+            Ok(guard) => self.bounded(user, self.run_locked(guard, &mut run)).await,
         };
-        match &result {
+        self.finish(run, locked.ok(), started, &result).await;
+        result
+    }
+
+    /// The end of a run: log, metrics, release.
+    async fn finish(
+        &self,
+        mut run: RunRecord,
+        guard: Option<UserGuard>,
+        started: Instant,
+        result: &Result<Outcome, CalculationError>,
+    ) {
+        let user = run.user;
+        match result {
             Ok(Outcome::Computed { saved_count }) => {
                 tracing::info!(user_id = %user, saved_count, outcome = "computed", "recommendations saved");
             }
@@ -194,54 +271,45 @@ impl Inner {
             }
             Err(error) => tracing::error!(user_id = %user, %error, "calculation failed"),
         }
-        self.metrics
-            .run(result.as_ref().map_or_else(CalculationError::code, Outcome::name), started.elapsed());
-        // The end of a run is logged before the next can begin, so that logs tell whether two overlapped.
-        if let Ok(guard) = locked {
-            self.metrics.lock_hold(started.elapsed());
-            guard.release().await;
+        run.outcome = result.as_ref().map_or_else(CalculationError::code, Outcome::name);
+        if cfg!(feature = "otlp") {
+            // The log has it in the event above.
+            tracing::Span::current().record("outcome", run.outcome);
         }
-        result
+        self.metrics.run(run.outcome, started.elapsed());
+        // The end of a run is logged before the next can begin, so that logs tell whether two overlapped.
+        if let Some(guard) = guard {
+            self.metrics.lock_hold(started.elapsed());
+            run.phases.time(Phase::Release, guard.release()).await;
+        }
+        run.end(self.config.slow_run);
+        self.recent.push(run);
     }
 
-    /// State, inputs, result, write; again from the state when another run was faster.
-    async fn run_locked(&self, guard: &UserGuard, force: bool) -> Result<Outcome, CalculationError> {
+    /// State and inputs, result, write; again from the state when another run was faster.
+    async fn run_locked(&self, guard: &UserGuard, run: &mut RunRecord) -> Result<Outcome, CalculationError> {
         let user = guard.user();
-        tracing::info!(user_id = %user, "calculation started");
+        tracing::debug!(user_id = %user, "calculation started");
         for attempt in 1..=decision::MAX_ATTEMPTS {
-            // The state first, then the inputs. In the other order a run could hold older inputs and a newer
-            // token: its comparison would let an older result through.
-            let state = self.store.user_state(user).await?;
-            let (catalogue, scoring) = (self.catalogue.current(), self.catalogue.scoring_revision());
-            match decision::before_inputs(&state, catalogue.version(), scoring) {
-                BeforeInputs::Proceed => {}
-                BeforeInputs::RefreshCatalogue => {
-                    self.metrics.restart("newer_catalogue");
-                    self.catalogue.refresh().await?;
-                    continue;
-                }
-                BeforeInputs::LeaveToNewerScoring => {
+            run.attempts = attempt;
+            let (write, done) = match self.prepare(guard, run).await? {
+                Prepared::Write(write, done) => (write, done),
+                Prepared::Done(outcome) => return Ok(outcome),
+                Prepared::LeaveToNewerScoring => {
                     return self.leave_to_queue(user, QueuedReason::NewerScoring).await;
                 }
-            }
-            let inputs = self.read_inputs(user).await?;
-            let rows = self.rank(&catalogue, inputs.profile.clone()).await?;
-
-            let basis = state.basis(catalogue.version(), scoring).under(guard);
-            let digest = digest::of(&rows);
-            let calculated = Calculated { digest: &digest, has_careers: inputs.has_careers() };
-            let action = decision::action(&state, calculated, force);
-            let written = match action {
-                Action::LeaveNoTrace => return Ok(without_careers(&inputs)),
-                Action::Confirm => self.store.confirm(&basis).await,
-                Action::Replace => self.store.replace(&basis, &rows, &digest).await,
+                Prepared::NewerCatalogue => {
+                    self.metrics.restart("newer_catalogue");
+                    run.phases.time(Phase::Listings, self.catalogue.refresh()).await?;
+                    continue;
+                }
             };
+            let written = run.phases.time(Phase::Write, self.write(&write)).await;
             if let Ok(Written::Committed(changes)) = &written {
-                self.faults.succeeded(user, *changes);
-                self.metrics.rows(row_counts(*changes, rows.len()));
+                self.committed(user, *changes, done.rows);
             }
             match decision::after_write(written, attempt) {
-                AfterWrite::Done => return Ok(outcome(&inputs, action, rows.len())),
+                AfterWrite::Done => return Ok(done.outcome),
                 AfterWrite::StartAgain(cause) => {
                     self.metrics.restart(restart_cause(cause.as_ref()));
                     tracing::info!(user_id = %user, attempt, ?cause, "starting again");
@@ -251,7 +319,7 @@ impl Inner {
                 }
                 AfterWrite::RefreshCatalogue(cause) => {
                     tracing::info!(user_id = %user, attempt, %cause, "starting again with the newest listings");
-                    self.catalogue.refresh().await?;
+                    run.phases.time(Phase::Listings, self.catalogue.refresh()).await?;
                 }
                 AfterWrite::GiveUp => break,
                 AfterWrite::Fail(error) => return Err(error.into()),
@@ -260,29 +328,86 @@ impl Inner {
         self.leave_to_queue(user, QueuedReason::LostToOtherRuns).await
     }
 
-    async fn read_inputs(&self, user: UserId) -> Result<Inputs, StoreError> {
-        let inputs = Inputs::parse(&self.store.analysis(user).await?);
-        if !inputs.ignored.is_empty() {
-            tracing::warn!(user_id = %user, ignored = ?inputs.ignored, "parts of the analysis are unreadable");
+    /// Everything before the write: reads the state and the inputs, and ranks.
+    async fn prepare<'guard>(
+        &self,
+        guard: &'guard UserGuard,
+        run: &mut RunRecord,
+    ) -> Result<Prepared<'guard>, CalculationError> {
+        let user = guard.user();
+        // The state and the inputs are of one moment. Inputs that are older than the state would let an older
+        // result through: the write compares the state's version.
+        let Snapshot { state, analysis } = run.phases.time(Phase::Read, self.read(user)).await?;
+        let (catalogue, scoring) = (self.catalogue.current(), self.catalogue.scoring_revision());
+        match decision::before_ranking(&state, catalogue.version(), scoring) {
+            BeforeRanking::Proceed => {}
+            BeforeRanking::RefreshCatalogue => return Ok(Prepared::NewerCatalogue),
+            BeforeRanking::LeaveToNewerScoring => return Ok(Prepared::LeaveToNewerScoring),
         }
-        Ok(inputs)
+        let inputs = parse_inputs(user, &analysis);
+        let decide = |Known { digest, .. }: &Known| {
+            let calculated = Calculated { digest, has_careers: inputs.has_careers() };
+            decision::action(&state, calculated, run.force)
+        };
+        let known = self.known.get(user, &catalogue, &inputs.profile);
+        let (rows, result) = match known.filter(|known| decide(known) == Action::Confirm) {
+            // The rows are stored already: the digest tells.
+            Some(known) => (Vec::new(), known),
+            None => run.phases.time(Phase::Rank, self.rank(user, &catalogue, &inputs.profile)).await?,
+        };
+        let basis = state.basis(catalogue.version(), scoring).under(guard);
+        let action = decide(&result);
+        let done = Done { outcome: outcome(&inputs, action, result.count), rows: result.count };
+        Ok(match action {
+            Action::LeaveNoTrace => Prepared::Done(without_careers(&inputs)),
+            Action::Confirm => Prepared::Write(Write::Confirm(basis), done),
+            Action::Replace => Prepared::Write(Write::Replace { basis, rows, digest: result.digest }, done),
+        })
+    }
+
+    async fn write(&self, write: &Write<'_>) -> Result<Written, StoreError> {
+        match write {
+            Write::Confirm(basis) => self.store.confirm(basis).await,
+            Write::Replace { basis, rows, digest } => self.store.replace(basis, rows, digest).await,
+        }
+    }
+
+    fn committed(&self, user: UserId, changes: RowChanges, rows: usize) {
+        self.faults.succeeded(user, changes);
+        self.metrics.rows(row_counts(changes, rows));
+    }
+
+    /// Reads twice if need be: a connection whose server is gone is found out by its first use.
+    async fn read(&self, user: UserId) -> Result<Snapshot, StoreError> {
+        match self.store.snapshot(user).await {
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+                self.store.distrust_connections();
+                self.store.snapshot(user).await
+            }
+            read => read,
+        }
     }
 
     /// Ranks on a blocking thread: scoring keeps a processor busy, and request threads must stay free.
     async fn rank(
         &self,
+        user: UserId,
         catalogue: &Arc<Catalogue>,
-        profile: CareerProfile,
-    ) -> Result<Vec<Recommendation>, CalculationError> {
-        let (catalogue, limit) = (catalogue.clone(), self.config.max_recommendations);
-        let metrics = self.metrics.clone();
+        profile: &CareerProfile,
+    ) -> Result<(Vec<Recommendation>, Known), CalculationError> {
+        let limit = self.config.max_recommendations;
+        let (snapshot, ranked, metrics) = (catalogue.clone(), profile.clone(), self.metrics.clone());
         let rank = move || {
             let started = Instant::now();
-            let rows = catalogue.recommend(&profile, limit);
+            let rows = snapshot.recommend(&ranked, limit);
             metrics.scoring(started.elapsed());
-            rows
+            let result = Known { digest: digest::of(&rows).into(), count: rows.len() };
+            (rows, result)
         };
-        tokio::task::spawn_blocking(rank).await.map_err(|_| CalculationError::Panicked)
+        let (rows, result) =
+            tokio::task::spawn_blocking(rank).await.map_err(|_| CalculationError::Panicked)?;
+        self.known.put(user, catalogue, profile.clone(), result.clone());
+        Ok((rows, result))
     }
 
     /// Runs `work`, and finds out whose fault its failure is, with a time limit: a database that accepts
@@ -310,4 +435,12 @@ impl Inner {
         tracing::info!(user_id = %user, outcome = "queued", reason = in_log, "skipped: the trigger is queued");
         Ok(Outcome::Queued(reason))
     }
+}
+
+fn parse_inputs(user: UserId, analysis: &StoredAnalysis) -> Inputs {
+    let inputs = Inputs::parse(analysis);
+    if !inputs.ignored.is_empty() {
+        tracing::warn!(user_id = %user, ignored = ?inputs.ignored, "parts of the analysis are unreadable");
+    }
+    inputs
 }

@@ -27,10 +27,12 @@ pub(super) async fn serve(config: &Config) -> Result {
     }
     if matches!(config.database, DatabaseConfig::Sqlite { .. }) {
         let api = format!("http://{address}/api/job-agent/recommendations");
+        let console =
+            if config.access.console { format!("\nor open http://{address}/\n") } else { String::new() };
         writeln!(
             std::io::stdout(),
             "job-agent listens on http://{address}. Try:\n\n  \
-             curl -X POST '{api}/calculate/1'\n  curl '{api}/fast/1?limit=3'\n"
+             curl -X POST '{api}/calculate/1'\n  curl '{api}/fast/1?limit=3'\n{console}"
         )?;
     }
     app.serve(listener, stop).await?;

@@ -49,7 +49,7 @@ async fn unknown_careers(store: &dyn Store, vocabulary: &Vocabulary) -> Result<B
         let Some(last) = users.last() else { return Ok(unknown) };
         after = last.get();
         for user in users {
-            let careers = Inputs::parse(&store.analysis(user).await?).profile.careers;
+            let careers = Inputs::parse(&store.snapshot(user).await?.analysis).profile.careers;
             for career in careers.into_iter().filter(|career| !vocabulary.knows(&career.name)) {
                 *unknown.entry(career.name).or_default() += 1;
             }

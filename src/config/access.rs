@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 
 use super::ConfigError;
 use super::env::{Env, refused};
-use super::services::read_file;
 use crate::http::{AccessConfig, ApiTokens, AuthConfig, AuthMode, InvalidApiToken, JwtKey, Origin};
 
 pub(super) fn access(env: &Env<'_>) -> Result<AccessConfig, ConfigError> {
@@ -12,6 +11,7 @@ pub(super) fn access(env: &Env<'_>) -> Result<AccessConfig, ConfigError> {
     Ok(AccessConfig {
         auth: auth(env)?,
         user_requests_per_minute: NonZeroU32::new(per_minute as u32),
+        console: env.flag("CONSOLE", true)?,
         cors_origins: origins(env)?,
     })
 }
@@ -52,18 +52,15 @@ fn mode(env: &Env<'_>) -> Result<AuthMode, ConfigError> {
 
 /// Those of the variable and of the file.
 fn api_tokens(env: &Env<'_>) -> Result<ApiTokens, ConfigError> {
-    let mut text = env.get("API_TOKENS").unwrap_or_default();
-    let unusable = |variable| move |error: InvalidApiToken| refused(variable, "***", &error.to_string());
-    text.parse::<ApiTokens>().map_err(unusable("API_TOKENS"))?;
-    if let Some(path) = env.get("API_TOKENS_FILE") {
-        let file = read_file("API_TOKENS_FILE", &path)?;
-        let file = String::from_utf8_lossy(&file);
-        if file.parse::<ApiTokens>().map_err(unusable("API_TOKENS_FILE"))?.is_empty() {
-            return Err(refused("API_TOKENS_FILE", &path, "a file with a token"));
-        }
-        text = format!("{text}\n{file}");
+    let text = env.get("API_TOKENS").unwrap_or_default();
+    let tokens: ApiTokens =
+        text.parse().map_err(|error: InvalidApiToken| refused("API_TOKENS", "***", &error.to_string()))?;
+    match env.get("API_TOKENS_FILE") {
+        Some(path) => tokens
+            .with_file(path.clone().into())
+            .map_err(|error| refused("API_TOKENS_FILE", &path, &error.to_string())),
+        None => Ok(tokens),
     }
-    text.parse().map_err(unusable("API_TOKENS"))
 }
 
 fn origins(env: &Env<'_>) -> Result<Vec<Origin>, ConfigError> {

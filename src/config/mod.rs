@@ -43,6 +43,8 @@ pub struct Config {
     pub max_recommendations: usize,
     /// MAX_RUNS: runs that requests may have in flight.
     pub max_runs: usize,
+    /// SLOW_RUN_MS: the time from which on a run is logged with its phases; `None`: never.
+    pub slow_run: Option<Duration>,
     /// QUEUE_WORKERS: workers for real-time triggers.
     pub queue_workers: usize,
     /// BATCH_WORKERS: workers for batches.
@@ -68,12 +70,14 @@ pub struct Config {
     pub database_start_timeout: Duration,
     /// VOCABULARY_FILE: replaces the built-in career vocabulary.
     pub vocabulary_file: Option<PathBuf>,
-    /// AUTH_MODE and its like, USER_REQUESTS_PER_MINUTE, and CORS_ALLOWED_ORIGINS.
+    /// AUTH_MODE and its like, USER_REQUESTS_PER_MINUTE, CONSOLE, and CORS_ALLOWED_ORIGINS.
     pub access: AccessConfig,
     /// LOG_FORMAT.
     pub log_format: LogFormat,
     /// RUST_LOG: directives of `tracing_subscriber::EnvFilter`.
     pub log_filter: String,
+    /// OTEL_EXPORTER_OTLP_ENDPOINT: the collector that gets spans; `None`: they are not exported.
+    pub otlp_endpoint: Option<String>,
     /// INSTANCE_NAME: names this instance in lock tokens and logs.
     pub instance: String,
 }
@@ -149,6 +153,7 @@ impl Config {
             run_timeout: env.seconds("RUN_TIMEOUT_SECS", 60, 1, 3_600)?,
             max_recommendations: env.integer("MAX_RECOMMENDATIONS", 50, 1, 100)? as usize,
             max_runs: env.integer("MAX_RUNS", 256, 1, 100_000)? as usize,
+            slow_run: slow_run(&env)?,
             queue_workers: env.integer("QUEUE_WORKERS", 2, 0, 100)? as usize,
             batch_workers: env.integer("BATCH_WORKERS", 1, 0, 100)? as usize,
             queue_lease: env.seconds("QUEUE_LEASE_SECS", 90, 1, 1_800)?,
@@ -164,6 +169,7 @@ impl Config {
             access: access::access(&env)?,
             log_format: log_format(&env)?,
             log_filter: log_filter(&env)?,
+            otlp_endpoint: otlp_endpoint(&env)?,
             instance: env.get("INSTANCE_NAME").unwrap_or_else(host_name),
         };
         if config.lock_ttl <= config.run_timeout {
@@ -221,6 +227,11 @@ fn host(env: &Env<'_>) -> Result<IpAddr, ConfigError> {
     address.parse().map_err(|_| refused("HOST", &value, "an IP address to listen on, or localhost"))
 }
 
+fn slow_run(env: &Env<'_>) -> Result<Option<Duration>, ConfigError> {
+    let limit = env.integer("SLOW_RUN_MS", 1_000, 0, 3_600_000)?;
+    Ok((limit > 0).then(|| Duration::from_millis(limit)))
+}
+
 fn scheduler(env: &Env<'_>) -> Result<SchedulerConfig, ConfigError> {
     let zone = env.get("SCHEDULER_TIME_ZONE").unwrap_or_else(|| "Asia/Seoul".to_owned());
     let zone = time_zone(&zone)
@@ -267,6 +278,19 @@ fn log_filter(env: &Env<'_>) -> Result<String, ConfigError> {
     }
 }
 
+/// Without its value where it is refused: it may hold a password.
+fn otlp_endpoint(env: &Env<'_>) -> Result<Option<String>, ConfigError> {
+    let endpoint = env.get("OTEL_EXPORTER_OTLP_ENDPOINT");
+    if endpoint.as_deref().is_some_and(|endpoint| !endpoint.starts_with("http://")) {
+        return Err(refused(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "***",
+            "a collector such as http://localhost:4318",
+        ));
+    }
+    Ok(endpoint)
+}
+
 fn host_name() -> String {
     hostname::get().map(|name| name.to_string_lossy().into_owned()).unwrap_or_else(|_| "job-agent".to_owned())
 }
@@ -304,6 +328,9 @@ mod tests {
         assert!(error(&[("MAX_RECOMMENDATIONS", "0")]).contains("1 to 100"));
         assert!(error(&[("LOG_FORMAT", "xml")]).contains("text or json"));
         assert!(error(&[("RUST_LOG", "a=b=c")]).contains("RUST_LOG"));
+        assert!(
+            error(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4317")]).contains("http://localhost:4318")
+        );
         assert!(error(&[("CORS_ALLOWED_ORIGINS", "example.com")]).contains("CORS_ALLOWED_ORIGINS"));
         assert!(error(&[("LOCK_TTL_SECS", "60")]).contains("more than RUN_TIMEOUT_SECS (60)"));
         assert!(error(&[("QUEUE_LEASE_SECS", "70")]).contains("together (70)"));

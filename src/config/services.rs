@@ -66,6 +66,6 @@ pub(super) fn redis(env: &Env<'_>) -> Result<Option<RedisAddress>, ConfigError> 
 }
 
 /// The content of a file that a setting names. Errors name variable and path.
-pub(super) fn read_file(variable: &'static str, path: &str) -> Result<Vec<u8>, ConfigError> {
+fn read_file(variable: &'static str, path: &str) -> Result<Vec<u8>, ConfigError> {
     std::fs::read(path).map_err(|error| refused(variable, path, &format!("a readable file ({error})")))
 }

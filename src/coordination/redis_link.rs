@@ -92,6 +92,15 @@ impl RedisLink {
         self.0.available.load(Ordering::Relaxed)
     }
 
+    /// Whether Redis answers now: an instance that has nothing to do makes no call that would fail.
+    pub async fn check(&self) -> bool {
+        let mut read = redis::cmd("GET");
+        read.arg(PROBE_KEY);
+        // The link notes a failure.
+        let _ = self.call::<Option<String>>(read.query_async(&mut self.connection())).await;
+        self.is_available()
+    }
+
     /// Messages and recoveries from now on.
     pub fn events(&self) -> broadcast::Receiver<RedisEvent> {
         self.0.events.subscribe()

@@ -5,7 +5,7 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Object, ObjectBuilder, Schema, SchemaType, Type};
 
@@ -132,7 +132,7 @@ pub(super) async fn by_careers(
 ) -> Result<Json<List>, ApiError> {
     let limit = parameters.integer("limit", 1..=100, 20, "1–100")?;
     let (analysis, mut list) = read(&api, async {
-        let analysis = api.store.analysis(user).await?;
+        let analysis = api.store.snapshot(user).await?.analysis;
         Ok((analysis, api.store.stored_list(user, limit.into(), 0).await?))
     })
     .await?;
@@ -168,7 +168,8 @@ fn problem(inputs: &Inputs) -> Option<NotCalculated> {
 
 impl From<StoredRecommendation> for Recommendation {
     fn from(row: StoredRecommendation) -> Self {
-        let evidence = |key| row.data.get(key).map(texts).unwrap_or_default();
+        let data: Map<String, Value> = serde_json::from_str(&row.data).unwrap_or_default();
+        let evidence = |key| data.get(key).map(texts).unwrap_or_default();
         Self {
             id: row.listing_id.to_string(),
             matched_careers: evidence("matchedCareer"),

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -12,8 +12,13 @@ use super::error::{ApiError, NotCalculated};
 use super::input::{EmptyBody, Flag, Parameters, User};
 use super::{ApiState, openapi};
 use crate::background::Accepted;
-use crate::calculator::{Outcome, QueuedReason};
+use crate::calculator::{Outcome, Participation, QueuedReason};
 use crate::domain::UserId;
+
+/// The header with the id of the run, as in the log.
+pub(super) const RUN_ID: HeaderName = HeaderName::from_static("x-run-id");
+/// The header with the request's part in the run: it `began` the run, or `joined` one that had not read its inputs yet.
+pub(super) const RUN_ROLE: HeaderName = HeaderName::from_static("x-run-role");
 
 /// The answer to a run.
 #[derive(Serialize, ToSchema)]
@@ -104,7 +109,10 @@ fn stored_code() -> Object {
     ),
     request_body(content = EmptyBody, description = "Empty, or any JSON object. The content type does not matter."),
     responses(
-        (status = 200, body = Answer, description = "The list is stored, or there is a reason why not.", examples(
+        (status = 200, body = Answer, description = "The list is stored, or there is a reason why not.", headers(
+            ("x-run-id" = String, description = "The id of the run, as in the log."),
+            ("x-run-role" = String, description = "The request `began` the run, or `joined` it."),
+        ), examples(
             ("computed" = (value = json!(example(&Outcome::Computed { saved_count: 50 })))),
             ("up_to_date" = (value = json!(example(&Outcome::UpToDate { saved_count: 50 })))),
             ("already_in_progress" = (value = json!(example(&Outcome::Queued(QueuedReason::LockBusy))))),
@@ -129,8 +137,20 @@ pub(super) async fn calculate(
             Accepted::NothingToCalculate(outcome) => Json(answer(user, &outcome)).into_response(),
         });
     }
-    let outcome = api.calculator.calculate(user, force).await.map_err(|error| ApiError::from(&*error))?;
-    Ok(Json(answer(user, &outcome)).into_response())
+    let participation = api.calculator.participate(user, force).await;
+    let mut response = match &participation.result {
+        Ok(outcome) => Json(answer(user, outcome)).into_response(),
+        Err(error) => ApiError::from(&**error).into_response(),
+    };
+    response.headers_mut().extend(headers(&participation).into_iter().flatten());
+    Ok(response)
+}
+
+/// Which run it was, if there was one.
+fn headers(participation: &Participation) -> Option<[(HeaderName, HeaderValue); 2]> {
+    let id = HeaderValue::try_from(participation.run?.to_string()).ok()?;
+    let role = HeaderValue::from_static(if participation.joined { "joined" } else { "began" });
+    Some([(RUN_ID, id), (RUN_ROLE, role)])
 }
 
 fn recorded(user: UserId) -> Recorded {

@@ -1,9 +1,11 @@
 //! `GET /api/job-agent/recommendations/fast/{user_id}?limit=20&min_score=0`: the stored list.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::error::ApiError;
@@ -19,7 +21,7 @@ pub(super) struct List {
     #[schema(schema_with = openapi::succeeded)]
     success: bool,
     #[schema(value_type = Vec<Listing>)]
-    recommendations: Vec<Map<String, Value>>,
+    recommendations: Vec<Recommendation>,
     /// The recommendations in this answer.
     total_count: usize,
     /// All that are stored, regardless of `limit` and `min_score`.
@@ -58,9 +60,36 @@ struct Listing {
     /// The required experience in the site's own words.
     experience: String,
     /// The career that the listing was found for, or `null`.
-    matched_career: Value,
+    #[schema(value_type = Value, required)]
+    matched_career: Option<Box<RawValue>>,
     /// Its category, or `null`.
-    career_category: Value,
+    #[schema(value_type = Value, required)]
+    career_category: Option<Box<RawValue>>,
+}
+
+/// The keys of [`Listing`] that hide those of the row's data.
+const LISTING_KEYS: [&str; 12] = [
+    "id",
+    "title",
+    "company",
+    "location",
+    "url",
+    "description",
+    "siteName",
+    "techStack",
+    "requiredSkills",
+    "matchScore",
+    "matchReason",
+    "experience",
+];
+
+/// The listing's columns, the score, and every other key of the row's data, which is passed on as it is stored.
+#[derive(Serialize)]
+struct Recommendation {
+    #[serde(flatten)]
+    listing: Listing,
+    #[serde(flatten)]
+    other: BTreeMap<String, Box<RawValue>>,
 }
 
 /// The user's stored list.
@@ -113,35 +142,36 @@ pub(super) async fn fast(
         success: true,
         total_count: rows.len(),
         stored_count,
-        recommendations: rows.into_iter().map(recommendation).collect(),
+        recommendations: rows.into_iter().map(Into::into).collect(),
         cached: stored_count > 0,
         calculated_at: calculated_at.map(timestamp),
         error: None,
     }))
 }
 
-/// The listing's columns, the score, and every other key of the stored data.
-fn recommendation(row: StoredRecommendation) -> Map<String, Value> {
-    let mut fields = row.data;
-    let evidence = |key| fields.get(key).cloned().unwrap_or_default();
-    let listing = json!(Listing {
-        id: row.listing_id.0,
-        title: row.title,
-        company: row.company,
-        location: row.location,
-        url: row.url,
-        description: row.description,
-        site_name: row.site_name,
-        tech_stack: row.tech_stack,
-        required_skills: row.required_skills,
-        match_score: row.match_score,
-        match_reason: row.match_reason,
-        experience: row.experience,
-        matched_career: evidence("matchedCareer"),
-        career_category: evidence("careerCategory"),
-    });
-    if let Value::Object(listing) = listing {
-        fields.extend(listing);
+impl From<StoredRecommendation> for Recommendation {
+    fn from(row: StoredRecommendation) -> Self {
+        // Whatever is not an object has no keys.
+        let mut other: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&row.data).unwrap_or_default();
+        let (matched_career, career_category) =
+            (other.remove("matchedCareer"), other.remove("careerCategory"));
+        other.retain(|key, _| !LISTING_KEYS.contains(&key.as_str()));
+        let listing = Listing {
+            id: row.listing_id.0,
+            title: row.title,
+            company: row.company,
+            location: row.location,
+            url: row.url,
+            description: row.description,
+            site_name: row.site_name,
+            tech_stack: row.tech_stack,
+            required_skills: row.required_skills,
+            match_score: row.match_score,
+            match_reason: row.match_reason,
+            experience: row.experience,
+            matched_career,
+            career_category,
+        };
+        Self { listing, other }
     }
-    fields
 }

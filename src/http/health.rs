@@ -79,7 +79,7 @@ pub(super) async fn ready(State(api): State<ApiState>) -> Result<Json<Readiness>
     storage::within(PING_TIMEOUT, api.store.ping()).await.map_err(|_| ApiError::Unavailable)?;
     let redis = match &api.redis {
         None => RedisState::NotConfigured,
-        Some(redis) if redis.is_available() => RedisState::Available,
+        Some(redis) if redis.check().await => RedisState::Available,
         Some(_) => RedisState::Unavailable,
     };
     let listings = api.catalogue.current().len();

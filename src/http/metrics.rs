@@ -56,7 +56,7 @@ pub(super) async fn metrics(State((api, queue)): State<(ApiState, QueueReader)>)
     let version = env!("CARGO_PKG_VERSION");
     sample.gauges("build_info", "The version of the service", "version", &[(version, 1.0)]);
     if let Some(redis) = &api.redis {
-        let available = f64::from(u8::from(redis.is_available()));
+        let available = f64::from(u8::from(redis.check().await));
         sample.gauge(
             "redis_available",
             "1 if Redis is used, 0 during an outage; absent without Redis",

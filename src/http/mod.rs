@@ -4,6 +4,7 @@ mod auth;
 mod by_careers;
 mod calculate;
 mod connection;
+mod console;
 mod docs;
 mod error;
 mod fast;
@@ -12,6 +13,7 @@ mod input;
 mod limits;
 mod metrics;
 mod openapi;
+mod operator;
 mod origin;
 mod rate_limit;
 mod request_id;
@@ -35,7 +37,6 @@ use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, CorsLayer};
 use tower_http::normalize_path::NormalizePath;
-use tower_http::trace::TraceLayer;
 use tracing::Instrument;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -51,7 +52,7 @@ use metrics::QueueReader;
 use rate_limit::RateLimit;
 use server::ServerConfig;
 
-pub use self::auth::{ApiTokens, AuthConfig, AuthMode, InvalidApiToken, JwtKey, WeakSecret};
+pub use self::auth::{ApiTokens, AuthConfig, AuthMode, InvalidApiToken, JwtKey, TokenFileError, WeakSecret};
 pub use self::origin::{InvalidOrigin, Origin};
 
 /// How long a browser may keep the answer to a preflight request.
@@ -76,6 +77,8 @@ pub struct ApiState {
     pub catalogue: Arc<CurrentCatalogue>,
     /// Whether Redis answers.
     pub redis: Option<RedisLink>,
+    /// The name of this instance.
+    pub instance: Arc<str>,
     /// Counts requests.
     pub metrics: Arc<Metrics>,
     /// Cancelled when a stop begins; the service takes requests for some time after that.
@@ -91,6 +94,8 @@ pub struct AccessConfig {
     pub auth: AuthConfig,
     /// Requests a minute for one user. `None`: any number.
     pub user_requests_per_minute: Option<NonZeroU32>,
+    /// Whether the page for operators is served.
+    pub console: bool,
     /// The origins of pages that may call the service from a browser.
     pub cors_origins: Vec<Origin>,
 }
@@ -109,8 +114,13 @@ pub fn router(api: ApiState, config: &ServerConfig, access: &AccessConfig) -> No
         .layer(middleware::from_fn_with_state(auth.clone(), auth::of_user));
     let mut scheduler =
         OpenApiRouter::new().routes(routes!(scheduler::trigger)).routes(routes!(scheduler::scheduler_status));
+    let operator = OpenApiRouter::new()
+        .routes(routes!(operator::runs))
+        .routes(routes!(operator::parked))
+        .routes(routes!(operator::retry));
     let mut metrics = OpenApiRouter::new().routes(routes!(metrics::metrics));
     let for_operators = middleware::from_fn_with_state(auth.clone(), auth::of_operators);
+    let operator = operator.layer(for_operators.clone());
     if !auth.scheduler_is_open {
         scheduler = scheduler.layer(for_operators.clone());
     }
@@ -122,6 +132,7 @@ pub fn router(api: ApiState, config: &ServerConfig, access: &AccessConfig) -> No
     let (router, document) = OpenApiRouter::with_openapi(openapi::begin())
         .nest("/api/job-agent/recommendations", recommendations)
         .nest("/api/scheduler", scheduler)
+        .nest("/api/job-agent/operator", operator)
         .layer(middleware::from_fn_with_state(api.clone(), detach))
         .layer(middleware::from_fn_with_state(permits, limits::shed))
         .routes(routes!(health::health))
@@ -130,13 +141,13 @@ pub fn router(api: ApiState, config: &ServerConfig, access: &AccessConfig) -> No
         .split_for_parts();
     let router = router
         .merge(docs::router(openapi::complete(document)))
+        .merge(if access.console { console::router() } else { Router::new() })
         .fallback(|| async { ApiError::UnknownPath })
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(config.body_timeout, limits::receive))
         .layer(cors(&access.cors_origins))
         .layer(middleware::from_fn_with_state(api.metrics.clone(), metrics::record))
-        .layer(TraceLayer::new_for_http())
         .layer(middleware::from_fn(request_id::identify))
         .with_state(api);
     NormalizePath::trim_trailing_slash(router)
@@ -171,6 +182,6 @@ fn cors(origins: &[Origin]) -> CorsLayer {
         .allow_credentials(true)
         .allow_methods(AllowMethods::mirror_request())
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([header::RETRY_AFTER, request_id::REQUEST_ID])
+        .expose_headers([header::RETRY_AFTER, request_id::REQUEST_ID, calculate::RUN_ID, calculate::RUN_ROLE])
         .max_age(PREFLIGHT_AGE)
 }

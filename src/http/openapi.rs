@@ -31,6 +31,7 @@ const BEARER_AUTH: &str = "bearerAuth";
     tags(
         (name = "recommendations", description = "The list of one user."),
         (name = "scheduler", description = "The batch over all active users."),
+        (name = "operator", description = "What an operator looks at: the last runs, parked users."),
         (name = "health", description = "For orchestrators, load balancers and Prometheus."),
     ),
     components(schemas(Error, Flag)),
@@ -102,7 +103,7 @@ fn errors(path: &str, operation: &Operation) -> Vec<ApiError> {
     if path.starts_with("/api/") {
         errors.extend([ApiError::Unavailable, ApiError::Overloaded]);
     }
-    if path.ends_with("/{user_id}") {
+    if path.starts_with("/api/job-agent/recommendations/") {
         errors.push(ApiError::RateLimited { seconds: 1 });
     }
     for parameter in operation.parameters.iter().flatten() {

@@ -10,6 +10,7 @@
 
 mod batches;
 mod checksum;
+mod content;
 mod diff;
 mod error;
 mod known_listings;
@@ -37,10 +38,11 @@ pub use known_listings::{CatalogueChanges, KnownListings};
 pub use listings::{ListingRecord, ListingStore};
 pub use mysql::{InvalidMysqlAddress, MysqlAddress, MysqlStore};
 pub use queue::{DueUser, GiveBack, Lease, QueueStore, WorkError};
-pub use reads::{QueueCounts, ReadStore, StoredList, StoredRecommendation, UserStatus};
+pub use reads::{ParkedUser, QueueCounts, ReadStore, StoredList, StoredRecommendation, UserStatus};
 pub use run::{
     Basis, CareerAnalysis, LockedBasis, MAX_CAREERS, ProfileAnalysis, RecordedState, RowChanges,
-    RowsFingerprint, RunStore, StateToken, StoredAnalysis, StoredCareer, UserState, Written,
+    RowsFingerprint, RunStore, Snapshot, StateToken, StoredAnalysis, StoredCareer, StoredRow, UserState,
+    Write, Written,
 };
 pub use sample::{SampleAnalysis, SampleCareer, SampleProfile, SampleUser};
 pub use sqlite::SqliteStore;

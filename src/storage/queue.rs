@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::Serialize;
 
 use super::StoreError;
 use crate::domain::{Lane, ScoringRevision, UserId};
@@ -32,13 +33,21 @@ pub trait QueueStore: Send + Sync {
         scoring_revision: ScoringRevision,
     ) -> Result<bool, StoreError>;
 
+    /// [`QueueStore::claim`] for several users with one commit. Returns those that are leased now.
+    async fn claim_all(
+        &self,
+        due: &[DueUser],
+        lease: &Lease,
+        scoring_revision: ScoringRevision,
+    ) -> Result<Vec<DueUser>, StoreError>;
+
     /// Ends the lease `token`, unless a run has ended it or another worker has taken it over. `due` is the
     /// user as it was claimed.
     async fn give_back(&self, due: &DueUser, token: &str, how: &GiveBack) -> Result<(), StoreError>;
 }
 
 /// A user that a worker may claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DueUser {
     /// The user.
     pub user: UserId,

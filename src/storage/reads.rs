@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde_json::{Map, Value};
 
 use super::StoreError;
 use crate::domain::{ListingId, UserId};
@@ -20,6 +19,9 @@ pub trait ReadStore: Send + Sync {
     /// The next users after `after` in the order of their ids, at most `most`.
     async fn users_after(&self, after: i64, most: u32) -> Result<Vec<UserId>, StoreError>;
 
+    /// At most so many parked users, latest first.
+    async fn parked_users(&self, limit: u32) -> Result<Vec<ParkedUser>, StoreError>;
+
     /// The amount of background work.
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError>;
 }
@@ -29,7 +31,7 @@ pub trait ReadStore: Send + Sync {
 pub struct StoredList {
     /// The rows, best first.
     pub rows: Vec<StoredRecommendation>,
-    /// All stored rows whose listing still exists, regardless of limit and score.
+    /// All stored rows, regardless of limit and score.
     pub stored_count: i64,
     /// When the list was calculated; `None` if there is no such row, or if another writer left no time.
     pub calculated_at: Option<DateTime<Utc>>,
@@ -64,8 +66,8 @@ pub struct StoredRecommendation {
     pub match_score: f64,
     /// Korean, shown to the user.
     pub match_reason: String,
-    /// The row's `recommendation_data`.
-    pub data: Map<String, Value>,
+    /// The row's `recommendation_data`: a JSON object, unless another writer has put something else there.
+    pub data: String,
 }
 
 /// The state of one user's list.
@@ -96,6 +98,19 @@ pub struct UserStatus {
     /// The stored rows are those of the last run, and their listings exist. `false`: another writer has changed the
     /// rows, listings have been deleted since, or the clean-up has removed the list.
     pub intact: bool,
+}
+
+/// A user whose runs failed too often.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx_macros::FromRow)]
+pub struct ParkedUser {
+    /// The user.
+    pub user_id: i64,
+    /// When the user was parked.
+    pub parked_at: DateTime<Utc>,
+    /// Leases taken since the last success.
+    pub attempts: u32,
+    /// The code of the last failure.
+    pub last_error_code: Option<String>,
 }
 
 /// The amount of background work, over all instances.

@@ -1,17 +1,17 @@
 //! Rows as both databases select them. Column types differ between databases and deployments, so the SQL
 //! casts them to text where they may, and the text is read here, forgivingly.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, NaiveDateTime, Utc};
-use serde_json::{Map, Value};
 use sqlx_macros::FromRow;
 
-use super::diff::ExistingRow;
 use super::known_listings::ReadListing;
 use super::{
     BatchStatus, DueUser, RecordedState, RowsFingerprint, StateToken, StoredList, StoredRecommendation,
-    UserState, checksum,
+    StoredRow, UserState, checksum, content,
 };
-use crate::domain::{BatchId, CatalogueVersion, JobListing, ListingId, Score, ScoringRevision, UserId};
+use crate::domain::{BatchId, CatalogueVersion, JobListing, ListingId, ScoringRevision, UserId};
 
 /// The columns of `recommendation_state`.
 #[derive(FromRow)]
@@ -25,6 +25,9 @@ pub(super) struct StateRow {
     scoring_revision: Option<i64>,
     saved_count: Option<i64>,
     rows_checksum: Option<i64>,
+    /// Only where the store lists rows without their contents: see [`content`].
+    #[sqlx(default)]
+    row_digests: Option<Vec<u8>>,
     requested_seq: Option<i64>,
     completed_seq: Option<i64>,
     calculated_at: Option<DateTime<Utc>>,
@@ -32,8 +35,14 @@ pub(super) struct StateRow {
 }
 
 impl StateRow {
-    /// The state, with the fingerprint of the stored rows.
-    pub(super) fn with(self, rows: RowsFingerprint) -> UserState {
+    /// The digests of the rows that the state's version wrote.
+    pub(super) fn digests(&self) -> HashMap<ListingId, u64> {
+        let column = self.version.zip(self.row_digests.as_deref());
+        column.map(|(version, digests)| content::decode(version, digests)).unwrap_or_default()
+    }
+
+    /// The state, with the stored rows.
+    pub(super) fn with(self, listed: Vec<StoredRow>) -> UserState {
         let row = self;
         let saved_count = row.saved_count.unwrap_or_default();
         let recorded = row.version.map(|version| RecordedState {
@@ -47,7 +56,7 @@ impl StateRow {
             calculated_at: row.calculated_at,
             verified_at: row.verified_at,
         });
-        UserState { recorded, rows, now: row.now }
+        UserState { recorded, rows: RowsFingerprint::of(&listed), listed, now: row.now }
     }
 }
 
@@ -131,32 +140,6 @@ impl BatchRow {
     }
 }
 
-/// The columns of a stored recommendation that the difference compares.
-#[derive(FromRow)]
-pub(super) struct RecommendationRow {
-    job_listing_id: i64,
-    /// The score in hundredths of a point.
-    hundredths: i64,
-    match_reason: Option<String>,
-    recommendation_data: Option<String>,
-    /// SQLite, whose transaction has no other writer beside it, needs no checksum per row.
-    #[sqlx(default)]
-    checksum: i64,
-}
-
-impl From<RecommendationRow> for ExistingRow {
-    fn from(row: RecommendationRow) -> Self {
-        Self {
-            listing_id: ListingId(row.job_listing_id),
-            // A score out of range becomes one that differs from every score, so that the row is rewritten.
-            score: Score(u16::try_from(row.hundredths).unwrap_or(u16::MAX)),
-            reason: row.match_reason.unwrap_or_default(),
-            data: recommendation_data(row.recommendation_data.as_deref()),
-            checksum: row.checksum,
-        }
-    }
-}
-
 /// A stored recommendation with its listing, for clients. The first two columns are the same in all rows.
 #[derive(FromRow)]
 pub(super) struct ListRow {
@@ -202,7 +185,7 @@ impl From<ListRow> for StoredRecommendation {
             crawled_at: row.crawled_at.as_deref().and_then(time),
             match_score: row.match_score,
             match_reason: row.match_reason.unwrap_or_default(),
-            data: recommendation_data(row.recommendation_data.as_deref()),
+            data: row.recommendation_data.unwrap_or_default(),
         }
     }
 }
@@ -257,14 +240,6 @@ pub(super) fn time(text: &str) -> Option<DateTime<Utc>> {
         .map(|time| time.and_utc())
         .or_else(|_| DateTime::parse_from_rfc3339(text).map(|time| time.to_utc()))
         .ok()
-}
-
-/// The stored JSON of a row; anything but an object is read as empty.
-fn recommendation_data(text: Option<&str>) -> Map<String, Value> {
-    match text.map(serde_json::from_str) {
-        Some(Ok(Value::Object(data))) => data,
-        _ => Map::new(),
-    }
 }
 
 #[cfg(test)]

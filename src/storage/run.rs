@@ -1,25 +1,24 @@
 //! The storage of a run: it reads the user's state and inputs, and replaces or confirms the user's rows.
 
 use std::ops::Deref;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::StoreError;
 use crate::coordination::UserGuard;
-use crate::domain::{CatalogueVersion, Recommendation, ScoringRevision, UserId};
+use crate::domain::{CatalogueVersion, ListingId, Recommendation, ScoringRevision, UserId};
 
 /// Storage for the calculator.
 #[async_trait]
 pub trait RunStore: Send + Sync {
-    /// The user's state row and a fingerprint of the stored rows, of one moment.
-    async fn user_state(&self, user: UserId) -> Result<UserState, StoreError>;
+    /// Everything that a run reads of the user, of one moment: inputs that are older than the state, or newer, would
+    /// let a run write a list that no longer is right.
+    async fn snapshot(&self, user: UserId) -> Result<Snapshot, StoreError>;
 
-    /// The user's analyses as other services have stored them.
-    async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError>;
-
-    /// Makes `rows` the user's rows, in one transaction that first compares the state's token and bumps its
-    /// version, and then writes the difference. `digest` stands for `rows` in later comparisons. Ends the
+    /// Makes `rows` the user's rows, in one transaction that writes the difference, compares the state's token
+    /// and bumps its version. `digest` stands for `rows` in later comparisons. Ends the
     /// user's lease and serves the triggers up to [`Basis::serves_seq`].
     async fn replace(
         &self,
@@ -34,6 +33,10 @@ pub trait RunStore: Send + Sync {
     /// triggers as [`RunStore::replace`] does.
     async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError>;
 
+    /// [`RunStore::replace`] and [`RunStore::confirm`] for several users, in one transaction: with one commit. `None`:
+    /// one of them lost its comparison, and nothing has been written; likewise after an error.
+    async fn write_together(&self, writes: &[Write<'_>]) -> Result<Option<Vec<RowChanges>>, StoreError>;
+
     /// Writes and commits something that no client sees, within [`super::PROBE_LIMIT`]: whether the database takes
     /// writes of any kind. After a failure, connections are made again before they are used.
     async fn probe(&self) -> Result<(), StoreError>;
@@ -43,15 +46,38 @@ pub trait RunStore: Send + Sync {
     fn distrust_connections(&self);
 }
 
-/// The result of [`RunStore::user_state`].
+/// The result of [`RunStore::snapshot`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The user's state row, and the stored rows.
+    pub state: UserState,
+    /// The user's analyses as other services have stored them.
+    pub analysis: StoredAnalysis,
+}
+
+/// The state of a user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UserState {
     /// `None`: no calculation and no trigger has ever been recorded for the user.
     pub recorded: Option<RecordedState>,
     /// The rows stored for the user, by any writer.
     pub rows: RowsFingerprint,
+    /// The same rows one by one.
+    pub listed: Vec<StoredRow>,
     /// The database's clock at the moment of reading.
     pub now: DateTime<Utc>,
+}
+
+/// A stored row, without its contents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredRow {
+    /// The recommended listing.
+    pub listing_id: ListingId,
+    /// A digest of the score, the reason and the data as a run wrote them. `None`: unknown, because another
+    /// writer, or a version that keeps no digests, wrote the row.
+    pub digest: Option<u64>,
+    /// As in [`RowsFingerprint::checksum`].
+    pub checksum: i64,
 }
 
 /// The columns of the user's row of `recommendation_state` that a run reads.
@@ -88,6 +114,13 @@ pub struct RowsFingerprint {
     pub checksum: i64,
 }
 
+impl RowsFingerprint {
+    /// The fingerprint of the rows.
+    pub fn of(rows: &[StoredRow]) -> Self {
+        Self { count: rows.len() as i64, checksum: rows.iter().map(|row| row.checksum).sum() }
+    }
+}
+
 /// The columns that writes compare and bump; all zero for a user without a state row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StateToken {
@@ -104,6 +137,11 @@ impl UserState {
         self.recorded.as_ref().map_or_else(StateToken::default, |recorded| recorded.token)
     }
 
+    /// Whether the stored rows are those that the last replacement left.
+    pub fn is_intact(&self) -> bool {
+        self.recorded.as_ref().is_some_and(|recorded| recorded.rows == Some(self.rows))
+    }
+
     /// The newest trigger that a run which starts now will have served.
     pub fn requested_seq(&self) -> i64 {
         self.recorded.as_ref().map_or(0, |recorded| recorded.requested_seq)
@@ -112,10 +150,12 @@ impl UserState {
     /// The basis of a run that has read this state, and its inputs after it.
     pub fn basis(&self, catalogue_version: CatalogueVersion, scoring_revision: ScoringRevision) -> Basis {
         Basis {
+            is_recorded: self.recorded.is_some(),
             expected: self.token(),
             serves_seq: self.requested_seq(),
             catalogue_version,
             scoring_revision,
+            listed: self.listed.clone(),
             now: self.now,
         }
     }
@@ -171,6 +211,8 @@ pub struct ProfileAnalysis {
 /// The state and the versions that a run's result stands on.
 #[derive(Clone, Debug)]
 pub struct Basis {
+    /// Whether the user had a state row.
+    pub is_recorded: bool,
     /// The state's token, read before the inputs.
     pub expected: StateToken,
     /// The newest trigger at that time: the run serves the triggers up to it.
@@ -179,6 +221,8 @@ pub struct Basis {
     pub catalogue_version: CatalogueVersion,
     /// The revision of the scoring.
     pub scoring_revision: ScoringRevision,
+    /// The stored rows, read with the state.
+    pub listed: Vec<StoredRow>,
     /// The database's time, read with the state.
     pub now: DateTime<Utc>,
 }
@@ -210,6 +254,36 @@ impl Deref for LockedBasis<'_> {
 
     fn deref(&self) -> &Basis {
         &self.basis
+    }
+}
+
+/// A write of a run.
+#[derive(Debug)]
+pub enum Write<'guard> {
+    /// See [`RunStore::confirm`].
+    Confirm(LockedBasis<'guard>),
+    /// See [`RunStore::replace`].
+    Replace {
+        /// The state that the result stands on.
+        basis: LockedBasis<'guard>,
+        /// The new rows.
+        rows: Vec<Recommendation>,
+        /// Stands for the rows in later comparisons.
+        digest: Arc<str>,
+    },
+}
+
+impl<'guard> Write<'guard> {
+    /// The state that the write stands on.
+    pub fn basis(&self) -> &LockedBasis<'guard> {
+        match self {
+            Self::Confirm(basis) | Self::Replace { basis, .. } => basis,
+        }
+    }
+
+    /// The user whose list is written.
+    pub fn user(&self) -> UserId {
+        self.basis().user()
     }
 }
 

@@ -235,6 +235,8 @@ fn settings(name: &str, database_url: &str) -> Vec<(String, String)> {
         ("SCHEDULER_ENABLED", "false"),
         ("PORT", "0"),
         ("LOG_FORMAT", "json"),
+        // The beginnings of runs, too.
+        ("RUST_LOG", "info,job_agent=debug"),
         ("TOKIO_WORKER_THREADS", "2"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use crate::support::token::{
     SECRET, admin_token, algorithm, backend_token, claims, encode, seconds_from_now, token, user_token,
 };
-use crate::support::{Answer, Kind, OTHER_USER, TestApp, TestDatabase, TestProcess, USER, is_korean};
+use crate::support::{
+    Answer, Kind, OTHER_USER, TestApp, TestDatabase, TestProcess, USER, eventually, is_korean,
+};
 
 const API_TOKEN: &str = "service-token-0123456789";
 const REQUIRED: [(&str, &str); 3] =
@@ -321,6 +323,42 @@ async fn api_tokens_are_rotated_by_accepting_two_and_come_from_a_file_as_well() 
     assert_eq!(accepted(&[("API_TOKENS", new)]).await, [false, true, false, false]);
     assert_eq!(accepted(&[("API_TOKENS_FILE", path)]).await, [false, true, true, false]);
     assert_eq!(accepted(&[("API_TOKENS", old), ("API_TOKENS_FILE", path)]).await, [true, true, true, false]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_tokens_counts_as_it_is_now_and_a_broken_one_changes_nothing() {
+    let database = TestDatabase::create_empty(Kind::Sqlite).await;
+    let (old, new) = ("old-token-0123456789", "new-token-0123456789");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokens");
+    let file = path.to_str().unwrap();
+    std::fs::write(file, old).unwrap();
+    let settings = [("AUTH_MODE", "required"), ("API_TOKENS_FILE", file)];
+    let process = TestProcess::start(&database, &settings).await;
+    let accepts = async |token: &str| {
+        let request = reqwest::Client::new().get(format!("{}{}", process.address, fast(USER)));
+        request.bearer_auth(token).send().await.unwrap().status() == 200
+    };
+    assert!(accepts(old).await && !accepts(new).await);
+    std::fs::write(file, format!("{old}\n{new}")).unwrap();
+    eventually("both tokens are accepted", async || accepts(new).await && accepts(old).await).await;
+    std::fs::write(file, new).unwrap();
+    eventually("the old token is refused", async || !accepts(old).await).await;
+    for broken in [None, Some(""), Some("short")] {
+        match broken {
+            Some(text) => std::fs::write(file, text).unwrap(),
+            None => std::fs::remove_file(file).unwrap(),
+        }
+        eventually("the log says so", async || {
+            !process.events("the file of API tokens cannot be used").is_empty()
+        })
+        .await;
+        assert!(accepts(new).await);
+    }
+    std::fs::write(file, old).unwrap();
+    eventually("a file that is right again counts", async || accepts(old).await && !accepts(new).await).await;
+    assert_eq!(process.events("the file of API tokens cannot be used").len(), 1, "once per outage");
+    assert!(!process.log().contains(old) && !process.log().contains("short"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -101,6 +101,7 @@ const ROOMS: &[Room] = &[
     Room { path: "listings", imports: &["storage"], without: &[] },
     Room { path: "lifecycle", imports: &[], without: &[] },
     Room { path: "config", imports: &["coordination", "storage", "background", "http"], without: &[] },
+    Room { path: "telemetry", imports: &["config"], without: &[] },
     Room {
         path: "app",
         imports: &[
@@ -161,6 +162,10 @@ const ONLY: &[(&str, &[&str])] = &[
     ("encoding_rs", &["listings"]),
     ("clap", &["cli", "main"]),
     ("indicatif", &["cli"]),
+    ("opentelemetry", &["telemetry"]),
+    ("opentelemetry_otlp", &["telemetry"]),
+    ("opentelemetry_sdk", &["telemetry"]),
+    ("tracing_opentelemetry", &["telemetry"]),
 ];
 
 /// Test code inside `src`, which may import anything.

@@ -55,7 +55,7 @@ async fn every_bad_request_gets_its_documented_answer() {
         (get.clone(), format!("{BY_CAREERS}/1?limit="), 422, "invalid_query"),
         (get.clone(), format!("{BY_CAREERS}/1?limit=5&limit=6"), 422, "invalid_query"),
         // Paths and methods.
-        (get.clone(), "/".to_owned(), 404, "not_found"),
+        (get.clone(), "/unknown".to_owned(), 404, "not_found"),
         (post.clone(), CALCULATE.to_owned(), 404, "not_found"),
         (post.clone(), format!("{CALCULATE}/1/2"), 404, "not_found"),
         (get.clone(), "/api/job-agent/recommendations/../../../etc/passwd".to_owned(), 404, "not_found"),

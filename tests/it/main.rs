@@ -7,20 +7,25 @@
 mod support;
 
 mod access;
+mod alerts;
 mod api_document;
 mod architecture;
 mod back_pressure;
 mod background;
 mod bad_input;
 mod batch;
+mod browser;
 mod by_careers;
 mod catalogue;
 mod cleanup;
 mod command_line;
 mod concurrency;
+mod console;
 mod contract;
 mod cors;
 mod documentation;
+#[cfg(feature = "otlp")]
+mod exported_spans;
 mod foreign_keys;
 mod hostile_input;
 mod list_quality;
@@ -28,6 +33,7 @@ mod messy_analyses;
 mod metrics;
 mod migrations;
 mod old_service_defects;
+mod operator;
 mod other_writers;
 mod process;
 mod queue;

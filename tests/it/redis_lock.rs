@@ -162,7 +162,8 @@ async fn hold_back_a_run(database: &TestDatabase, app: &TestApp) -> sqlx::Transa
 async fn requests_go_on_without_redis_and_use_it_again_when_it_is_back(database: TestDatabase) {
     let mut redis = RedisServer::start().await;
     let url = redis.url();
-    let process = TestProcess::start(&database, &[("REDIS_URL", &url)]).await;
+    let settings = [("REDIS_URL", url.as_str()), ("RUST_LOG", "info,job_agent=debug")];
+    let process = TestProcess::start(&database, &settings).await;
     let client = reqwest::Client::new();
     let calculate = async |user: i64| {
         database.set_career(user, "간호사").await;

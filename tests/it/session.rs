@@ -2,33 +2,34 @@
 
 use std::time::Duration;
 
-use job_agent::storage::QueueStore;
+use job_agent::coordination::UserLocks;
+use job_agent::domain::{CatalogueVersion, ScoringRevision};
+use job_agent::storage::{QueueStore, RunStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::{RedisServer, TestApp, TestDatabase, USER, eventually, on_servers};
 
 on_servers!(
-    a_cancelled_begin_loses_no_later_write,
+    a_cancelled_transaction_loses_no_later_write,
     a_client_that_disconnects_leaves_no_transaction_and_no_lock,
     sessions_are_set_up_for_the_protocol,
 );
 
-/// `begin` cancelled at every moment, then a write that must be there for others to see.
-async fn a_cancelled_begin_loses_no_later_write(database: TestDatabase) {
-    let store = database.mysql_store();
-    store.request_run(USER.try_into().unwrap()).await.unwrap();
+/// A replacement cancelled at every moment, then triggers that must be there for others to see.
+async fn a_cancelled_transaction_loses_no_later_write(database: TestDatabase) {
+    let (store, user) = (database.mysql_store(), USER.try_into().unwrap());
+    let guard = UserLocks::new(None, Duration::from_secs(1)).acquire(user).await.unwrap();
     for round in 1..=300 {
-        let begin = store.pool().begin();
-        drop(tokio::time::timeout(Duration::from_micros(round * 3 % 600), begin).await);
+        let state = store.snapshot(user).await.unwrap().state;
+        let basis = state.basis(CatalogueVersion(1), ScoringRevision(1)).under(&guard);
+        let replace = store.replace(&basis, &[], "digest");
+        drop(tokio::time::timeout(Duration::from_micros(round * 3 % 900), replace).await);
         // All connections of the pool are in the same danger: let every one of them write.
-        let writes = (0..4).map(|_| {
-            sqlx::query("UPDATE recommendation_state SET saved_count = saved_count + 1").execute(store.pool())
-        });
-        for written in futures::future::join_all(writes).await {
-            assert_eq!(written.unwrap().rows_affected(), 1);
+        for recorded in futures::future::join_all((0..4).map(|_| store.request_run(user))).await {
+            recorded.unwrap();
         }
-        assert_eq!(database.state(USER, "saved_count").await, round as i64 * 4, "a write was lost");
+        assert_eq!(database.state(USER, "requested_seq").await, round as i64 * 4, "a write was lost");
     }
 }
 

@@ -20,7 +20,6 @@ use job_agent::storage::{
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use serde_json::Map;
 use tokio::runtime::Handle;
 
 use self::spec::{Due, User};
@@ -166,7 +165,7 @@ async fn run(database: &TestDatabase, user: UserId, operations: &[Operation]) {
     };
     for (step, operation) in operations.iter().enumerate() {
         both.apply(operation).await;
-        let state = both.store.user_state(user).await.unwrap();
+        let state = both.store.snapshot(user).await.unwrap().state;
         assert_eq!(both.stored(&state).await, both.spec, "after step {step}, {operation:?}");
         for list in 0..=MAX_LIST {
             let digest = spec::digest(list);
@@ -189,8 +188,8 @@ struct Both<'a> {
     store: Arc<dyn Store>,
     user: UserId,
     spec: User,
-    /// Read earlier and possibly used later, newest last.
-    states: Vec<UserState>,
+    /// Read earlier, in the database and in the specification, and possibly used later; newest last.
+    states: Vec<(UserState, UserState)>,
     dues: Vec<DueUser>,
     claims: Vec<(DueUser, u8)>,
     batch: BatchId,
@@ -207,15 +206,19 @@ impl Both<'_> {
             Operation::RequestRun => {
                 assert_eq!(self.store.request_run(self.user).await.unwrap(), self.spec.request_run());
             }
-            Operation::ReadState => self.states.push(self.store.user_state(self.user).await.unwrap()),
+            Operation::ReadState => {
+                let state = self.store.snapshot(self.user).await.unwrap().state;
+                let specified = self.spec.state(state.now);
+                self.states.push((state, specified));
+            }
             Operation::Replace { state, list, catalogue, scoring } => {
-                let Some(state) = newest(&self.states, state) else { return };
-                let basis = basis(&state, catalogue, scoring).under(&self.guard);
-                let written = self.store.replace(&basis, &rows(list), &spec::digest(list)).await;
-                same_fate(written.unwrap(), self.spec.replace(&basis, list));
+                let Some((state, specified)) = newest(&self.states, state) else { return };
+                let stored = basis(&state, catalogue, scoring).under(&self.guard);
+                let written = self.store.replace(&stored, &rows(list), &spec::digest(list)).await;
+                same_fate(written.unwrap(), self.spec.replace(&basis(&specified, catalogue, scoring), list));
             }
             Operation::Confirm { state, catalogue, scoring } => {
-                let Some(state) = newest(&self.states, state) else { return };
+                let Some((state, _)) = newest(&self.states, state) else { return };
                 let basis = basis(&state, catalogue, scoring).under(&self.guard);
                 same_fate(self.store.confirm(&basis).await.unwrap(), self.spec.confirm(&basis));
             }
@@ -258,7 +261,7 @@ impl Both<'_> {
                 }
             }
             Operation::RemoveLists { old } => {
-                let state = self.store.user_state(self.user).await.unwrap();
+                let state = self.store.snapshot(self.user).await.unwrap().state;
                 let verified = state.recorded.and_then(|recorded| recorded.verified_at).unwrap_or(state.now);
                 let since = verified + TimeDelta::seconds(i64::from(old));
                 let cleaned = self.store.clean_up(self.before(), Some(since)).await.unwrap();
@@ -431,7 +434,7 @@ fn rows(number: u8) -> Vec<Recommendation> {
         listing_id: ListingId(id.into()),
         score: Score(5_000),
         reason: format!("목록 {number}"),
-        data: Map::new(),
+        data: "{}".to_owned(),
     };
     (1..=number).map(row).collect()
 }

@@ -45,11 +45,16 @@ async fn an_instance_without_its_redis_is_ready_and_says_so() {
     let database = TestDatabase::create(Kind::Sqlite).await;
     let app = TestApp::start(&database, &[]).await;
     assert_eq!(app.get("/health/ready").await.body["redis"], "not configured");
-    let redis = RedisServer::start().await;
+    let mut redis = RedisServer::start().await;
     let app = TestApp::start(&database, &[("REDIS_URL", &redis.url())]).await;
     let ready = app.get("/health/ready").await;
     assert_eq!((ready.status.as_u16(), &ready.body["redis"]), (200, &"available".into()));
     assert!(ready.body["listings"].as_u64().unwrap() > 0);
+    // It has nothing to do, and notices nevertheless.
+    redis.stop();
+    let ready = app.get("/health/ready").await;
+    assert_eq!((ready.status.as_u16(), &ready.body["redis"]), (200, &"unavailable".into()));
+    assert!(app.get("/metrics").await.body.as_str().unwrap().contains("job_agent_redis_available 0"));
     let app = TestApp::start(&database, &[("REDIS_URL", "redis://127.0.0.1:1")]).await;
     let ready = app.get("/health/ready").await;
     assert_eq!((ready.status.as_u16(), &ready.body["redis"]), (200, &"unavailable".into()));

@@ -12,7 +12,7 @@ use job_agent::storage::{
     Basis, CatalogueChanges, KnownListings, ListingRecord, RowChanges, RowsFingerprint, Store, StoreError,
     StoreErrorKind, UserState, Written,
 };
-use serde_json::{Map, json};
+use serde_json::json;
 
 use crate::support::{Kind, TestDatabase, USER, on_every_database};
 
@@ -52,7 +52,7 @@ fn rows(scores: &[(i64, u16)]) -> Vec<Recommendation> {
         listing_id: ListingId(id),
         score: Score(score),
         reason: format!("이유 {score}"),
-        data: Map::from_iter([("matchedCareer".to_owned(), json!("간호사"))]),
+        data: json!({"matchedCareer": "간호사"}).to_string(),
     };
     scores.iter().map(row).collect()
 }
@@ -91,18 +91,18 @@ async fn migrating_twice_and_at_the_same_time_is_harmless(database: TestDatabase
 
 #[expect(clippy::disallowed_methods, reason = "the database's clock is held against this machine's")]
 async fn a_new_user_has_no_state(database: TestDatabase) {
-    let state = database.store().user_state(user(USER)).await.unwrap();
+    let state = database.store().snapshot(user(USER)).await.unwrap().state;
     assert_eq!((state.recorded, state.rows), (None, RowsFingerprint::default()));
     assert!((chrono::Utc::now() - state.now).num_seconds().abs() < 60, "the database's clock is UTC");
 }
 
 async fn a_replacement_writes_only_the_difference(database: TestDatabase) {
     let store = database.store();
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     let written = replace(&store, USER, &state, &rows(&[(1, 50), (2, 60), (3, 70)])).await.unwrap();
     assert_eq!(written, Written::Committed(RowChanges { inserted: 3, updated: 0, deleted: 0 }));
 
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     let recorded = state.recorded.clone().unwrap();
     assert_eq!((recorded.token.version, state.rows.count), (1, 3));
     assert_eq!(
@@ -119,16 +119,16 @@ async fn a_replacement_writes_only_the_difference(database: TestDatabase) {
         format!("SELECT job_listing_id FROM user_job_recommendations WHERE user_id = {USER} ORDER BY 1");
     assert_eq!(database.numbers(&stored).await, [2, 3, 4], "the rows are the newest list");
 
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     let written = replace(&store, USER, &state, &rows(&[(2, 60)])).await.unwrap();
     assert_eq!(written, Written::Committed(RowChanges { inserted: 0, updated: 0, deleted: 2 }));
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     assert_eq!(state.recorded.unwrap().rows, Some(state.rows));
 
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     let written = replace(&store, USER, &state, &[]).await.unwrap();
     assert_eq!(written, Written::Committed(RowChanges { inserted: 0, updated: 0, deleted: 1 }));
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     assert_eq!(
         (state.rows, state.recorded.unwrap().rows),
         (RowsFingerprint::default(), Some(RowsFingerprint::default()))
@@ -137,7 +137,7 @@ async fn a_replacement_writes_only_the_difference(database: TestDatabase) {
 
 async fn a_replacement_of_an_older_version_is_lost_and_writes_nothing(database: TestDatabase) {
     let store = database.store();
-    let old = store.user_state(user(USER)).await.unwrap();
+    let old = store.snapshot(user(USER)).await.unwrap().state;
     let written = replace(&store, USER, &old, &rows(&[(1, 50)])).await.unwrap();
     assert!(matches!(written, Written::Committed(_)));
     assert_eq!(replace(&store, USER, &old, &rows(&[(2, 60)])).await.unwrap(), Written::Lost);
@@ -151,9 +151,9 @@ async fn a_replacement_of_an_older_version_is_lost_and_writes_nothing(database: 
 
 async fn a_confirmation_makes_older_runs_lose(database: TestDatabase) {
     let store = database.store();
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
-    let seen_by_both = store.user_state(user(USER)).await.unwrap();
+    let seen_by_both = store.snapshot(user(USER)).await.unwrap().state;
     assert!(matches!(confirm(&store, USER, &seen_by_both).await, Written::Committed(_)));
     assert_eq!(replace(&store, USER, &seen_by_both, &rows(&[(2, 60)])).await.unwrap(), Written::Lost);
     // Another run that finds the same does no harm.
@@ -168,7 +168,7 @@ async fn a_confirmation_makes_older_runs_lose(database: TestDatabase) {
         [1],
         "the losing run has written no row"
     );
-    let newest = store.user_state(user(USER)).await.unwrap();
+    let newest = store.snapshot(user(USER)).await.unwrap().state;
     assert!(matches!(
         replace(&store, USER, &newest, &rows(&[(2, 60)])).await.unwrap(),
         Written::Committed(_)
@@ -183,7 +183,7 @@ async fn a_confirmation_makes_older_runs_lose(database: TestDatabase) {
 async fn a_replacement_serves_only_the_triggers_it_has_read(database: TestDatabase) {
     let store = database.store();
     assert_eq!(store.request_run(user(USER)).await.unwrap(), 1);
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     // A trigger that comes in while the run calculates.
     assert_eq!(store.request_run(user(USER)).await.unwrap(), 2);
     assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
@@ -192,7 +192,7 @@ async fn a_replacement_serves_only_the_triggers_it_has_read(database: TestDataba
         (1, 2)
     );
     assert_eq!(due(&store, 99).await, [user(USER)]);
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     assert!(matches!(confirm(&store, USER, &state).await, Written::Committed(_)));
     assert_eq!(database.state(USER, "completed_seq").await, 2, "the confirmation serves the second trigger");
     assert!(due(&store, 99).await.is_empty());
@@ -200,7 +200,7 @@ async fn a_replacement_serves_only_the_triggers_it_has_read(database: TestDataba
 
 async fn of_many_replacements_at_once_exactly_one_wins(database: TestDatabase) {
     let store = database.store();
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     let attempts = (0..8).map(|n| {
         let (store, state) = (store.clone(), state.clone());
         tokio::spawn(async move { replace(&store, USER, &state, &rows(&[(n, 50), (n + 100, 60)])).await })
@@ -226,10 +226,10 @@ async fn of_many_replacements_at_once_exactly_one_wins(database: TestDatabase) {
 
 async fn a_hand_made_change_of_a_row_shows_in_the_state(database: TestDatabase) {
     let store = database.store();
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
     database.execute("UPDATE user_job_recommendations SET match_score = 1").await;
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     assert_ne!(state.recorded.clone().unwrap().rows, Some(state.rows));
     let written = replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap();
     assert_eq!(written, Written::Committed(RowChanges { inserted: 0, updated: 1, deleted: 0 }));
@@ -253,7 +253,7 @@ async fn triggers_are_due_until_they_are_served(database: TestDatabase) {
 
 async fn users_of_a_newer_scoring_are_not_due_here(database: TestDatabase) {
     let store = database.store();
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
     store.request_run(user(USER)).await.unwrap();
     assert!(due(&store, 2).await.is_empty());
@@ -342,7 +342,7 @@ async fn instances_that_see_different_changes_agree_in_the_end(database: TestDat
 
 async fn a_lost_catalogue_number_starts_above_all_that_users_have_seen(database: TestDatabase) {
     let store = database.store();
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
     database.execute("UPDATE recommendation_state SET catalogue_version = 900").await;
     database.execute("DELETE FROM catalogue_state").await;
@@ -384,38 +384,42 @@ async fn rows_keep_every_text_that_ranking_can_write(database: TestDatabase) {
     let store = database.store();
     let mut wanted = rows(&[(1, 9_999), (2, 0), (3, 10_000), (4, 1_501)]);
     wanted[0].reason = "따옴표 ' \" 역슬래시 \\ 줄\n바꿈 😀 과/와".into();
-    wanted[0].data.insert("breakdown".into(), json!({"title": 65.12, "skills": 0.0, "n": 18, "q": 17.28}));
-    wanted[0].data.insert("matchedWords".into(), json!(["a\\b", "\"", "😀", "한글", ""]));
-    let state = store.user_state(user(USER)).await.unwrap();
+    wanted[0].data = json!({
+        "breakdown": {"title": 65.12, "skills": 0.0, "n": 18, "q": 17.28},
+        "matchedWords": ["a\\b", "\"", "😀", "한글", ""],
+    })
+    .to_string();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     assert!(matches!(replace(&store, USER, &state, &wanted).await.unwrap(), Written::Committed(_)));
     // The rows are read back as written; otherwise the next difference would not be empty.
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     let again = replace(&store, USER, &state, &wanted).await.unwrap();
     assert_eq!(again, Written::Committed(RowChanges::default()));
     let list = store.stored_list(user(USER), 100, 0).await.unwrap();
     let scores: Vec<f64> = list.rows.iter().map(|row| row.match_score).collect();
     assert_eq!(scores, [100.0, 99.99, 15.01, 0.0]);
     assert_eq!(list.rows[1].match_reason, wanted[0].reason);
-    assert_eq!(list.rows[1].data, wanted[0].data);
+    let data: serde_json::Value = serde_json::from_str(&list.rows[1].data).unwrap();
+    assert_eq!(data, serde_json::Value::Object(wanted[0].parsed_data()));
 }
 
 async fn a_listing_that_is_gone_is_not_listed(database: TestDatabase) {
     let store = database.store();
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     assert!(matches!(
         replace(&store, USER, &state, &rows(&[(1, 50), (2, 60)])).await.unwrap(),
         Written::Committed(_)
     ));
     database.execute("DELETE FROM job_listings WHERE id = 2").await;
     let list = store.stored_list(user(USER), 100, 0).await.unwrap();
-    assert_eq!((list.stored_count, list.rows[0].listing_id), (1, ListingId(1)));
+    assert_eq!((list.stored_count, list.rows.len(), list.rows[0].listing_id), (2, 1, ListingId(1)));
 }
 
 async fn a_statement_that_waits_too_long_for_a_row_is_a_conflict(database: TestDatabase) {
     let store = database.store();
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     assert!(matches!(replace(&store, USER, &state, &rows(&[(1, 50)])).await.unwrap(), Written::Committed(_)));
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     let holder = database.hold_states().await;
     let started = std::time::Instant::now();
     let lost = replace(&store, USER, &state, &rows(&[(2, 50)])).await.unwrap_err();
@@ -437,7 +441,7 @@ async fn neighbouring_users_do_not_deadlock(database: TestDatabase) {
         tokio::spawn(async move {
             for round in 0..10 {
                 let id = USER + n;
-                let state = store.user_state(user(id)).await.unwrap();
+                let state = store.snapshot(user(id)).await.unwrap().state;
                 let new: Vec<_> = (0..20).map(|k| (k * 7 % 40 + round, 1_500 + k as u16)).collect();
                 let written = replace(&store, id, &state, &rows(&new)).await.unwrap();
                 assert!(matches!(written, Written::Committed(_)));
@@ -467,11 +471,11 @@ async fn tables_of_the_old_service_are_used_as_they_are(database: TestDatabase) 
     .await;
     let store = old.store();
     store.migrate().await.unwrap();
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     assert_eq!((state.recorded.is_none(), state.rows.count), (true, 2));
     let written = replace(&store, USER, &state, &rows(&[(1, 50), (2, 60)])).await.unwrap();
     assert_eq!(written, Written::Committed(RowChanges { inserted: 1, updated: 1, deleted: 1 }));
-    let state = store.user_state(user(USER)).await.unwrap();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
     assert_eq!(state.recorded.clone().unwrap().rows, Some(state.rows));
     let again = replace(&store, USER, &state, &rows(&[(1, 50), (2, 60)])).await.unwrap();
     assert_eq!(again, Written::Committed(RowChanges::default()));

@@ -47,6 +47,8 @@ pub enum Mutant {
     CleanUpDoesNotCount,
     /// A run compares the number of rows, not their contents.
     RowsAreOnlyCounted,
+    /// A replacement leaves rows alone that another writer had altered when the run read them.
+    AlteredRowsTrusted,
     /// The clean-up does not look for lists that another writer has altered.
     AlteredRowsUnnoticed,
     /// A failure that is the server's fault counts against the user.
@@ -54,29 +56,30 @@ pub enum Mutant {
 }
 
 /// Each with the property that it breaks, and the fewest steps to do so.
-pub const MUTANTS: [(Mutant, Scenario, &str, usize); 18] = [
-    (Mutant::NoVersionCompare, REQUESTS, FORWARD, 9),
+pub const MUTANTS: [(Mutant, Scenario, &str, usize); 19] = [
+    (Mutant::NoVersionCompare, REQUESTS, FORWARD, 7),
     (Mutant::InputsBeforeState, REQUESTS, FORWARD, 9),
-    (Mutant::LoserAnswersSuccess, REQUESTS, HONEST, 10),
-    (Mutant::VersionMovedSoSkip, REQUESTS, HONEST, 7),
-    (Mutant::LostAnswerIsSuccess, LOST_ANSWER, HONEST, 4),
-    (Mutant::CompletesAllRequested, FAILURE, NOT_SWALLOWED, 7),
+    (Mutant::LoserAnswersSuccess, REQUESTS, HONEST, 8),
+    (Mutant::VersionMovedSoSkip, REQUESTS, HONEST, 6),
+    (Mutant::LostAnswerIsSuccess, LOST_ANSWER, HONEST, 3),
+    (Mutant::CompletesAllRequested, FAILURE, NOT_SWALLOWED, 6),
     (Mutant::AcceptBeforeCommit, CRASH, DURABLE, 4),
     (Mutant::LeaseNeverFreed, CRASH, NO_LEASE, 5),
     (Mutant::AttemptsCountedOnFailure, CRASH, ENDS, 8),
-    (Mutant::ScoringUnordered, ROLLOUT, FORWARD, 8),
-    (Mutant::CatalogueUnordered, ROLLOUT, FORWARD, 10),
+    (Mutant::ScoringUnordered, ROLLOUT, FORWARD, 6),
+    (Mutant::CatalogueUnordered, ROLLOUT, FORWARD, 8),
     (Mutant::OutagesAreCharged, OUTAGE, NOT_CHARGED, 6),
-    (Mutant::ConfirmationsDoNotCount, REQUESTS, FORWARD, 10),
-    (Mutant::UnparksWithoutDue, FAILURE, CONVERGES, 11),
+    (Mutant::ConfirmationsDoNotCount, REQUESTS, FORWARD, 8),
+    (Mutant::UnparksWithoutDue, FAILURE, CONVERGES, 10),
     (Mutant::ParksWhatIsNew, TAKE_OVER, PARKS_WHAT_FAILED, 8),
-    (Mutant::CleanUpDoesNotCount, NIGHT, CONFIRMED, 6),
-    (Mutant::RowsAreOnlyCounted, OTHER_WRITER, CONFIRMED, 5),
+    (Mutant::CleanUpDoesNotCount, NIGHT, CONFIRMED, 5),
+    (Mutant::RowsAreOnlyCounted, OTHER_WRITER, CONFIRMED, 4),
+    (Mutant::AlteredRowsTrusted, OTHER_WRITER, CONFIRMED, 4),
     (Mutant::AlteredRowsUnnoticed, OTHER_WRITER, OURS, 1),
 ];
 
 /// Bugs that need no patch, and why.
-pub const ONLY_IN_THE_MODEL: [(Mutant, &str); 8] = [
+pub const ONLY_IN_THE_MODEL: [(Mutant, &str); 9] = [
     (Mutant::LostAnswerIsSuccess, "the campaign's loser-answers-success breaks the same decision"),
     (Mutant::CatalogueUnordered, "the campaign's scoring-unordered breaks the same decision"),
     (Mutant::UnparksWithoutDue, "a parked user with a newer trigger is too rare in a campaign"),
@@ -84,6 +87,7 @@ pub const ONLY_IN_THE_MODEL: [(Mutant, &str); 8] = [
     (Mutant::OutagesAreCharged, "tests/it/servers_in_trouble.rs shows it on real servers"),
     (Mutant::CleanUpDoesNotCount, "the campaign runs no clean-up: its histories last seconds"),
     (Mutant::RowsAreOnlyCounted, "the campaign has no other writer; tests/it/other_writers.rs has one"),
+    (Mutant::AlteredRowsTrusted, "the campaign has no other writer; tests/it/other_writers.rs has one"),
     (Mutant::AlteredRowsUnnoticed, "the campaign runs no clean-up: its histories last seconds"),
 ];
 

@@ -65,17 +65,17 @@ const ROLLOUT_AT_WORK: Scenario =
 
 /// Explored with every `cargo test`.
 pub const SMALL: [(&str, Scenario, usize); 11] = [
-    ("requests", REQUESTS, 6_038),
-    ("rollout", ROLLOUT, 3_762),
-    ("lost answer", LOST_ANSWER, 872),
-    ("crash", CRASH, 774),
-    ("failure", FAILURE, 74_880),
-    ("take-over", TAKE_OVER, 8_658),
-    ("night", NIGHT, 5_933),
-    ("outage", OUTAGE, 3_255),
-    ("retry", RETRY, 4_809),
-    ("rollout at work", ROLLOUT_AT_WORK, 37_971),
-    ("other writer", OTHER_WRITER, 17_048),
+    ("requests", REQUESTS, 4_404),
+    ("rollout", ROLLOUT, 2_576),
+    ("lost answer", LOST_ANSWER, 690),
+    ("crash", CRASH, 718),
+    ("failure", FAILURE, 51_261),
+    ("take-over", TAKE_OVER, 6_656),
+    ("night", NIGHT, 3_649),
+    ("outage", OUTAGE, 2_695),
+    ("retry", RETRY, 3_579),
+    ("rollout at work", ROLLOUT_AT_WORK, 24_857),
+    ("other writer", OTHER_WRITER, 10_622),
 ];
 
 /// A request and a trigger in the background, while the inputs change and change back, and an answer of the

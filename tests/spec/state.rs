@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use job_agent::domain::{CatalogueVersion, Lane, ScoringRevision, UserId};
+use job_agent::domain::{CatalogueVersion, Lane, ListingId, ScoringRevision, UserId};
 use job_agent::storage::{
-    Basis, DueUser, GiveBack, RecordedState, RowChanges, RowsFingerprint, StateToken, UserState, Written,
+    Basis, DueUser, GiveBack, RecordedState, RowChanges, RowsFingerprint, StateToken, StoredRow, UserState,
+    Written,
 };
 
 /// The rows that the database has for one user.
@@ -88,10 +89,13 @@ pub struct Lease {
 }
 
 impl User {
-    /// `RunStore::user_state`.
+    /// The state of `RunStore::snapshot`.
     pub fn state(&self, now: DateTime<Utc>) -> UserState {
-        let stored = fingerprint(self.list.number);
+        let number = self.list.number;
+        let stored = fingerprint(number);
         let rows = if self.list.altered { RowsFingerprint { checksum: -1, ..stored } } else { stored };
+        let known = (!self.list.altered).then_some(number.into());
+        let row = |id: u8| StoredRow { listing_id: ListingId(id.into()), digest: known, checksum: 0 };
         let recorded = self.recorded.as_ref().map(|recorded| RecordedState {
             token: recorded.token(),
             result_digest: recorded.digest.map(digest),
@@ -103,7 +107,7 @@ impl User {
             calculated_at: recorded.calculated_at,
             verified_at: recorded.verified_at,
         });
-        UserState { recorded, rows, now }
+        UserState { recorded, rows, listed: (1..=number).map(row).collect(), now }
     }
 
     /// `RunStore::replace` by the list `number`.
@@ -122,7 +126,10 @@ impl User {
         recorded.serve(basis.serves_seq);
         recorded.calculated_at = Some(basis.now);
         recorded.verified_at = Some(basis.now);
-        self.list = List { number, altered: false };
+        // Rows that are not written stay as another writer has left them since they were read.
+        let is_written = |row: &StoredRow| row.digest != Some(number.into());
+        let untouched = !basis.listed.is_empty() && !basis.listed.iter().any(is_written);
+        self.list = List { number, altered: self.list.altered && untouched };
         Written::Committed(RowChanges::default())
     }
 

@@ -91,7 +91,8 @@ pub fn write_explained(
         let id = corpus.id(row.listing_id);
         let grade = grades.and_then(|grades| grades.judged(&user.uid, id));
         let grade = grade.map_or_else(|| "-".to_owned(), |grade| grade.to_string());
-        let tier = row.data.get("tier").and_then(Value::as_str).unwrap_or_default();
+        let data = row.parsed_data();
+        let tier = data.get("tier").and_then(Value::as_str).unwrap_or_default();
         let title = corpus.title(row.listing_id);
         writeln!(text, "  {grade} {:>6.2} {tier:7} {title} | {}", row.score.points(), row.reason)?;
     }

@@ -9,7 +9,7 @@ mod redis;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockable::{AsyncLimit, Lockable, LockableHashMap};
+use lockable::{AsyncLimit, Lockable, LockableHashMap, SyncLimit};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::redis::{RELEASED_CHANNEL, RedisLockConfig, RedisUserLock};
@@ -63,6 +63,17 @@ impl UserLocks {
             None => None,
         };
         Ok(UserGuard { redis, turn })
+    }
+
+    /// The user's lock, if it is free.
+    pub async fn try_acquire(&self, user: UserId) -> Option<UserGuard> {
+        let turn = self.turns.try_lock_owned(user, SyncLimit::no_limit());
+        let turn = turn.unwrap_or_else(|never: lockable::Never| match never {})?;
+        let redis = match &self.redis {
+            Some(redis) => redis.try_acquire(user).await.ok()?,
+            None => None,
+        };
+        Some(UserGuard { redis, turn })
     }
 
     /// Waits for the releases that dropped guards have left to tasks.

@@ -64,23 +64,13 @@ impl RedisUserLock {
 
     /// Waits for the lock. `None`: Redis is unreachable; [`Busy`]: the deadline has passed.
     pub(super) async fn acquire(&self, user: UserId, deadline: Instant) -> Result<Option<RedisGuard>, Busy> {
-        // Armed before SET is sent: Redis may set the key and its answer may be lost.
-        let mut guard = RedisGuard {
-            lock: self.clone(),
-            user,
-            token: self.0.config.instance.token(),
-            state: State::Unknown,
-        };
+        let mut guard = self.armed(user);
         let mut holder = None;
         loop {
             // Subscribe before SET, so that a release in between is not missed.
             let mut events = self.0.link.events();
-            match self.0.try_set(user, &guard.token).await {
-                Ok(true) => {
-                    guard.state = State::Held;
-                    tracing::info!(user_id = %user, lock_holder = %guard.token, "lock acquired");
-                    return Ok(Some(guard));
-                }
+            match guard.try_set().await {
+                Ok(true) => return Ok(Some(guard)),
                 Ok(false) => {}
                 Err(Unavailable) => return Ok(None),
             }
@@ -101,6 +91,24 @@ impl RedisUserLock {
                 () = sleep_until(poll.min(deadline)) => {}
             }
         }
+    }
+
+    /// The lock, if it is free now. `None`: Redis is unreachable.
+    pub(super) async fn try_acquire(&self, user: UserId) -> Result<Option<RedisGuard>, Busy> {
+        let mut guard = self.armed(user);
+        match guard.try_set().await {
+            Ok(true) => Ok(Some(guard)),
+            Ok(false) => {
+                guard.state = State::NotHeld;
+                Err(Busy { holder: None })
+            }
+            Err(Unavailable) => Ok(None),
+        }
+    }
+
+    /// Armed before SET is sent: Redis may set the key and its answer may be lost.
+    fn armed(&self, user: UserId) -> RedisGuard {
+        RedisGuard { lock: self.clone(), user, token: self.0.config.instance.token(), state: State::Unknown }
     }
 
     /// Whether the last call to Redis got through.
@@ -167,7 +175,7 @@ impl Shared {
 
     async fn release(self: &Arc<Self>, user: UserId, token: &str, state: State) {
         match self.try_release(user, token).await {
-            Ok(true) => tracing::info!(user_id = %user, lock_holder = %token, "lock released"),
+            Ok(true) => tracing::debug!(user_id = %user, lock_holder = %token, "lock released"),
             Ok(false) if state == State::Held => {
                 tracing::warn!(user_id = %user, lock_holder = %token, "lock had already expired");
             }
@@ -213,6 +221,16 @@ enum State {
 }
 
 impl RedisGuard {
+    /// Whether the lock was free, and is this guard's now.
+    async fn try_set(&mut self) -> Result<bool, Unavailable> {
+        let set = self.lock.0.try_set(self.user, &self.token).await?;
+        if set {
+            self.state = State::Held;
+            tracing::debug!(user_id = %self.user, lock_holder = %self.token, "lock acquired");
+        }
+        Ok(set)
+    }
+
     pub(super) async fn release(mut self) {
         self.lock.0.release(self.user, &self.token, self.state).await;
         self.state = State::NotHeld;

@@ -17,7 +17,7 @@ use super::input::User;
 use crate::domain::UserId;
 
 pub use self::jwt::{JwtKey, WeakSecret};
-pub use self::tokens::{ApiTokens, InvalidApiToken};
+pub use self::tokens::{ApiTokens, InvalidApiToken, TokenFileError};
 
 /// Longest token that is looked at, in bytes. The backend's have about 250.
 const MAX_TOKEN_BYTES: usize = 4 * 1024;

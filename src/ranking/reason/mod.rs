@@ -6,7 +6,7 @@ mod sentences;
 
 use std::sync::Arc;
 
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use self::evidence::Evidence;
 use self::sentences::{EXPERIENCE_SENTENCE, career_sentence, skills_sentence};
@@ -50,6 +50,7 @@ pub fn explain(query: &Query<'_>, hit: &Hit) -> Recommendation {
     data.insert("matchedSkills".to_owned(), skills.into());
     data.insert("matchedInterests".to_owned(), interests.into());
     data.insert("breakdown".to_owned(), components.breakdown(hit.score).into());
+    let data = Value::Object(data).to_string();
     Recommendation { listing_id: ListingId(hit.id), score: hit.score, reason: sentences.join(" "), data }
 }
 

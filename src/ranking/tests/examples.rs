@@ -80,7 +80,7 @@ fn a_listing_that_fits_in_everything_scores_the_match_score() {
         "matchedInterests": ["AWS", "협업", "성장"],
         "breakdown": {"title": 51.3, "skills": 22.8, "experience": 16.15, "interests": 1.9, "freshness": 2.85},
     });
-    assert_eq!(serde_json::Value::Object(found[0].data.clone()), expected);
+    assert_eq!(serde_json::Value::Object(found[0].parsed_data()), expected);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn words_are_not_found_inside_others() {
     let catalogue = catalogue(&listings);
     let found = catalogue.recommend(&profile, 50);
     assert_eq!(found[0].listing_id.0, 2);
-    assert_eq!(found[1].data["matchedSkills"], json!([]));
+    assert_eq!(found[1].parsed_data()["matchedSkills"], json!([]));
     assert_eq!(ids(&catalogue, &user("UI")), Vec::<i64>::new());
     assert_eq!(ids(&catalogue, &user("%")), Vec::<i64>::new());
 }
@@ -267,7 +267,7 @@ fn another_function_with_the_same_subject_is_another_job() {
     let titles = ["물류 시스템 개발자", "물류 담당자", "물류 영업", "물류팀 사원"];
     let listings: Vec<_> = (1..).zip(titles).map(|(id, title)| listing(id, title)).collect();
     let found = jobs(&listings).recommend(&user("물류 담당자"), 50);
-    let right = found.iter().filter(|found| !found.data.contains_key("tier"));
+    let right = found.iter().filter(|found| !found.parsed_data().contains_key("tier"));
     assert_eq!(right.map(|found| found.listing_id.0).collect::<Vec<_>>(), [2, 4]);
 }
 
@@ -295,6 +295,6 @@ fn related_listings_follow_the_right_ones_and_are_ten_at_most() {
     listings.push(listing(21, "물류 담당자"));
     let found = jobs(&listings).recommend(&user("물류 담당자"), 50);
     assert_eq!(found.len(), 11);
-    assert_eq!((found[0].listing_id.0, found[0].data.get("tier")), (21, None));
-    assert!(found[1..].iter().all(|found| found.data["tier"] == "related"));
+    assert_eq!((found[0].listing_id.0, found[0].parsed_data().get("tier")), (21, None));
+    assert!(found[1..].iter().all(|found| found.parsed_data()["tier"] == "related"));
 }

@@ -37,14 +37,20 @@ pub(super) async fn read(
 ) -> Result<Option<CatalogueChanges>, StoreError> {
     let mut versions = pool.begin().await?;
     let newest = lock_newest_version(&mut versions).await?;
-    let Some(delta) = read_delta(pool, columns, known, checked).await? else { return Ok(None) };
+    let Some(delta) = read_delta(pool, columns, known, checked).await? else {
+        versions.rollback().await?;
+        return Ok(None);
+    };
     let fingerprint = delta.fingerprint();
     let version = match newest {
         Some(newest) if newest.fingerprint == fingerprint => newest.version,
         // Another instance knows other listings, but no change can be seen here: some writer does not
         // maintain updated_at. Unless all listings have been compared, a new number for these listings would
         // send the two instances back and forth.
-        Some(_) if delta.is_empty() && version.is_some() && !checked.all => return Ok(None),
+        Some(_) if delta.is_empty() && version.is_some() && !checked.all => {
+            versions.rollback().await?;
+            return Ok(None);
+        }
         newest => {
             let counts = counts(&delta, newest.is_some(), version.is_some());
             register(&mut versions, newest.map(|newest| newest.version), &fingerprint, counts).await?

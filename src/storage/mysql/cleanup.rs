@@ -120,6 +120,7 @@ async fn remove_list(pool: &Pool, user: UserId, since: DateTime<Utc>) -> Result<
     let mut transaction = pool.begin().await?;
     let emptied = query(EMPTY_STATE).bind(user.get()).bind(since).execute(&mut *transaction).await?;
     if emptied.rows_affected() == 0 {
+        transaction.rollback().await?;
         return Ok(false);
     }
     query(DELETE_LIST).bind(user.get()).execute(&mut *transaction).await?;

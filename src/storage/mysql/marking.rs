@@ -57,6 +57,8 @@ pub(super) async fn mark(pool: &Pool, source: &SourceTables, batch: BatchId) -> 
     if moved.rows_affected() == 1 {
         mark_due(&mut transaction, batch, &users).await?;
         transaction.commit().await?;
+    } else {
+        transaction.rollback().await?;
     }
     Ok(if next.is_empty() { Marking::Ended } else { Marking::Going })
 }

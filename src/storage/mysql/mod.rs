@@ -24,6 +24,7 @@ mod run;
 mod sample;
 mod schedule;
 mod session;
+mod snapshot;
 mod source;
 
 use std::sync::Arc;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use sqlx::types::Json;
 use sqlx::{query, query_as};
 
 use super::MysqlStore;
 use crate::domain::{Lane, ScoringRevision, UserId};
 use crate::storage::queue::lane_number;
-use crate::storage::rows::DueRow;
+use crate::storage::rows::{DueRow, UserRow, users};
 use crate::storage::{DueUser, GiveBack, Lease, QueueStore, StoreError};
 
 /// Commits by itself: when it returns, the trigger is durable.
@@ -46,6 +47,30 @@ WHERE user_id = ? AND attempts = ? AND requested_seq = ?
   AND (lease_until IS NULL
        OR lease_until <= UTC_TIMESTAMP(6)
        OR lease_until > UTC_TIMESTAMP(6) + INTERVAL 1 HOUR)
+";
+
+/// As [`CLAIM`], for several users.
+const CLAIM_ALL: &str = r"
+UPDATE recommendation_state AS s
+JOIN JSON_TABLE(?, '$[*]' COLUMNS (
+    user_id BIGINT PATH '$.user',
+    attempts INT PATH '$.attempts',
+    requested_seq BIGINT PATH '$.requested_seq'
+)) AS d ON s.user_id = d.user_id
+SET s.lease_token = ?, s.lease_until = UTC_TIMESTAMP(6) + INTERVAL ? MICROSECOND, s.attempts = s.attempts + 1
+WHERE s.attempts = d.attempts AND s.requested_seq = d.requested_seq
+  AND s.scoring_revision <= ?
+  AND (s.due_at <= UTC_TIMESTAMP(6) OR s.due_at > UTC_TIMESTAMP(6) + INTERVAL 1 DAY)
+  AND (s.lease_until IS NULL
+       OR s.lease_until <= UTC_TIMESTAMP(6)
+       OR s.lease_until > UTC_TIMESTAMP(6) + INTERVAL 1 HOUR)
+";
+
+const CLAIMED: &str = r"
+SELECT s.user_id
+FROM recommendation_state AS s
+JOIN JSON_TABLE(?, '$[*]' COLUMNS (user_id BIGINT PATH '$.user')) AS d ON s.user_id = d.user_id
+WHERE s.lease_token = ?
 ";
 
 const GIVE_BACK_UNTRIED: &str = r"
@@ -114,6 +139,32 @@ impl QueueStore for MysqlStore {
             .execute(&mut *self.pool.acquire().await?)
             .await?;
         Ok(claimed.rows_affected() == 1)
+    }
+
+    async fn claim_all(
+        &self,
+        due: &[DueUser],
+        lease: &Lease,
+        scoring_revision: ScoringRevision,
+    ) -> Result<Vec<DueUser>, StoreError> {
+        // Locked in one order by all instances.
+        let mut due = due.to_vec();
+        due.sort_unstable_by_key(|due| due.user);
+        let mut connection = self.pool.acquire().await?;
+        let claimed = query(CLAIM_ALL)
+            .bind(Json(&due))
+            .bind(&lease.token)
+            .bind(micros(lease.duration))
+            .bind(scoring_revision.0)
+            .execute(&mut *connection)
+            .await?;
+        if claimed.rows_affected() < due.len() as u64 {
+            let rows: Vec<UserRow> =
+                query_as(CLAIMED).bind(Json(&due)).bind(&lease.token).fetch_all(&mut *connection).await?;
+            let claimed = users(rows);
+            due.retain(|due| claimed.contains(&due.user));
+        }
+        Ok(due)
     }
 
     async fn give_back(&self, due: &DueUser, token: &str, how: &GiveBack) -> Result<(), StoreError> {

@@ -1,21 +1,24 @@
 //! The stored list, and the state of a user and of the queue.
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, SqlSafeStr, query_as};
+use sqlx::query_as;
 
 use super::fingerprint::row_checksum;
-use super::source::{SourceQuery, if_table_exists};
+use super::source::SourceQuery;
 use super::{MysqlStore, marking};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::{ListRow, stored_list};
-use crate::storage::{QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
+use crate::storage::{ParkedUser, QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
 
 /// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
-/// and the time are those of the rows.
+/// and the time are those of the rows. Only columns of the first table give the order, so that the server sorts before
+/// it joins, and reads the listings of these rows only.
 const LIST: &str = r"
-SELECT COUNT(*) OVER () AS stored_count,
-       COALESCE(s.calculated_at, MAX(r.calculated_at) OVER ()) AS calculated_at,
+SELECT (SELECT COUNT(*) FROM user_job_recommendations AS a WHERE a.user_id = ?) AS stored_count,
+       COALESCE(s.calculated_at,
+                (SELECT MAX(a.calculated_at) FROM user_job_recommendations AS a WHERE a.user_id = r.user_id)
+       ) AS calculated_at,
        CAST(r.job_listing_id AS SIGNED) AS job_listing_id,
        COALESCE(CAST(r.match_score AS DOUBLE), 0) AS match_score, CAST(r.match_reason AS CHAR) AS match_reason,
        CAST(r.recommendation_data AS CHAR) AS recommendation_data, CAST(l.title AS CHAR) AS title,
@@ -27,7 +30,7 @@ FROM user_job_recommendations AS r
 JOIN job_listings AS l ON l.id = r.job_listing_id
 LEFT JOIN recommendation_state AS s ON s.user_id = r.user_id
 WHERE r.user_id = ?
-ORDER BY r.match_score DESC, l.crawled_at DESC, r.job_listing_id
+ORDER BY r.match_score DESC, r.job_listing_id DESC
 LIMIT ?
 ";
 
@@ -52,8 +55,13 @@ WHERE s.user_id = ?
 "
 );
 
-/// Of [`USER_STATUS`]: without the table, no listing is there.
-const JOIN_LISTINGS: &str = "LEFT JOIN job_listings AS l ON l.id = r.job_listing_id";
+const PARKED_USERS: &str = r"
+SELECT user_id, parked_at, CAST(attempts AS UNSIGNED) AS attempts, last_error_code
+FROM recommendation_state
+WHERE parked_at IS NOT NULL
+ORDER BY parked_at DESC, user_id
+LIMIT ?
+";
 
 const QUEUE_COUNTS: &str = r"
 SELECT CAST(COALESCE(SUM(lane = ? AND NOT leased), 0) AS SIGNED) AS due_in_real_time,
@@ -75,23 +83,22 @@ FROM (
 impl ReadStore for MysqlStore {
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let bind = |query: SourceQuery<ListRow>| query.bind(user.get()).bind(limit);
+        let bind = |query: SourceQuery<ListRow>| query.bind(user.get()).bind(user.get()).bind(limit);
         Ok(stored_list(self.source.rows(&mut connection, LIST, bind).await?, min_score))
     }
 
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
         let mut connection = self.pool.acquire().await?;
-        let select = |statement| query_as(statement).bind(user.get()).bind(user.get());
-        let status = select(USER_STATUS.into_sql_str()).fetch_optional(&mut *connection).await;
-        if let Some(status) = if_table_exists(status)? {
-            return Ok(status);
-        }
-        let without = USER_STATUS.replace(JOIN_LISTINGS, "CROSS JOIN (SELECT NULL AS id) AS l");
-        Ok(select(AssertSqlSafe(without).into_sql_str()).fetch_optional(&mut *connection).await?)
+        let bind = |query: SourceQuery<UserStatus>| query.bind(user.get()).bind(user.get());
+        Ok(self.source.rows(&mut connection, USER_STATUS, bind).await?.pop())
     }
 
     async fn users_after(&self, after: i64, most: u32) -> Result<Vec<UserId>, StoreError> {
         marking::users_after(&self.pool, &self.source, after, most).await
+    }
+
+    async fn parked_users(&self, limit: u32) -> Result<Vec<ParkedUser>, StoreError> {
+        Ok(query_as(PARKED_USERS).bind(limit).fetch_all(&mut *self.pool.acquire().await?).await?)
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {

@@ -1,47 +1,95 @@
 //! The replacing transaction.
 
+use std::io::Write as _;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, SubsecRound, Utc};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use serde::Serialize;
-use serde_json::Value;
 use sqlx::mysql::MySqlConnection;
+use sqlx::query;
 use sqlx::types::Json;
-use sqlx::{query, query_as};
 
 use super::fingerprint::row_checksum;
+use super::run::confirm;
 use super::session::Pool;
 use crate::domain::{ListingId, Recommendation, UserId};
-use crate::storage::diff::{Difference, ExistingRow};
-use crate::storage::rows::RecommendationRow;
-use crate::storage::{LockedBasis, StateToken, StoreError, Written};
+use crate::storage::diff::Difference;
+use crate::storage::{LockedBasis, RowChanges, StoreError, Write, Written, content};
 
-/// Compares and bumps the version first, which locks the user's row until the end, and then writes the
-/// difference. After any error the transaction is dropped, and thereby rolled back: a lock wait timeout
-/// (1205) undoes only its own statement, and a commit after it would keep half of the list.
+/// Writes the difference, and then compares and bumps the version, which says whether all of it counts. Runs of one user
+/// that meet wait for each other's rows; the second one loses the comparison and is rolled back. After any error the
+/// transaction is dropped, and thereby rolled back: a lock wait timeout (1205) undoes only its own statement, and a
+/// commit after it would keep half of the list.
 pub(super) async fn replace(
     pool: &Pool,
     basis: &LockedBasis<'_>,
     rows: &[Recommendation],
     digest: &str,
 ) -> Result<Written, StoreError> {
-    let user = basis.user();
-    if basis.expected == StateToken::default() {
-        ensure_state_row(pool, user).await?;
+    if !basis.is_recorded {
+        ensure_state_row(pool, basis.user()).await?;
     }
+    let mut transaction = pool.begin().await?;
+    let written = replace_in(&mut transaction, basis, rows, digest).await?;
+    match written {
+        Written::Committed(_) => transaction.commit().await?,
+        Written::Lost => transaction.rollback().await?,
+    }
+    Ok(written)
+}
+
+/// [`replace`] and [`confirm`] for several users with one commit, unless one of them loses its comparison. Rows are
+/// locked in the order of the users' ids.
+pub(super) async fn write_together(
+    pool: &Pool,
+    writes: &[Write<'_>],
+) -> Result<Option<Vec<RowChanges>>, StoreError> {
+    let mut in_order: Vec<usize> = (0..writes.len()).collect();
+    in_order.sort_unstable_by_key(|place| writes[*place].user());
+    for write in writes.iter().filter(|write| !write.basis().is_recorded) {
+        ensure_state_row(pool, write.user()).await?;
+    }
+    let mut changes = vec![RowChanges::default(); writes.len()];
+    let mut transaction = pool.begin().await?;
+    for place in in_order {
+        let written = match &writes[place] {
+            Write::Confirm(basis) => confirm(&mut transaction, basis).await?,
+            Write::Replace { basis, rows, digest } => {
+                replace_in(&mut transaction, basis, rows, digest).await?
+            }
+        };
+        let Written::Committed(changed) = written else {
+            transaction.rollback().await?;
+            return Ok(None);
+        };
+        changes[place] = changed;
+    }
+    transaction.commit().await?;
+    Ok(Some(changes))
+}
+
+/// The statements between `BEGIN` and `COMMIT`.
+async fn replace_in(
+    connection: &mut MySqlConnection,
+    basis: &LockedBasis<'_>,
+    rows: &[Recommendation],
+    digest: &str,
+) -> Result<Written, StoreError> {
+    let user = basis.user();
     // Tables of the old service keep whole seconds, and MySQL would round a fraction up.
     let stamp = basis.now.trunc_subsecs(0);
-    let mut transaction = pool.begin().await?;
-    if !compare_and_bump(&mut transaction, basis, rows.len(), digest).await? {
-        transaction.rollback().await?;
-        return Ok(Written::Lost);
+    let difference = Difference::between(&basis.listed, rows);
+    if difference.delete.len() == basis.listed.len() {
+        delete_all(connection, user, &difference.delete).await?;
+    } else {
+        delete(connection, user, &difference.delete).await?;
     }
-    let existing = existing_rows(&mut transaction, user).await?;
-    let difference = Difference::between(existing, rows);
-    delete(&mut transaction, user, &difference.delete).await?;
-    insert(&mut transaction, user, &difference.insert, stamp).await?;
-    update(&mut transaction, user, &difference.update, stamp).await?;
-    remember_checksum(&mut transaction, user, &difference).await?;
-    transaction.commit().await?;
-    Ok(Written::Committed(difference.changes()))
+    write(connection, user, &difference.write, stamp).await?;
+    let won = compare_and_bump(connection, basis, rows, &difference, digest).await?;
+    Ok(if won { Written::Committed(difference.changes()) } else { Written::Lost })
 }
 
 const ENSURE_STATE_ROW: &str = r"
@@ -55,63 +103,79 @@ pub(super) async fn ensure_state_row(pool: &Pool, user: UserId) -> Result<(), St
     Ok(())
 }
 
-/// The lines from due_at to last_error are the same as in `run::CONFIRM`, where they are explained.
-const COMPARE_AND_BUMP: &str = r"
+/// The statement, with the checksum of the rows that have been written. The lines from due_at to last_error are the same
+/// as in `run::CONFIRM`, where they are explained.
+macro_rules! compare_and_bump {
+    ($written:expr) => {
+        concat!(
+            r"
 UPDATE recommendation_state
-SET version = version + 1, result_digest = ?, catalogue_version = ?, scoring_revision = ?, saved_count = ?,
+SET version = version + 1, result_digest = ?, row_digests = FROM_BASE64(?), catalogue_version = ?,
+    scoring_revision = ?, saved_count = ?,
     due_at = CASE WHEN requested_seq <= ? THEN NULL
                   WHEN parked_at IS NULL THEN due_at
                   ELSE UTC_TIMESTAMP(6) END,
     requested_at = CASE WHEN requested_seq <= ? THEN NULL ELSE requested_at END,
     completed_seq = GREATEST(completed_seq, ?), lease_token = NULL, lease_until = NULL, attempts = 0,
     parked_at = NULL, last_error_code = NULL, last_error = NULL,
-    calculated_at = ?, verified_at = ?
+    calculated_at = ?, verified_at = ?,
+    rows_checksum = ? + (
+        SELECT COALESCE(SUM(",
+            row_checksum!(),
+            r"), 0)
+        FROM user_job_recommendations AS r",
+            $written,
+            r"
+        WHERE r.user_id = ?
+    )
 WHERE user_id = ? AND version = ? AND confirmations = ?
-";
+"
+        )
+    };
+}
+
+/// For a list of which every row has been written. A row that another writer commits meanwhile counts, too, but is one
+/// too many: the next run finds it.
+const COMPARE_AND_BUMP: &str = compare_and_bump!("");
+
+/// For a list of which some rows have been left as they were read. A row that another writer changes or commits meanwhile
+/// does not count: the next run finds that the rows differ.
+const COMPARE_AND_BUMP_PART: &str = compare_and_bump!(
+    r"
+        JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS written ON r.job_listing_id = written.id"
+);
 
 async fn compare_and_bump(
     connection: &mut MySqlConnection,
     basis: &LockedBasis<'_>,
-    saved_count: usize,
+    rows: &[Recommendation],
+    difference: &Difference<'_>,
     digest: &str,
 ) -> Result<bool, StoreError> {
-    let updated = query(COMPARE_AND_BUMP)
+    let whole = difference.write.len() == rows.len();
+    let mut update = query(if whole { COMPARE_AND_BUMP } else { COMPARE_AND_BUMP_PART })
         .bind(digest)
+        .bind(BASE64_STANDARD.encode(content::encode(basis.expected.version + 1, rows)))
         .bind(basis.catalogue_version.0)
         .bind(basis.scoring_revision.0)
-        .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
+        .bind(i64::try_from(rows.len()).unwrap_or(i64::MAX))
         .bind(basis.serves_seq)
         .bind(basis.serves_seq)
         .bind(basis.serves_seq)
         .bind(basis.now)
         .bind(basis.now)
+        .bind(difference.untouched_checksum);
+    if !whole {
+        update = update.bind(Json(difference.written()));
+    }
+    let updated = update
+        .bind(basis.user().get())
         .bind(basis.user().get())
         .bind(basis.expected.version)
         .bind(basis.expected.confirmations)
         .execute(connection)
         .await?;
     Ok(updated.rows_affected() == 1)
-}
-
-const EXISTING_ROWS: &str = concat!(
-    r"
-SELECT CAST(r.job_listing_id AS SIGNED) AS job_listing_id,
-       COALESCE(CAST(ROUND(r.match_score * 100) AS SIGNED), -1) AS hundredths,
-       CAST(r.match_reason AS CHAR) AS match_reason,
-       CAST(r.recommendation_data AS CHAR) AS recommendation_data, CAST(",
-    row_checksum!(),
-    r" AS SIGNED) AS checksum
-FROM user_job_recommendations AS r
-WHERE r.user_id = ?
-"
-);
-
-async fn existing_rows(
-    connection: &mut MySqlConnection,
-    user: UserId,
-) -> Result<Vec<ExistingRow>, StoreError> {
-    let rows: Vec<RecommendationRow> = query_as(EXISTING_ROWS).bind(user.get()).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(Into::into).collect())
 }
 
 /// A row on its way to the server. All rows of a statement are one JSON parameter, so that each statement has
@@ -122,36 +186,51 @@ struct SentRow<'a> {
     hundredths: u16,
     reason: &'a str,
     /// JSON inside JSON: MariaDB's JSON_TABLE cannot return an object.
-    data: String,
+    data: &'a str,
 }
 
-/// Bytes of rows per statement. A statement of more than one TLS record (16 KiB) costs 40 ms: the driver does
-/// not set TCP_NODELAY, so the end of the second record waits for a delayed acknowledgement.
-const MAX_STATEMENT_BYTES: usize = 10_000;
+impl<'a> From<&'a Recommendation> for SentRow<'a> {
+    fn from(row: &'a Recommendation) -> Self {
+        Self { id: row.listing_id, hundredths: row.score.0, reason: &row.reason, data: &row.data }
+    }
+}
 
-fn sent<'a>(rows: &[&'a Recommendation]) -> Vec<Json<Vec<SentRow<'a>>>> {
-    let mut statements = Vec::new();
-    let (mut statement, mut bytes) = (Vec::new(), 0);
-    for row in rows {
-        let data = Value::Object(row.data.clone()).to_string();
-        let size = row.reason.len() + data.len();
-        if bytes + size > MAX_STATEMENT_BYTES && !statement.is_empty() {
-            statements.push(Json(std::mem::take(&mut statement)));
-            bytes = 0;
-        }
-        bytes += size;
-        statement.push(SentRow { id: row.listing_id, hundredths: row.score.0, reason: &row.reason, data });
-    }
-    if !statement.is_empty() {
-        statements.push(Json(statement));
-    }
-    statements
+/// Bytes of rows per statement, before they are compressed to about a sixth. A statement of more than one TLS record
+/// (16 KiB) costs 40 ms: the driver does not set TCP_NODELAY, so the end of the second record waits for a delayed
+/// acknowledgement.
+const MAX_STATEMENT_BYTES: usize = 60_000;
+
+/// The rows in as few statements as possible.
+fn statements<'a, 'r>(rows: &'a [&'r Recommendation]) -> impl Iterator<Item = &'a [&'r Recommendation]> {
+    let mut left = rows;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |row: &&&Recommendation| {
+            bytes += row.reason.len() + row.data.len();
+            bytes <= MAX_STATEMENT_BYTES
+        };
+        let count = left.iter().take_while(fits).count().max(1).min(left.len());
+        let (statement, rest) = left.split_at(count);
+        left = rest;
+        (!statement.is_empty()).then_some(statement)
+    })
+}
+
+/// The rows as UNCOMPRESS reads them (the length of the JSON, then the JSON by zlib), in Base64: the server's lists of
+/// statements in progress cannot be read while one of them has bytes that are no text.
+fn compressed(rows: &[&Recommendation]) -> Result<String, StoreError> {
+    let sent: Vec<SentRow<'_>> = rows.iter().map(|row| SentRow::from(*row)).collect();
+    let json = serde_json::to_vec(&sent).map_err(StoreError::refused)?;
+    let length = u32::try_from(json.len()).map_err(StoreError::refused)?;
+    let mut zlib = ZlibEncoder::new(length.to_le_bytes().to_vec(), Compression::fast());
+    let bytes = zlib.write_all(&json).and_then(|()| zlib.finish()).map_err(StoreError::refused)?;
+    Ok(BASE64_STANDARD.encode(bytes))
 }
 
 const DELETE: &str = r"
-DELETE r FROM user_job_recommendations AS r
-JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS gone ON r.job_listing_id = gone.id
-WHERE r.user_id = ?
+DELETE old FROM user_job_recommendations AS old
+JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS gone ON old.job_listing_id = gone.id
+WHERE old.user_id = ?
 ";
 
 async fn delete(connection: &mut MySqlConnection, user: UserId, ids: &[ListingId]) -> Result<(), StoreError> {
@@ -161,92 +240,92 @@ async fn delete(connection: &mut MySqlConnection, user: UserId, ids: &[ListingId
     Ok(())
 }
 
-const INSERT: &str = r"
+const DELETE_ALL: &str = r"
+DELETE old FROM user_job_recommendations AS old WHERE old.user_id = ?
+";
+
+/// If none of the stored rows is left.
+async fn delete_all(
+    connection: &mut MySqlConnection,
+    user: UserId,
+    ids: &[ListingId],
+) -> Result<(), StoreError> {
+    if !ids.is_empty() {
+        query(DELETE_ALL).bind(user.get()).execute(connection).await?;
+    }
+    Ok(())
+}
+
+/// Inserts the rows, or gives those that are there already their new contents.
+const WRITE: &str = r"
 INSERT INTO user_job_recommendations
     (user_id, job_listing_id, match_score, match_reason, recommendation_data, calculated_at, created_at,
      updated_at)
 SELECT ?, n.id, n.hundredths / 100, n.reason, n.data, ?, ?, ?
-FROM JSON_TABLE(?, '$[*]' COLUMNS (
+FROM JSON_TABLE(CONVERT(UNCOMPRESS(FROM_BASE64(?)) USING utf8mb4), '$[*]' COLUMNS (
     id BIGINT PATH '$.id',
     hundredths INT PATH '$.hundredths',
     reason TEXT CHARACTER SET utf8mb4 PATH '$.reason',
     data LONGTEXT CHARACTER SET utf8mb4 PATH '$.data'
 )) AS n
 ORDER BY n.id
+ON DUPLICATE KEY UPDATE match_score = n.hundredths / 100, match_reason = n.reason, recommendation_data = n.data,
+    calculated_at = ?, updated_at = ?
 ";
 
-async fn insert(
+async fn write(
     connection: &mut MySqlConnection,
     user: UserId,
     rows: &[&Recommendation],
     stamp: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    for rows in sent(rows) {
-        query(INSERT)
+    for rows in statements(rows) {
+        let written = query(WRITE)
             .bind(user.get())
             .bind(stamp)
             .bind(stamp)
             .bind(stamp)
-            .bind(rows)
+            .bind(compressed(rows)?)
+            .bind(stamp)
+            .bind(stamp)
             .execute(&mut *connection)
             .await?;
+        // One for each new row and two for each other one; none at all if the server cannot uncompress them.
+        if written.rows_affected() < rows.len() as u64 {
+            return Err(StoreError::refused("the server has not taken all rows"));
+        }
     }
     Ok(())
 }
 
-const UPDATE: &str = r"
-UPDATE user_job_recommendations AS r
-JOIN JSON_TABLE(?, '$[*]' COLUMNS (
-    id BIGINT PATH '$.id',
-    hundredths INT PATH '$.hundredths',
-    reason TEXT CHARACTER SET utf8mb4 PATH '$.reason',
-    data LONGTEXT CHARACTER SET utf8mb4 PATH '$.data'
-)) AS n ON r.job_listing_id = n.id
-SET r.match_score = n.hundredths / 100, r.match_reason = n.reason, r.recommendation_data = n.data,
-    r.calculated_at = ?, r.updated_at = ?
-WHERE r.user_id = ?
-";
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-async fn update(
-    connection: &mut MySqlConnection,
-    user: UserId,
-    rows: &[&Recommendation],
-    stamp: DateTime<Utc>,
-) -> Result<(), StoreError> {
-    for rows in sent(rows) {
-        query(UPDATE).bind(rows).bind(stamp).bind(stamp).bind(user.get()).execute(&mut *connection).await?;
+    use super::*;
+    use crate::domain::Score;
+
+    proptest! {
+        #[test]
+        fn statements_hold_all_rows_in_order_and_no_more_bytes_than_they_may(
+            sizes in proptest::collection::vec(0..90_000usize, 0..20),
+        ) {
+            let row = |(id, size): (usize, &usize)| Recommendation {
+                listing_id: ListingId(id as i64),
+                score: Score(0),
+                reason: "x".repeat(*size),
+                data: String::new(),
+            };
+            let rows: Vec<_> = sizes.iter().enumerate().map(row).collect();
+            let rows: Vec<_> = rows.iter().collect();
+            let mut sent: Vec<&Recommendation> = Vec::new();
+            for statement in statements(&rows) {
+                let bytes: usize = statement.iter().map(|row| row.reason.len()).sum();
+                prop_assert!(!statement.is_empty());
+                prop_assert!(statement.len() == 1 || bytes <= MAX_STATEMENT_BYTES);
+                sent.extend(statement);
+            }
+            prop_assert_eq!(sent, rows);
+        }
     }
-    Ok(())
-}
-
-const REMEMBER_CHECKSUM: &str = concat!(
-    r"
-UPDATE recommendation_state
-SET rows_checksum = ? + (
-    SELECT COALESCE(SUM(",
-    row_checksum!(),
-    r"), 0)
-    FROM user_job_recommendations AS r
-    JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS written ON r.job_listing_id = written.id
-    WHERE r.user_id = ?
-)
-WHERE user_id = ?
-"
-);
-
-/// Remembers the rows that this transaction has read and left, and those that it has written and thereby locked. A row
-/// that another writer commits meanwhile is not among them: the next run finds that the rows differ.
-async fn remember_checksum(
-    connection: &mut MySqlConnection,
-    user: UserId,
-    difference: &Difference<'_>,
-) -> Result<(), StoreError> {
-    query(REMEMBER_CHECKSUM)
-        .bind(difference.untouched_checksum)
-        .bind(Json(difference.written()))
-        .bind(user.get())
-        .bind(user.get())
-        .execute(connection)
-        .await?;
-    Ok(())
 }

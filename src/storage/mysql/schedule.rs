@@ -37,10 +37,12 @@ pub(super) async fn begin_occurrence(
     let mut transaction = pool.begin().await?;
     let last = lock(&mut transaction, job).await?;
     if last.is_some_and(|last| last >= occurrence) {
+        transaction.rollback().await?;
         return Ok(Occurrence::Past);
     }
     query(SET_LAST_OCCURRENCE).bind(occurrence).bind(job.name()).execute(&mut *transaction).await?;
     if last.is_some() && job == ScheduledJob::Batch && !open_nightly(&mut transaction).await? {
+        transaction.rollback().await?;
         return Ok(Occurrence::Waits);
     }
     transaction.commit().await?;
@@ -106,10 +108,12 @@ pub(super) async fn begin_for_listings(
     let mut transaction = pool.begin().await?;
     let (seen,): (i64,) = query_as(LISTINGS_SEEN).bind(job.name()).fetch_one(&mut *transaction).await?;
     if seen >= unseen.through {
+        transaction.rollback().await?;
         return Ok(Occurrence::Past);
     }
     query(SET_LISTINGS_SEEN).bind(unseen.through).bind(job.name()).execute(&mut *transaction).await?;
     if job == ListingJob::SecondPass && !open_nightly(&mut transaction).await? {
+        transaction.rollback().await?;
         return Ok(Occurrence::Waits);
     }
     transaction.commit().await?;

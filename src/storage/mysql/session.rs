@@ -1,21 +1,22 @@
 //! Connections and the settings of their sessions.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions};
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, Executor, MySql, Transaction, query};
+use sqlx::{Connection, Executor, MySql, query};
 
 use crate::storage::{PROBE_LIMIT, StoreError, within};
+
+/// A connection that was used so recently is handed out without asking whether it still lives. Under load that saves a
+/// round trip per statement; a server that is gone is noticed by the statement.
+const TRUSTED_FOR: Duration = Duration::from_millis(500);
 
 /// The pool. Its connections are READ COMMITTED (replacements of neighbouring users deadlock under MySQL's
 /// default), give up on a row lock after 3 s, and are ended by the server after 20 s of silence: a process
 /// that is stopped inside its transaction would otherwise hold the user's row for 8 hours.
-///
-/// If the future of a `begin` is dropped at the wrong moment, its connection returns to the pool with an open
-/// transaction; later statements on it would report success and be lost. Hence the `ROLLBACK` at every
-/// check-out, which is also the liveness test.
 ///
 /// It is no executor of statements: whatever goes wrong while a connection is taken is the server's fault, and
 /// every caller can tell that from the refusal of a statement.
@@ -46,8 +47,10 @@ impl Pool {
     ///
     /// # Errors
     /// As [`Pool::acquire`].
-    pub(super) async fn begin(&self) -> Result<Transaction<'static, MySql>, StoreError> {
-        self.connections.begin().await.map_err(StoreError::unavailable)
+    pub(super) async fn begin(&self) -> Result<Transaction, StoreError> {
+        let mut transaction = Transaction { connection: self.acquire().await?, ended: false };
+        transaction.execute("BEGIN").await.map_err(StoreError::unavailable)?;
+        Ok(transaction)
     }
 
     /// Closes every connection that is older than this moment before it would be used again: after a failover, they
@@ -70,6 +73,11 @@ impl Pool {
     }
 }
 
+/// The rows of a user are read as one text, which by default ends after 1 KiB.
+const SETTINGS: &str = r"
+SET SESSION wait_timeout = 20, innodb_lock_wait_timeout = 3, group_concat_max_len = 16777216
+";
+
 fn connections(options: MySqlConnectOptions, max_connections: u32, renewal: Renewal) -> MySqlPool {
     MySqlPoolOptions::new()
         .max_connections(max_connections)
@@ -82,7 +90,7 @@ fn connections(options: MySqlConnectOptions, max_connections: u32, renewal: Rene
         .after_connect(|connection, _| {
             Box::pin(async move {
                 connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
-                connection.execute("SET SESSION wait_timeout = 20, innodb_lock_wait_timeout = 3").await?;
+                connection.execute(SETTINGS).await?;
                 Ok(())
             })
         })
@@ -92,16 +100,57 @@ fn connections(options: MySqlConnectOptions, max_connections: u32, renewal: Rene
                 if renewed.is_some_and(|renewed| renewed.elapsed() < metadata.age) {
                     return Ok(false);
                 }
-                if connection.is_in_transaction() {
-                    // The driver knows of a transaction that was never ended. It would make the next BEGIN a
-                    // savepoint.
-                    return Ok(false);
+                if metadata.idle_for > TRUSTED_FOR {
+                    connection.ping().await?;
                 }
-                connection.execute("ROLLBACK").await?;
                 Ok(true)
             })
         })
         .connect_lazy_with(options)
+}
+
+/// A transaction, from its `BEGIN` on. Unless it has been committed or rolled back, its connection is closed when this is
+/// dropped, and the server rolls back: in the pool, a `BEGIN` whose caller has gone (sqlx's own transactions can leave
+/// one) would make later statements report success and be lost.
+pub(super) struct Transaction {
+    connection: PoolConnection<MySql>,
+    ended: bool,
+}
+
+impl Transaction {
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
+        self.execute("COMMIT").await?;
+        self.ended = true;
+        Ok(())
+    }
+
+    pub(super) async fn rollback(mut self) -> Result<(), StoreError> {
+        self.execute("ROLLBACK").await?;
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl Deref for Transaction {
+    type Target = MySqlConnection;
+
+    fn deref(&self) -> &MySqlConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut MySqlConnection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.close_on_drop();
+        }
+    }
 }
 
 const PROBE: &str = r"

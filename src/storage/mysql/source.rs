@@ -24,6 +24,14 @@ struct SourceTable {
     optional: &'static [&'static str],
 }
 
+impl SourceTable {
+    /// A table without rows, as SQL.
+    fn as_empty(&self) -> String {
+        let columns = self.needed.iter().chain(self.optional).map(|column| format!("NULL AS {column}"));
+        format!("(SELECT {} FROM DUAL WHERE FALSE)", columns.collect::<Vec<_>>().join(", "))
+    }
+}
+
 /// The table that the catalogue is made of.
 pub(super) const JOB_LISTINGS: &str = "job_listings";
 
@@ -168,6 +176,15 @@ impl SourceColumns {
         self.tables.contains_key(table)
     }
 
+    fn missing(&self) -> impl Iterator<Item = &'static SourceTable> {
+        SOURCE_TABLES.iter().filter(|table| !self.exists(table.name))
+    }
+
+    /// Whether all tables exist that the statement names.
+    fn has_tables_of(&self, statement: &str) -> bool {
+        self.missing().all(|table| alias(statement, table.name).is_none())
+    }
+
     /// A column of an existing table.
     pub(super) fn column(&self, table: &str, column: &str) -> Option<&Column> {
         self.tables.get(table)?.get(column)
@@ -179,10 +196,16 @@ impl SourceColumns {
         self.exists(table).then(|| of_table.map(|(_, column)| *column).collect())
     }
 
-    /// The statement with NULL in place of absent columns. It names each table of another service as `table AS alias`,
-    /// and each of their columns as `alias.column`.
+    /// The statement with empty tables in place of those that do not exist, and NULL in place of absent columns. It names
+    /// each table of another service once, as `table AS alias`, and each of their columns as `alias.column`.
     pub(super) fn statement(&self, statement: impl Into<Cow<'static, str>>) -> SqlStr {
         let mut statement = statement.into();
+        for table in self.missing() {
+            if let Some(alias) = alias(&statement, table.name) {
+                let named = format!(" {} AS {alias}", table.name);
+                statement = statement.replace(&named, &format!(" {} AS {alias}", table.as_empty())).into();
+            }
+        }
         for (table, column) in &self.absent {
             if let Some(alias) = alias(&statement, table) {
                 statement = replace_word(&statement, &format!("{alias}.{column}"), "NULL").into();
@@ -238,14 +261,20 @@ impl SourceTables {
         Ok(now)
     }
 
-    async fn known(&self, connection: &mut MySqlConnection) -> Result<Arc<SourceColumns>, StoreError> {
-        match self.known.load_full() {
+    /// The columns for a statement: looked up if one of its tables was missing, so that a table counts from the moment
+    /// it is there.
+    async fn known(
+        &self,
+        connection: &mut MySqlConnection,
+        statement: &str,
+    ) -> Result<Arc<SourceColumns>, StoreError> {
+        match self.known.load_full().filter(|known| known.has_tables_of(statement)) {
             Some(known) => Ok(known),
             None => self.look(connection).await,
         }
     }
 
-    /// The rows that a statement selects from tables of other services; none if one of the tables does not exist.
+    /// The rows that a statement selects from tables of other services; those that do not exist are empty.
     pub(super) async fn rows<T>(
         &self,
         connection: &mut MySqlConnection,
@@ -256,16 +285,15 @@ impl SourceTables {
         T: for<'r> FromRow<'r, MySqlRow> + Send + Unpin + 'static,
     {
         let statement = statement.into();
-        let columns = self.known(connection).await?;
+        let columns = self.known(connection, &statement).await?;
         let rows = bind(query_as(columns.statement(statement.clone()))).fetch_all(&mut *connection).await;
-        let rows = match rows {
-            Err(error) if is_outdated(&error) && !is_missing(&error) => {
+        match rows {
+            Err(error) if is_outdated(&error) => {
                 let columns = self.look(connection).await?;
-                bind(query_as(columns.statement(statement))).fetch_all(connection).await
+                Ok(bind(query_as(columns.statement(statement))).fetch_all(connection).await?)
             }
-            rows => rows,
-        };
-        Ok(if_table_exists(rows)?.unwrap_or_default())
+            rows => Ok(rows?),
+        }
     }
 }
 
@@ -320,7 +348,8 @@ mod tests {
         );
         assert_eq!(
             rendered("SELECT j.category FROM career_analyses AS j"),
-            "SELECT j.category FROM career_analyses AS j"
+            "SELECT j.category FROM (SELECT NULL AS session_id, NULL AS recommended_careers, NULL AS id, \
+             NULL AS interest_areas, NULL AS analyzed_at FROM DUAL WHERE FALSE) AS j"
         );
         assert_eq!(columns.absent("users"), Some(vec!["is_active"]));
         assert_eq!(columns.absent("job_listings"), None, "there is no such table");

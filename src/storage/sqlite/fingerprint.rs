@@ -5,9 +5,9 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx_macros::FromRow;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::domain::UserId;
+use crate::domain::{ListingId, UserId};
 use crate::storage::rows::{UserRow, users};
-use crate::storage::{RowsFingerprint, StoreError};
+use crate::storage::{RowsFingerprint, StoreError, StoredRow, content};
 
 /// The checksum of a row, as in [`RowsFingerprint::checksum`]: 32 bits, so that a sum of them never overflows.
 pub(super) fn row_checksum(listing: i64, hundredths: i64, reason: &str, data: &str) -> i64 {
@@ -31,15 +31,22 @@ struct Row {
     recommendation_data: String,
 }
 
-pub(super) async fn of(
+/// The stored rows, each with its checksum and the digest of its contents.
+pub(super) async fn listed(
     connection: &mut SqliteConnection,
     user: UserId,
-) -> Result<RowsFingerprint, StoreError> {
+) -> Result<Vec<StoredRow>, StoreError> {
     let rows: Vec<Row> = query_as(ROWS).bind(user.get()).fetch_all(connection).await?;
-    let checksum = |row: &Row| {
-        row_checksum(row.job_listing_id, row.match_score, &row.match_reason, &row.recommendation_data)
+    let stored = |row: Row| {
+        let Row { job_listing_id, match_score, match_reason, recommendation_data } = &row;
+        let score = u16::try_from(*match_score).ok();
+        StoredRow {
+            listing_id: ListingId(*job_listing_id),
+            digest: score.map(|score| content::of(score, match_reason, recommendation_data)),
+            checksum: row_checksum(*job_listing_id, *match_score, match_reason, recommendation_data),
+        }
     };
-    Ok(RowsFingerprint { count: rows.len() as i64, checksum: rows.iter().map(checksum).sum() })
+    Ok(rows.into_iter().map(stored).collect())
 }
 
 const REMEMBERED: &str = r"
@@ -50,7 +57,7 @@ SELECT saved_count, rows_checksum FROM recommendation_state WHERE user_id = ?
 pub(super) async fn is_intact(connection: &mut SqliteConnection, user: UserId) -> Result<bool, StoreError> {
     let remembered: Option<(i64, Option<i64>)> =
         query_as(REMEMBERED).bind(user.get()).fetch_optional(&mut *connection).await?;
-    let RowsFingerprint { count, checksum } = of(connection, user).await?;
+    let RowsFingerprint { count, checksum } = RowsFingerprint::of(&listed(connection, user).await?);
     Ok(remembered == Some((count, Some(checksum))))
 }
 

@@ -1,6 +1,7 @@
 //! Durable triggers and the leases of workers. Each operation is one statement on one row.
 
 use async_trait::async_trait;
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_as};
 
 use super::{SqliteStore, later_by};
@@ -74,6 +75,24 @@ SET attempts = CASE WHEN requested_seq > ?1 THEN 0 ELSE attempts END,
 WHERE user_id = ?4 AND lease_token = ?5
 ";
 
+async fn claim(
+    connection: &mut SqliteConnection,
+    due: &DueUser,
+    lease: &Lease,
+    scoring_revision: ScoringRevision,
+) -> Result<bool, StoreError> {
+    let claimed = query(CLAIM)
+        .bind(&lease.token)
+        .bind(later_by(lease.duration))
+        .bind(due.user.get())
+        .bind(due.attempts)
+        .bind(due.requested_seq)
+        .bind(scoring_revision.0)
+        .execute(connection)
+        .await?;
+    Ok(claimed.rows_affected() == 1)
+}
+
 #[async_trait]
 impl QueueStore for SqliteStore {
     async fn request_run(&self, user: UserId) -> Result<i64, StoreError> {
@@ -106,16 +125,24 @@ impl QueueStore for SqliteStore {
         lease: &Lease,
         scoring_revision: ScoringRevision,
     ) -> Result<bool, StoreError> {
-        let claimed = query(CLAIM)
-            .bind(&lease.token)
-            .bind(later_by(lease.duration))
-            .bind(due.user.get())
-            .bind(due.attempts)
-            .bind(due.requested_seq)
-            .bind(scoring_revision.0)
-            .execute(&self.pool)
-            .await?;
-        Ok(claimed.rows_affected() == 1)
+        claim(&mut *self.pool.acquire().await?, due, lease, scoring_revision).await
+    }
+
+    async fn claim_all(
+        &self,
+        due: &[DueUser],
+        lease: &Lease,
+        scoring_revision: ScoringRevision,
+    ) -> Result<Vec<DueUser>, StoreError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut claimed = Vec::with_capacity(due.len());
+        for due in due {
+            if claim(&mut transaction, due, lease, scoring_revision).await? {
+                claimed.push(*due);
+            }
+        }
+        transaction.commit().await?;
+        Ok(claimed)
     }
 
     async fn give_back(&self, due: &DueUser, token: &str, how: &GiveBack) -> Result<(), StoreError> {

@@ -7,13 +7,15 @@ use super::{SqliteStore, fingerprint, marking};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::stored_list;
-use crate::storage::{QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
+use crate::storage::{ParkedUser, QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
 
 /// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
 /// and the time are those of the rows.
 const LIST: &str = r"
-SELECT COUNT(*) OVER () AS stored_count,
-       COALESCE(s.calculated_at, MAX(r.calculated_at) OVER ()) AS calculated_at,
+SELECT (SELECT COUNT(*) FROM user_job_recommendations AS a WHERE a.user_id = ?1) AS stored_count,
+       COALESCE(s.calculated_at,
+                (SELECT MAX(a.calculated_at) FROM user_job_recommendations AS a WHERE a.user_id = ?1)
+       ) AS calculated_at,
        r.job_listing_id, r.match_score / 100.0 AS match_score, r.match_reason,
        CAST(r.recommendation_data AS TEXT) AS recommendation_data, l.title, l.company, l.location, l.url,
        substr(l.description, 1, 300) AS description, l.site_name, l.tech_stack,
@@ -22,9 +24,9 @@ SELECT COUNT(*) OVER () AS stored_count,
 FROM user_job_recommendations AS r
 JOIN job_listings AS l ON l.id = r.job_listing_id
 LEFT JOIN recommendation_state AS s ON s.user_id = r.user_id
-WHERE r.user_id = ?
-ORDER BY r.match_score DESC, l.crawled_at DESC, r.job_listing_id
-LIMIT ?
+WHERE r.user_id = ?1
+ORDER BY r.match_score DESC, r.job_listing_id DESC
+LIMIT ?2
 ";
 
 const USER_STATUS: &str = r"
@@ -41,6 +43,14 @@ SELECT due_at IS NOT NULL AS pending,
        ) AS intact
 FROM recommendation_state
 WHERE user_id = ?1
+";
+
+const PARKED_USERS: &str = r"
+SELECT user_id, parked_at, attempts, last_error_code
+FROM recommendation_state
+WHERE parked_at IS NOT NULL
+ORDER BY parked_at DESC, user_id
+LIMIT ?
 ";
 
 const QUEUE_COUNTS: &str = r"
@@ -77,6 +87,10 @@ impl ReadStore for SqliteStore {
 
     async fn users_after(&self, after: i64, most: u32) -> Result<Vec<UserId>, StoreError> {
         marking::users_after(&self.pool, after, most).await
+    }
+
+    async fn parked_users(&self, limit: u32) -> Result<Vec<ParkedUser>, StoreError> {
+        Ok(query_as(PARKED_USERS).bind(limit).fetch_all(&mut *self.pool.acquire().await?).await?)
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {

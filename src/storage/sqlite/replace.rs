@@ -1,15 +1,14 @@
 //! The replacing transaction.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use sqlx::query;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
-use sqlx::{query, query_as};
 
+use super::run::confirm;
 use super::{fingerprint, time_text};
 use crate::domain::{ListingId, Recommendation, UserId};
-use crate::storage::diff::{Difference, ExistingRow};
-use crate::storage::rows::RecommendationRow;
-use crate::storage::{LockedBasis, StoreError, Written};
+use crate::storage::diff::Difference;
+use crate::storage::{LockedBasis, RowChanges, StoreError, Write, Written};
 
 /// Compares and bumps the version first, and then writes the difference. The transaction takes the write lock
 /// at once: one that starts by reading could not be upgraded while another writer is active.
@@ -19,22 +18,58 @@ pub(super) async fn replace(
     rows: &[Recommendation],
     digest: &str,
 ) -> Result<Written, StoreError> {
-    let (user, stamp) = (basis.user(), basis.now);
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    if !compare_and_bump(&mut transaction, basis, rows.len(), digest).await? {
-        transaction.rollback().await?;
+    let written = replace_in(&mut transaction, basis, rows, digest).await?;
+    match written {
+        Written::Committed(_) => transaction.commit().await?,
+        Written::Lost => transaction.rollback().await?,
+    }
+    Ok(written)
+}
+
+/// [`replace`] and [`confirm`] for several users with one commit, unless one of them loses its comparison.
+pub(super) async fn write_together(
+    pool: &SqlitePool,
+    writes: &[Write<'_>],
+) -> Result<Option<Vec<RowChanges>>, StoreError> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let mut changes = Vec::with_capacity(writes.len());
+    for write in writes {
+        let written = match write {
+            Write::Confirm(basis) => confirm(&mut transaction, basis).await?,
+            Write::Replace { basis, rows, digest } => {
+                replace_in(&mut transaction, basis, rows, digest).await?
+            }
+        };
+        let Written::Committed(changed) = written else {
+            transaction.rollback().await?;
+            return Ok(None);
+        };
+        changes.push(changed);
+    }
+    transaction.commit().await?;
+    Ok(Some(changes))
+}
+
+/// The part within a transaction.
+async fn replace_in(
+    connection: &mut SqliteConnection,
+    basis: &LockedBasis<'_>,
+    rows: &[Recommendation],
+    digest: &str,
+) -> Result<Written, StoreError> {
+    let (user, stamp) = (basis.user(), basis.now);
+    if !compare_and_bump(&mut *connection, basis, rows.len(), digest).await? {
         return Ok(Written::Lost);
     }
-    let existing = existing_rows(&mut transaction, user).await?;
-    let difference = Difference::between(existing, rows);
+    let difference = Difference::between(&basis.listed, rows);
     for id in &difference.delete {
-        delete(&mut transaction, user, *id).await?;
+        delete(&mut *connection, user, *id).await?;
     }
-    for row in difference.insert.iter().chain(&difference.update) {
-        upsert(&mut transaction, user, row, stamp).await?;
+    for row in &difference.write {
+        upsert(&mut *connection, user, row, stamp).await?;
     }
-    remember_checksum(&mut transaction, user).await?;
-    transaction.commit().await?;
+    remember_checksum(connection, user, &difference).await?;
     Ok(Written::Committed(difference.changes()))
 }
 
@@ -80,20 +115,6 @@ async fn compare_and_bump(
     Ok(updated.rows_affected() == 1)
 }
 
-const EXISTING_ROWS: &str = r"
-SELECT job_listing_id, match_score AS hundredths, match_reason, recommendation_data
-FROM user_job_recommendations
-WHERE user_id = ?
-";
-
-async fn existing_rows(
-    connection: &mut SqliteConnection,
-    user: UserId,
-) -> Result<Vec<ExistingRow>, StoreError> {
-    let rows: Vec<RecommendationRow> = query_as(EXISTING_ROWS).bind(user.get()).fetch_all(connection).await?;
-    Ok(rows.into_iter().map(Into::into).collect())
-}
-
 const DELETE: &str = r"
 DELETE FROM user_job_recommendations WHERE user_id = ? AND job_listing_id = ?
 ";
@@ -124,7 +145,7 @@ async fn upsert(
         .bind(row.listing_id.0)
         .bind(i64::from(row.score.0))
         .bind(&row.reason)
-        .bind(Value::Object(row.data.clone()).to_string())
+        .bind(&row.data)
         .bind(time_text(stamp))
         .execute(connection)
         .await?;
@@ -135,9 +156,21 @@ const REMEMBER_CHECKSUM: &str = r"
 UPDATE recommendation_state SET rows_checksum = ? WHERE user_id = ?
 ";
 
-/// Remembers the rows as they are now. No other writer comes between: the transaction has the write lock.
-async fn remember_checksum(connection: &mut SqliteConnection, user: UserId) -> Result<(), StoreError> {
-    let stored = fingerprint::of(&mut *connection, user).await?;
-    query(REMEMBER_CHECKSUM).bind(stored.checksum).bind(user.get()).execute(connection).await?;
+/// Remembers the rows that the run has read and left, and those that this transaction has written. A row that another
+/// writer has changed meanwhile is not among them: the next run finds that the rows differ.
+async fn remember_checksum(
+    connection: &mut SqliteConnection,
+    user: UserId,
+    difference: &Difference<'_>,
+) -> Result<(), StoreError> {
+    let checksum = |row: &&Recommendation| {
+        fingerprint::row_checksum(row.listing_id.0, row.score.0.into(), &row.reason, &row.data)
+    };
+    let written: i64 = difference.write.iter().map(checksum).sum();
+    query(REMEMBER_CHECKSUM)
+        .bind(difference.untouched_checksum + written)
+        .bind(user.get())
+        .execute(connection)
+        .await?;
     Ok(())
 }

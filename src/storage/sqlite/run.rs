@@ -1,13 +1,14 @@
 //! The statements of a run, but for the replacing transaction, which is in [`super::replace`].
 
 use async_trait::async_trait;
+use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_as};
 
 use super::{SqliteStore, fingerprint, replace, time_text};
 use crate::domain::{Recommendation, UserId};
 use crate::storage::rows::StateRow;
 use crate::storage::{
-    LockedBasis, MAX_CAREERS, PROBE_LIMIT, RowChanges, RunStore, StoreError, StoredAnalysis, UserState,
+    LockedBasis, MAX_CAREERS, PROBE_LIMIT, RowChanges, RunStore, Snapshot, StoreError, StoredAnalysis, Write,
     Written, within,
 };
 
@@ -72,24 +73,44 @@ INSERT INTO scheduled_jobs (name, last_occurrence) VALUES ('probe', strftime('%Y
 ON CONFLICT (name) DO UPDATE SET last_occurrence = excluded.last_occurrence
 ";
 
+async fn analysis(connection: &mut SqliteConnection, user: UserId) -> Result<StoredAnalysis, StoreError> {
+    let job_recommendations =
+        query_as(CAREERS).bind(user.get()).bind(MAX_CAREERS as u32).fetch_all(&mut *connection).await?;
+    let career_analysis =
+        query_as(CAREER_ANALYSIS).bind(user.to_string()).fetch_optional(&mut *connection).await?;
+    let profile = query_as(PROFILE_ANALYSIS).bind(user.get()).fetch_optional(connection).await?;
+    Ok(StoredAnalysis { job_recommendations, career_analysis, profile })
+}
+
+/// Commits by itself, or with the transaction that it is in.
+pub(super) async fn confirm(
+    connection: &mut SqliteConnection,
+    basis: &LockedBasis<'_>,
+) -> Result<Written, StoreError> {
+    let updated = query(CONFIRM)
+        .bind(basis.serves_seq)
+        .bind(basis.catalogue_version.0)
+        .bind(basis.scoring_revision.0)
+        .bind(time_text(basis.now))
+        .bind(basis.user().get())
+        .bind(basis.expected.version)
+        .execute(connection)
+        .await?;
+    Ok(match updated.rows_affected() {
+        1 => Written::Committed(RowChanges::default()),
+        _ => Written::Lost,
+    })
+}
+
 #[async_trait]
 impl RunStore for SqliteStore {
-    async fn user_state(&self, user: UserId) -> Result<UserState, StoreError> {
+    async fn snapshot(&self, user: UserId) -> Result<Snapshot, StoreError> {
         let mut snapshot = self.pool.begin().await?;
         let state: StateRow = query_as(USER_STATE).bind(user.get()).fetch_one(&mut *snapshot).await?;
-        let rows = fingerprint::of(&mut snapshot, user).await?;
+        let listed = fingerprint::listed(&mut snapshot, user).await?;
+        let analysis = analysis(&mut snapshot, user).await?;
         snapshot.rollback().await?;
-        Ok(state.with(rows))
-    }
-
-    async fn analysis(&self, user: UserId) -> Result<StoredAnalysis, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let job_recommendations =
-            query_as(CAREERS).bind(user.get()).bind(MAX_CAREERS as u32).fetch_all(&mut *connection).await?;
-        let career_analysis =
-            query_as(CAREER_ANALYSIS).bind(user.to_string()).fetch_optional(&mut *connection).await?;
-        let profile = query_as(PROFILE_ANALYSIS).bind(user.get()).fetch_optional(&mut *connection).await?;
-        Ok(StoredAnalysis { job_recommendations, career_analysis, profile })
+        Ok(Snapshot { state: state.with(listed), analysis })
     }
 
     async fn replace(
@@ -102,19 +123,11 @@ impl RunStore for SqliteStore {
     }
 
     async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError> {
-        let updated = query(CONFIRM)
-            .bind(basis.serves_seq)
-            .bind(basis.catalogue_version.0)
-            .bind(basis.scoring_revision.0)
-            .bind(time_text(basis.now))
-            .bind(basis.user().get())
-            .bind(basis.expected.version)
-            .execute(&self.pool)
-            .await?;
-        Ok(match updated.rows_affected() {
-            1 => Written::Committed(RowChanges::default()),
-            _ => Written::Lost,
-        })
+        confirm(&mut *self.pool.acquire().await?, basis).await
+    }
+
+    async fn write_together(&self, writes: &[Write<'_>]) -> Result<Option<Vec<RowChanges>>, StoreError> {
+        replace::write_together(&self.pool, writes).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -14,10 +14,10 @@ use crate::proxy::{About, Action, Step, Trap};
 
 /// The steps at which a run that replaces rows is held: most often those where most depends on the order.
 const REPLACING: [Step; 10] = [
-    Step::ReadState,
-    Step::ReadState,
-    Step::ReadState,
-    Step::ReadInputs,
+    Step::Read,
+    Step::Read,
+    Step::Read,
+    Step::Read,
     Step::Begin,
     Step::Compare,
     Step::Compare,
@@ -25,7 +25,7 @@ const REPLACING: [Step; 10] = [
     Step::InsertRows,
     Step::Commit,
 ];
-const CONFIRMING: [Step; 3] = [Step::ReadState, Step::ReadInputs, Step::Confirm];
+const CONFIRMING: [Step; 3] = [Step::Read, Step::Read, Step::Confirm];
 
 /// Two runs of one user, interleaved step by step: one is held at a step while inputs change, its lock expires, and
 /// another runs, perhaps up to its own write.
@@ -87,8 +87,14 @@ async fn hold_a_run(
     let step = steps[rng.usize(..steps.len())];
     // BEGIN has no parameters that tell its user.
     let about = if step == Step::Begin { About::Anything } else { About::User(client.user) };
-    let trap = cluster.instances[instance].database.trap(step, about, held());
-    (trap, trigger(client, instance, false))
+    let link = &cluster.instances[instance].database;
+    let mut trap = link.trap(step, about, held());
+    let run = trigger(client, instance, false);
+    if step == Step::Read && rng.bool() && trap.caught(PATIENCE).await {
+        // Between two reads, should a run have two: by the protocol it has one.
+        trap = link.trap(step, about, held());
+    }
+    (trap, run)
 }
 
 /// While a run is held: its inputs may change, and its lock may expire.
@@ -152,7 +158,7 @@ pub async fn begin_late(cluster: Arc<Cluster>, client: Arc<UserClient>, seed: u6
     let number = rng.usize(..INSTANCES);
     client.renew_profile(&mut rng).await;
     let link = &cluster.instances[number].database;
-    let mut before = link.trap(Step::ReadInputs, About::User(client.user), Action::Hold(PATIENCE));
+    let mut before = link.trap(Step::Read, About::User(client.user), Action::Hold(PATIENCE));
     let run = trigger(&client, number, false);
     if before.caught(PATIENCE).await {
         let late = RUN_TIMEOUT + Duration::from_millis(300);

@@ -62,5 +62,5 @@ pub async fn kill_every_process_that_serves(cluster: Arc<Cluster>, client: Arc<U
 /// Traps the first statement of the user's next run, on every instance.
 fn trap_all(cluster: &Cluster, user: i64) -> Vec<Trap> {
     let links = cluster.instances.iter().map(|instance| &instance.database);
-    links.map(|link| link.trap(Step::ReadState, About::User(user), Action::Hold(RUN_TIMEOUT))).collect()
+    links.map(|link| link.trap(Step::Read, About::User(user), Action::Hold(RUN_TIMEOUT))).collect()
 }

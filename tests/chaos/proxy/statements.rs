@@ -7,8 +7,7 @@ use crate::play::USERS;
 /// A step of the service's protocol, as a statement on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Step {
-    ReadState,
-    ReadInputs,
+    Read,
     Begin,
     Compare,
     DeleteRows,
@@ -22,9 +21,8 @@ pub enum Step {
 
 impl Step {
     /// All steps of a run, in order.
-    pub const RUN: [Self; 8] = [
-        Self::ReadState,
-        Self::ReadInputs,
+    pub const RUN: [Self; 7] = [
+        Self::Read,
         Self::Begin,
         Self::Compare,
         Self::DeleteRows,
@@ -48,10 +46,9 @@ impl Step {
     fn mark(self) -> Option<&'static str> {
         Some(match self {
             Self::Begin | Self::Commit => return None,
-            Self::ReadState => "SELECT held.row_count",
-            Self::ReadInputs => "FROM job_recommendations",
+            Self::Read => "SELECT 'state' AS part",
             Self::Compare => "SET version = version + 1, result_digest = ?",
-            Self::DeleteRows => "DELETE r FROM user_job_recommendations AS r JOIN JSON_TABLE",
+            Self::DeleteRows => "DELETE old FROM user_job_recommendations AS old",
             Self::InsertRows => "INSERT INTO user_job_recommendations",
             Self::Confirm => "SET confirmations = confirmations + 1",
             Self::Request => "ON DUPLICATE KEY UPDATE requested_seq = LAST_INSERT_ID",
@@ -192,6 +189,6 @@ mod tests {
         assert_eq!(Step::of("SELECT 1"), None);
         assert_eq!(Step::of("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED"), None);
         assert_eq!(Step::of("COMMIT"), Some(Step::Commit));
-        assert_eq!(Step::of("SELECT *\n   FROM  job_recommendations WHERE"), Some(Step::ReadInputs));
+        assert_eq!(Step::of("SELECT  'state'\n  AS part"), Some(Step::Read));
     }
 }

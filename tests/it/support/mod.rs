@@ -1,12 +1,14 @@
 //! Fresh databases, private Redis servers, and the service on port 0.
 
 mod app;
+pub mod browser;
 mod database;
 mod evidence;
 mod forwarder;
 mod old_service;
 mod private_server;
 mod process;
+mod prometheus;
 pub mod raw;
 mod redis_server;
 pub mod source;
@@ -22,6 +24,7 @@ pub use forwarder::Forwarder;
 pub use old_service::OldService;
 pub use private_server::PrivateServer;
 pub use process::{TestProcess, command};
+pub use prometheus::Prometheus;
 pub use redis_server::RedisServer;
 
 /// Users of the tests; the sample users of the embedded database have ids below.

@@ -22,6 +22,86 @@ pub enum Mention {
     Other(String),
 }
 
+/// The level of a log event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+}
+
+/// A log event that production code can write.
+#[derive(Debug)]
+pub struct Event {
+    pub level: Level,
+    /// Its text, up to the first value in it.
+    pub text: String,
+}
+
+/// All log events of `src`.
+pub fn events() -> Vec<Event> {
+    static EVENT: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"tracing::(error|warn|info)!\(").unwrap());
+    // Steps of a worker are logged by one function, at the level of warnings.
+    static STEP: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"self\.failed\(&error, "([^"]+)"\)"#).unwrap());
+    // Texts that are chosen before they are logged.
+    static STAGES: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r#"for stage in \["([^"]+)", "([^"]+)"\]"#).unwrap());
+    let mut events = Vec::new();
+    for source in sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        for found in EVENT.captures_iter(source) {
+            let level = match &found[1] {
+                "error" => Level::Error,
+                "warn" => Level::Warn,
+                _ => Level::Info,
+            };
+            let text = last_literal(&source[found.get(0).unwrap().end()..]);
+            let text = text.split('{').next().unwrap().trim().to_owned();
+            if !text.is_empty() {
+                events.push(Event { level, text });
+            }
+        }
+        for step in STEP.captures_iter(source) {
+            events.push(Event { level: Level::Warn, text: step[1].to_owned() });
+        }
+        for stages in STAGES.captures_iter(source) {
+            for stage in 1..=2 {
+                events.push(Event { level: Level::Info, text: stages[stage].to_owned() });
+            }
+        }
+    }
+    events
+}
+
+/// The last text among the arguments of a macro, which end where its parenthesis closes.
+fn last_literal(arguments: &str) -> String {
+    static TOKEN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"(?s)"(?:\\.|[^"\\])*"|[()]"#).unwrap());
+    static CONTINUED: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\\\n\s*").unwrap());
+    let (mut open, mut last) = (1, "");
+    for token in TOKEN.find_iter(arguments) {
+        match token.as_str() {
+            "(" => open += 1,
+            ")" => open -= 1,
+            literal => last = literal.trim_matches('"'),
+        }
+        if open == 0 {
+            break;
+        }
+    }
+    CONTINUED.replace_all(last, "").into_owned()
+}
+
+/// The texts of all files below a folder.
+fn sources(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(
+            |path| if path.is_dir() { sources(&path) } else { vec![std::fs::read_to_string(path).unwrap()] },
+        )
+        .collect()
+}
+
 /// All files of `src`.
 pub fn source_files() -> Vec<SourceFile> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

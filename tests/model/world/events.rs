@@ -107,7 +107,7 @@ impl Scenario {
         }
         for Activity { slot, phase, .. } in &world.activities {
             let slot = *slot;
-            let waits = !matches!(phase, Phase::Begin { .. } | Phase::HalfRead { .. });
+            let waits = !matches!(phase, Phase::Begin { .. } | Phase::InputsRead { .. });
             if world.left.lost > 0 && waits {
                 events.push(Event::LoseAnswer { slot });
             }

@@ -1,7 +1,7 @@
 //! One user, the processes that work on it, and everything that can happen next.
 //!
-//! Steps are as fine as the service's I/O: a run reads the state, reads the inputs and sends its write; the write
-//! lands or does not; its answer arrives or does not. Production's own functions decide the next step of a run and
+//! Steps are as fine as the service's I/O: a run reads the state and the inputs, of one moment, and sends its
+//! write; the write lands or does not; its answer arrives or does not. Production's own functions decide the next step of a run and
 //! of a worker, and `tests/spec/state.rs` defines the effect of each statement on the user. The model has no locks:
 //! they only save work.
 //!
@@ -134,10 +134,10 @@ pub enum Actor {
 pub enum Phase {
     /// A worker has read that the user is due.
     Found,
-    /// The next step reads the state.
+    /// The next step reads the state and the inputs.
     Begin { attempt: u8 },
-    /// One of two reads is done; the next step does the other and decides.
-    HalfRead { attempt: u8, first_read: FirstRead, catalogue: u8 },
+    /// Only the inputs are read, before the state: [`Mutant::InputsBeforeState`].
+    InputsRead { attempt: u8, profile: u8, catalogue: u8 },
     /// Waits for the answer to its write, which has not landed.
     Writing { attempt: u8, write: Write },
     /// The write has landed or lost; the answer is on its way.
@@ -146,14 +146,6 @@ pub enum Phase {
     Recording,
     /// Waits for its lease to be ended.
     GivingBack(LeaseEnd),
-}
-
-/// The first of a run's two reads.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum FirstRead {
-    State(User),
-    /// The wrong order: [`Mutant::InputsBeforeState`].
-    Inputs(u8),
 }
 
 impl Model for Scenario {

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use job_agent::background::decision::after_run;
-use job_agent::calculator::decision::{self, Action, AfterWrite, BeforeInputs, Calculated};
+use job_agent::calculator::decision::{self, Action, AfterWrite, BeforeRanking, Calculated};
 use job_agent::calculator::{CalculationError, Outcome};
 use job_agent::domain::{CatalogueVersion, ScoringRevision};
 use job_agent::storage::{StoreError, StoreErrorKind, UserState, Written};
 
 use super::transition::Transition;
 use super::worker::LeaseEnd;
-use super::{Activity, Actor, FirstRead, Inputs, Phase, Violation, Write, now, seq};
+use super::{Activity, Actor, Inputs, Phase, Violation, Write, now, seq};
 use crate::mutants::Mutant;
 use crate::spec::{self, Recorded, User};
 
@@ -44,8 +44,8 @@ impl Transition<'_> {
         self.begin(Activity { slot: 1 + begun, instance, actor, phase, unsure: false });
     }
 
-    /// Reads the state (or, in the wrong order, the inputs), unless the run must stop there.
-    pub(super) fn read_first(&mut self, mut activity: Activity, attempt: u8) {
+    /// Reads the state and the inputs at one moment, and decides.
+    pub(super) fn read(&mut self, mut activity: Activity, attempt: u8) {
         let (world, instance) = (&self.world, usize::from(activity.instance));
         let (catalogue, scoring) = (world.snapshots[instance], self.scenario.scorings[instance]);
         let state = world.user.state(now(world.era));
@@ -55,39 +55,38 @@ impl Transition<'_> {
         {
             return self.finish(activity, Ok(Outcome::UpToDate { saved_count: 0 }));
         }
-        match self.before_inputs(&state, catalogue, scoring) {
-            BeforeInputs::Proceed => {
-                let wrong_order = self.scenario.is(Mutant::InputsBeforeState);
-                let first_read = match wrong_order {
-                    true => FirstRead::Inputs(world.profile),
-                    false => FirstRead::State(self.state_for_decision()),
-                };
-                activity.phase = Phase::HalfRead { attempt, first_read, catalogue };
+        match self.before_ranking(&state, catalogue, scoring) {
+            BeforeRanking::Proceed if self.scenario.is(Mutant::InputsBeforeState) => {
+                activity.phase = Phase::InputsRead { attempt, profile: world.profile, catalogue };
                 self.begin(activity);
             }
-            BeforeInputs::RefreshCatalogue => {
+            BeforeRanking::Proceed => {
+                let (state, profile) = (self.state_for_decision(), world.profile);
+                self.decide(activity, attempt, &state, profile, catalogue);
+            }
+            BeforeRanking::RefreshCatalogue => {
                 self.refresh(activity.instance);
                 self.start_again(activity, attempt);
             }
-            BeforeInputs::LeaveToNewerScoring => {
+            BeforeRanking::LeaveToNewerScoring => {
                 activity.phase = Phase::Recording;
                 self.begin(activity);
             }
         }
     }
 
-    fn before_inputs(&self, state: &UserState, catalogue: u8, scoring: u8) -> BeforeInputs {
-        let decided = decision::before_inputs(
+    fn before_ranking(&self, state: &UserState, catalogue: u8, scoring: u8) -> BeforeRanking {
+        let decided = decision::before_ranking(
             state,
             CatalogueVersion(catalogue.into()),
             ScoringRevision(scoring.into()),
         );
         match decided {
-            BeforeInputs::RefreshCatalogue if self.scenario.is(Mutant::CatalogueUnordered) => {
-                BeforeInputs::Proceed
+            BeforeRanking::RefreshCatalogue if self.scenario.is(Mutant::CatalogueUnordered) => {
+                BeforeRanking::Proceed
             }
-            BeforeInputs::LeaveToNewerScoring if self.scenario.is(Mutant::ScoringUnordered) => {
-                BeforeInputs::Proceed
+            BeforeRanking::LeaveToNewerScoring if self.scenario.is(Mutant::ScoringUnordered) => {
+                BeforeRanking::Proceed
             }
             _ => decided,
         }
@@ -117,7 +116,7 @@ impl Transition<'_> {
     ) {
         let scoring = self.scenario.scorings[usize::from(activity.instance)];
         let inputs = Inputs { profile, catalogue, scoring };
-        let read_altered = state.list.altered;
+        let read = state.list;
         let (list, mut state) = (self.scenario.list(inputs), state.state(now(self.world.era)));
         if self.scenario.is(Mutant::RowsAreOnlyCounted) {
             state.rows.checksum =
@@ -135,7 +134,7 @@ impl Transition<'_> {
             version: seq(token.version),
             confirmations: seq(token.confirmations),
             serves_seq: seq(state.requested_seq()),
-            read_altered,
+            read,
             inputs,
             era: self.world.era,
         };

@@ -4,7 +4,7 @@ use job_agent::calculator::{CalculationError, Outcome, QueuedReason};
 use job_agent::storage::{RowChanges, StoreError, Written};
 
 use super::run::TIMED_OUT;
-use super::{Activity, Actor, Event, FirstRead, Phase, Scenario, SentStatement, World, Write, now};
+use super::{Activity, Actor, Event, Phase, Scenario, SentStatement, World, Write, now};
 use crate::mutants::Mutant;
 
 /// The next world, in the making.
@@ -100,12 +100,9 @@ impl Transition<'_> {
     fn go_on(&mut self, mut activity: Activity) {
         match activity.phase {
             Phase::Found => self.claim_and_begin(activity),
-            Phase::Begin { attempt } => self.read_first(activity, attempt),
-            Phase::HalfRead { attempt, ref first_read, catalogue } => {
-                let (state, profile) = match first_read {
-                    FirstRead::State(state) => (state.clone(), self.world.profile),
-                    FirstRead::Inputs(profile) => (self.state_for_decision(), *profile),
-                };
+            Phase::Begin { attempt } => self.read(activity, attempt),
+            Phase::InputsRead { attempt, profile, catalogue } => {
+                let state = self.state_for_decision();
                 self.decide(activity, attempt, &state, profile, catalogue);
             }
             Phase::Writing { attempt, write } => {
@@ -195,7 +192,9 @@ impl Transition<'_> {
             }
             Phase::Recording => self.finish(activity, Err(Box::new(CalculationError::Store(unavailable)))),
             Phase::GivingBack(_) => {}
-            Phase::Begin { .. } | Phase::HalfRead { .. } => unreachable!("the activity waits for no answer"),
+            Phase::Begin { .. } | Phase::InputsRead { .. } => {
+                unreachable!("the activity waits for no answer")
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use super::transition::Transition;
 use super::worker::LeaseEnd;
 use super::{Activity, Actor, Inputs, Phase, Violation, now};
 use crate::mutants::Mutant;
-use crate::spec::{Due, Recorded};
+use crate::spec::{Due, List, Recorded, User};
 
 /// A replacement or a confirmation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,9 +18,9 @@ pub struct Write {
     /// The confirmations that the run has read.
     pub confirmations: u16,
     pub(super) serves_seq: u16,
-    /// Another writer had altered the rows when the run read the state. If it alters them later, that counts as
-    /// after the run: no run can tell the two apart.
-    pub(super) read_altered: bool,
+    /// The list that the run has read. If another writer alters it later, that counts as after the run: no run can tell
+    /// the two apart.
+    pub(super) read: List,
     pub(super) inputs: Inputs,
     pub(super) era: u8,
 }
@@ -88,7 +88,9 @@ impl Transition<'_> {
         {
             recorded.due = Due::No;
         }
-        if write.confirm && (stored.number != list || write.read_altered) {
+        // Alterations that the run has seen are gone, or nothing is reported.
+        let left = if write.confirm { stored.number != list } else { self.world.user.list.altered };
+        if write.read.altered && (write.confirm || left) || write.confirm && left {
             self.violated(Violation::OtherRowsConfirmed);
         }
         self.reset_attempts();
@@ -110,11 +112,15 @@ impl Transition<'_> {
         }
         let completes_all = scenario.is(Mutant::CompletesAllRequested);
         let serves_seq = if completes_all { at_commit.requested_seq } else { write.serves_seq };
+        let altered = write.read.altered && !scenario.is(Mutant::AlteredRowsTrusted);
+        let read = User { recorded: None, list: List { altered, ..write.read } };
         Basis {
+            is_recorded: true,
             expected,
             serves_seq: serves_seq.into(),
             catalogue_version: CatalogueVersion(write.inputs.catalogue.into()),
             scoring_revision: ScoringRevision(write.inputs.scoring.into()),
+            listed: read.state(now(write.era)).listed,
             now: now(write.era),
         }
     }

@@ -1,0 +1,134 @@
+//! Everything that a run reads of a user, in one statement: of one moment, whatever is committed meanwhile. It costs one
+//! round trip.
+
+use sqlx::mysql::{MySqlConnection, MySqlRow};
+use sqlx::{FromRow, Row};
+
+use super::fingerprint::row_checksum;
+use super::source::{SourceQuery, SourceTables};
+use crate::domain::{ListingId, UserId};
+use crate::storage::rows::StateRow;
+use crate::storage::{
+    CareerAnalysis, MAX_CAREERS, ProfileAnalysis, Snapshot, StoreError, StoredCareer, StoredRow, UserState,
+};
+
+/// The parts of the snapshot, each in rows of its own. The first row is the state, with the stored rows as a text:
+/// listing and checksum of each. The tables of the analyses belong to other services. All of their columns are cast to
+/// text: their types differ between deployments, and `profile` reads the text.
+const SNAPSHOT: &str = concat!(
+    r"
+SELECT 'state' AS part, held.listed, UTC_TIMESTAMP(6) AS now,
+       s.version, s.confirmations, s.result_digest, s.catalogue_version, s.scoring_revision, s.saved_count,
+       s.rows_checksum, s.row_digests, s.requested_seq, s.completed_seq, s.calculated_at, s.verified_at,
+       NULL AS text1, NULL AS text2, NULL AS text3, NULL AS text4
+FROM (
+    SELECT GROUP_CONCAT(CONCAT(r.job_listing_id, ' ', ",
+    row_checksum!(),
+    r")) AS listed
+    FROM user_job_recommendations AS r
+    WHERE r.user_id = ?
+) AS held
+LEFT JOIN recommendation_state AS s ON s.user_id = ?
+
+UNION ALL (
+    SELECT 'career', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+           CAST(j.job_name AS CHAR), CAST(j.match_score AS CHAR), CAST(j.category AS CHAR), NULL
+    FROM job_recommendations AS j
+    WHERE j.user_id = ?
+    -- As numbers: some writers store scores as text.
+    ORDER BY j.match_score + 0 DESC, j.job_name
+    LIMIT ?
+)
+UNION ALL (
+    SELECT 'analysis', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+           CAST(a.recommended_careers AS CHAR), CAST(a.interest_areas AS CHAR), NULL, NULL
+    FROM career_analyses AS a
+    JOIN career_sessions AS c ON c.id = a.session_id
+    -- Bound as text: comparing a VARCHAR with a number would convert every row, and match '7abc' for 7.
+    WHERE c.user_id = ?
+    ORDER BY a.analyzed_at DESC, a.id DESC
+    LIMIT 1
+)
+UNION ALL (
+    SELECT 'profile', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+           CAST(p.interests AS CHAR), CAST(p.strengths AS CHAR), CAST(p.goals AS CHAR), CAST(p.summary AS CHAR)
+    FROM profile_analysis AS p
+    WHERE p.user_id = ?
+    -- The newest, where no key keeps the user's row unique.
+    ORDER BY p.updated_at DESC, p.created_at DESC, p.id DESC
+    LIMIT 1
+)
+"
+);
+
+/// A row of the snapshot.
+enum Part {
+    State(UserState),
+    Career(StoredCareer),
+    Analysis(CareerAnalysis),
+    Profile(ProfileAnalysis),
+}
+
+impl FromRow<'_, MySqlRow> for Part {
+    fn from_row(row: &MySqlRow) -> sqlx::Result<Self> {
+        let text = |column: &str| row.try_get::<Option<String>, _>(column);
+        Ok(match row.try_get("part")? {
+            "career" => Self::Career(StoredCareer {
+                job_name: text("text1")?,
+                match_score: text("text2")?,
+                category: text("text3")?,
+            }),
+            "analysis" => Self::Analysis(CareerAnalysis {
+                recommended_careers: text("text1")?,
+                interest_areas: text("text2")?,
+            }),
+            "profile" => Self::Profile(ProfileAnalysis {
+                interests: text("text1")?,
+                strengths: text("text2")?,
+                goals: text("text3")?,
+                summary: text("text4")?,
+            }),
+            _ => Self::State(state(StateRow::from_row(row)?, row.try_get("listed")?)),
+        })
+    }
+}
+
+pub(super) async fn read(
+    connection: &mut MySqlConnection,
+    source: &SourceTables,
+    user: UserId,
+) -> Result<Snapshot, StoreError> {
+    let id = user.get();
+    let bind = |query: SourceQuery<Part>| {
+        query.bind(id).bind(id).bind(id).bind(MAX_CAREERS as u32).bind(user.to_string()).bind(id)
+    };
+    let mut snapshot = Snapshot::default();
+    let analysis = &mut snapshot.analysis;
+    for part in source.rows(connection, SNAPSHOT, bind).await? {
+        match part {
+            Part::State(state) => snapshot.state = state,
+            Part::Career(career) => analysis.job_recommendations.push(career),
+            Part::Analysis(newest) => analysis.career_analysis = Some(newest),
+            Part::Profile(profile) => analysis.profile = Some(profile),
+        }
+    }
+    Ok(snapshot)
+}
+
+/// The state, with the stored rows by a text of listings and checksums. The contents of the rows are known if no other
+/// writer has changed them.
+fn state(state: StateRow, listed: Option<&str>) -> UserState {
+    let row = |row: &str| {
+        let (listing, checksum) = row.split_once(' ')?;
+        let listing_id = ListingId(listing.parse().ok()?);
+        Some(StoredRow { listing_id, digest: None, checksum: checksum.parse().ok()? })
+    };
+    let digests = state.digests();
+    let mut state = state.with(listed.unwrap_or_default().split(',').filter_map(row).collect());
+    if state.is_intact() {
+        for row in &mut state.listed {
+            row.digest = digests.get(&row.listing_id).copied();
+        }
+    }
+    state
+}
