@@ -29,7 +29,12 @@ fmt:
 servers:
     scripts/with-servers "${SHELL:-bash}"
 
-# The benches, at all sizes or at one: just bench 100000/
+# The service beside the bare work of its databases: just bench --quick, just bench all fast
 [positional-arguments]
 bench *args:
+    scripts/bench "$@"
+
+# The ranking, at all sizes or at one: just bench-ranking 100000/
+[positional-arguments]
+bench-ranking *args:
     cargo bench --locked --bench ranking -- "$@"

@@ -8,25 +8,23 @@
 //! `BENCH_LISTINGS` sets the number of listings (1,000,000). `TEST_MYSQL_ARGS="--innodb-buffer-pool-size=4G"` keeps
 //! them in the server's memory. CPU times are the server's (statements) and this process's.
 
+#[path = "support/database.rs"]
+mod database;
 #[path = "support/listings.rs"]
-#[expect(dead_code, reason = "the bench of the ranking uses the rest")]
+#[expect(dead_code, reason = "other benches use the rest")]
 mod listings;
 
 use std::time::{Duration, Instant};
 
-use job_agent::domain::JobListing;
-use job_agent::storage::{KnownListings, ListingStore, MysqlAddress, MysqlStore, Store};
-use listings::Generator;
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool};
-use sqlx::{AssertSqlSafe, MySql, QueryBuilder, query, query_scalar};
+use database::Database;
+use job_agent::storage::{KnownListings, ListingStore, MysqlStore, Store};
+use sqlx::query_scalar;
 
-/// Listings per statement.
-const CHUNK: usize = 1_000;
 /// Refreshes of which the median is printed.
 const SAMPLES: usize = 10;
 
 struct Bench {
-    pool: MySqlPool,
+    database: Database,
     store: MysqlStore,
 }
 
@@ -77,56 +75,19 @@ async fn main() {
             break;
         }
     }
-    bench.drop().await;
+    bench.store.close().await;
 }
 
 impl Bench {
     async fn create(count: usize) -> Self {
-        let server = std::env::var("TEST_MYSQL_URL").expect("run with scripts/with-servers");
-        let name = format!("bench_{}", std::process::id());
-        let url = format!("{server}/{name}");
-        let options: MySqlConnectOptions = url.parse().expect("a URL");
-        let root = MySqlPool::connect_lazy_with(options.clone().database("mysql"));
-        execute(&root, &format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")).await;
-        execute(
-            &root,
-            "UPDATE performance_schema.setup_consumers SET enabled = 'YES' WHERE name = 'events_statements_cpu'",
-        )
-        .await;
-        let store = MysqlStore::new(&MysqlAddress::from_url(&url).expect("a URL"), 4);
-        store.migrate().await.expect("migrated");
-        store.create_source_tables().await.expect("created");
-        let bench = Self { pool: MySqlPool::connect_lazy_with(options), store };
-        bench.insert(count).await;
-        bench
-    }
-
-    /// The listings, last changed over half a year.
-    async fn insert(&self, count: usize) {
-        let mut generator = Generator::new(1);
-        let ids: Vec<i64> = (1..).take(count).collect();
-        for ids in ids.chunks(CHUNK) {
-            let listings: Vec<JobListing> = ids.iter().map(|id| generator.listing(*id)).collect();
-            let mut insert = QueryBuilder::<MySql>::new(
-                "INSERT INTO job_listings (id, site_name, job_id, title, company, description, experience, \
-                 tech_stack, required_skills, crawled_at, updated_at) ",
-            );
-            insert.push_values(listings, |mut row, listing| {
-                row.push_bind(listing.id.0)
-                    .push_bind("bench")
-                    .push_bind(listing.id.0.to_string())
-                    .push_bind(listing.title)
-                    .push_bind(listing.company)
-                    .push_bind(listing.description)
-                    .push_bind(listing.experience)
-                    .push_bind(listing.tech_stack)
-                    .push_bind(listing.required_skills)
-                    .push_bind(listing.crawled_at)
-                    .push_bind(listing.crawled_at);
-            });
-            insert.build().execute(&self.pool).await.expect("inserted");
-        }
-        execute(&self.pool, "ANALYZE TABLE job_listings").await;
+        let database = Database::create("refresh").await;
+        database
+            .execute(
+                "UPDATE performance_schema.setup_consumers SET enabled = 'YES' WHERE name = 'events_statements_cpu'",
+            )
+            .await;
+        database.insert_listings(1, count).await;
+        Self { store: database.store(4), database }
     }
 
     async fn read(&self) -> KnownListings {
@@ -161,24 +122,15 @@ impl Bench {
             "SELECT CAST(SUM(sum_cpu_time) AS SIGNED) \
              FROM performance_schema.events_statements_summary_global_by_event_name",
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&self.database.pool)
         .await
         .expect("summed");
         Duration::from_nanos(picoseconds.unsigned_abs() / 1_000)
     }
 
     async fn execute(&self, statement: &str) {
-        execute(&self.pool, statement).await;
+        self.database.execute(statement).await;
     }
-
-    async fn drop(self) {
-        self.store.close().await;
-        execute(&self.pool, &format!("DROP DATABASE bench_{}", std::process::id())).await;
-    }
-}
-
-async fn execute(pool: &MySqlPool, statement: &str) {
-    query(AssertSqlSafe(statement.to_owned())).execute(pool).await.expect("executed");
 }
 
 /// The processor time of this process, in the system's ticks of 10 ms.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
-use super::cluster::{Cluster, Instance};
+use super::cluster::{Cluster, Node};
 
 /// A request of a caller.
 #[derive(Clone, Copy)]
@@ -75,7 +75,7 @@ pub struct End {
 }
 
 impl Load {
-    pub fn new(cluster: Arc<Cluster>, instance: &Instance) -> Arc<Self> {
+    pub fn new(cluster: Arc<Cluster>, instance: &Node) -> Arc<Self> {
         let (sender, changed) = mpsc::channel(32);
         tokio::spawn(change_careers(cluster.clone(), sender));
         Arc::new(Self {
@@ -108,7 +108,7 @@ impl Load {
     }
 
     /// Requests at a fixed rate, whether or not earlier ones have been answered; a crawler; and a batch now and then.
-    pub async fn run(self: &Arc<Self>, instance: &Instance, rate: f64, time: Duration) -> End {
+    pub async fn run(self: &Arc<Self>, instance: &Node, rate: f64, time: Duration) -> End {
         let (requests, failed) = (self.requests.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed));
         let calls = async {
             self.open(rate, time).await;
@@ -145,7 +145,7 @@ impl Load {
         tasks.join_all().await;
     }
 
-    async fn batches(&self, instance: &Instance, interval: Duration) -> u64 {
+    async fn batches(&self, instance: &Node, interval: Duration) -> u64 {
         let mut batches = 0;
         while !self.is_over() {
             let begun = Instant::now();
@@ -168,7 +168,7 @@ impl Load {
     }
 
     /// Waits until no user is due any more, but not long.
-    async fn left_over(&self, instance: &Instance) -> i64 {
+    async fn left_over(&self, instance: &Node) -> i64 {
         let begun = Instant::now();
         loop {
             let queue = self.cluster.status(instance).await["queue"].take();

@@ -4,6 +4,11 @@
 #[path = "../support/cluster.rs"]
 #[expect(dead_code, reason = "other benches use the rest")]
 mod cluster;
+#[path = "../support/database.rs"]
+mod database;
+#[path = "../support/instance.rs"]
+#[expect(dead_code, reason = "other benches use the rest")]
+mod instance;
 #[path = "../support/listings.rs"]
 #[expect(dead_code, reason = "other benches use the rest")]
 mod listings;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Client;
 
-use super::cluster::{Cluster, Instance};
+use super::cluster::{Cluster, Node};
 use super::load::Load;
 
 /// Samples of a soak, however long it is, and the shortest time between two.
@@ -68,7 +68,7 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    pub async fn new(cluster: Arc<Cluster>, instance: &Instance) -> Self {
+    pub async fn new(cluster: Arc<Cluster>, instance: &Node) -> Self {
         let redis = redis::Client::open(cluster.redis()).expect("a URL");
         let begun = Instant::now();
         let process = instance.process();

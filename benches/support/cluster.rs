@@ -2,20 +2,17 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use job_agent::domain::{JobListing, UserId};
-use job_agent::storage::{ListingRecord, ListingStore, MysqlAddress, MysqlStore, Store};
 use reqwest::Client;
 use serde_json::Value;
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
-use sqlx::{AssertSqlSafe, query, query_as, query_scalar, raw_sql};
+use sqlx::{query, query_as, query_scalar};
 use tempfile::TempDir;
 
-use super::listings::Generator;
+use super::database::{Database, server};
+use super::instance::{Instance, binary};
 
 /// Careers of the users; each is known to the vocabulary and to some listings.
 const CAREERS: [&str; 20] = [
@@ -46,52 +43,29 @@ const REAL_TIME_USERS: i64 = 50;
 /// The database, with everything that instances need.
 pub struct Cluster {
     pub users: i64,
-    url: String,
+    database: Database,
     redis: String,
-    pool: MySqlPool,
     client: Client,
     folder: TempDir,
     logs: Mutex<Vec<PathBuf>>,
     changes: AtomicUsize,
 }
 
-/// A process of the real binary, killed when it is dropped.
-pub struct Instance {
-    child: Child,
-    address: String,
+/// An instance, and a client for it.
+pub struct Node {
+    instance: Instance,
     client: Client,
-}
-
-fn server(variable: &str) -> String {
-    std::env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: run with scripts/with-servers"))
 }
 
 impl Cluster {
     /// A fresh database with so many listings and users.
     pub async fn create(listings: i64, users: i64) -> Self {
-        let name = format!("bench_{}", std::process::id());
-        let url = format!("{}/{name}", server("TEST_MYSQL_URL"));
-        let options: MySqlConnectOptions = url.parse().expect("a URL");
-        let root = MySqlPool::connect_lazy_with(options.clone().database("mysql"));
-        query(AssertSqlSafe(format!("CREATE DATABASE {name} CHARACTER SET utf8mb4")))
-            .execute(&root)
-            .await
-            .expect("created");
-        let store = MysqlStore::new(&MysqlAddress::from_url(&url).expect("a URL"), 4);
-        store.migrate().await.expect("migrated");
-        store.create_source_tables().await.expect("created");
-        let mut generator = Generator::new(1);
-        let records: Vec<ListingRecord> = (1..=listings).map(|id| record(generator.listing(id))).collect();
-        for chunk in records.chunks(500) {
-            store.import_listings(chunk).await.expect("imported");
-        }
-        store.close().await;
-        let pool = MySqlPoolOptions::new().max_connections(4).connect_lazy_with(options);
+        let database = Database::create("batch").await;
+        database.insert_listings(1, listings as usize).await;
         let cluster = Self {
             users,
-            url,
+            database,
             redis: server("TEST_REDIS_URL"),
-            pool,
             client: Client::new(),
             folder: tempfile::tempdir().expect("a folder"),
             logs: Mutex::default(),
@@ -121,64 +95,20 @@ impl Cluster {
         }
     }
 
-    /// Has the server count every row of recommendations that is inserted, updated or deleted from now on.
-    pub async fn count_row_changes(&self) {
-        self.execute("CREATE TABLE row_changes (id BIGINT AUTO_INCREMENT PRIMARY KEY)".to_owned()).await;
-        for event in ["INSERT", "UPDATE", "DELETE"] {
-            self.execute(format!(
-                "CREATE TRIGGER count_{event} AFTER {event} ON user_job_recommendations FOR EACH ROW \
-                 INSERT INTO row_changes VALUES (NULL)"
-            ))
-            .await;
-        }
-    }
-
-    /// Ends the counting, and returns the count.
-    pub async fn row_changes(&self) -> i64 {
-        let changes = query_scalar("SELECT COUNT(*) FROM row_changes").fetch_one(&self.pool).await;
-        for event in ["INSERT", "UPDATE", "DELETE"] {
-            self.execute(format!("DROP TRIGGER count_{event}")).await;
-        }
-        self.execute("DROP TABLE row_changes".to_owned()).await;
-        changes.expect("readable")
-    }
-
     async fn execute(&self, sql: String) {
-        raw_sql(AssertSqlSafe(sql)).execute(&self.pool).await.expect("executed");
-    }
-
-    pub fn store(&self) -> MysqlStore {
-        MysqlStore::new(&MysqlAddress::from_url(&self.url).expect("a URL"), 10)
-    }
-
-    /// Users of the batches.
-    pub fn user_ids(&self) -> impl Iterator<Item = UserId> {
-        (1..=self.users).map(|id| UserId::try_from(id).expect("positive"))
+        self.database.execute(&sql).await;
     }
 
     /// Starts instances; `settings` are environment variables.
-    pub async fn start(&self, count: usize, settings: &[(&str, &str)]) -> Vec<Instance> {
-        let mut instances = Vec::new();
+    pub async fn start(&self, count: usize, settings: &[(&str, &str)]) -> Vec<Node> {
+        let mut all = vec![("DATABASE_URL", self.database.url.as_str()), ("REDIS_URL", self.redis.as_str())];
+        all.extend_from_slice(settings);
+        let mut nodes = Vec::new();
         for _ in 0..count {
-            let log = self.next_log();
-            let child = Command::new(env!("CARGO_BIN_EXE_job-agent"))
-                .current_dir(self.folder.path())
-                .env_clear()
-                .envs([
-                    ("LOG_FORMAT", "json"),
-                    ("PORT", "0"),
-                    ("DATABASE_URL", &self.url),
-                    ("REDIS_URL", &self.redis),
-                ])
-                .envs(settings.iter().copied())
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(fs::File::create(&log).expect("a log"))
-                .spawn()
-                .expect("started");
-            instances.push(Instance { child, address: listening(&log).await, client: self.client.clone() });
+            let instance = Instance::start(&binary(), self.folder.path(), self.next_log(), &all).await;
+            nodes.push(Node { instance, client: self.client.clone() });
         }
-        instances
+        nodes
     }
 
     fn next_log(&self) -> PathBuf {
@@ -198,38 +128,30 @@ impl Cluster {
         }
     }
 
-    /// A batch from its trigger to its end.
-    pub async fn batch(&self, instance: &Instance) -> Duration {
-        let started = Instant::now();
-        let batch = self.trigger(instance).await;
-        self.finished(instance, batch).await;
-        started.elapsed()
-    }
-
-    pub async fn trigger(&self, instance: &Instance) -> i64 {
+    pub async fn trigger(&self, instance: &Node) -> i64 {
         let answer = instance.post("/api/scheduler/trigger").await;
         assert_eq!(answer["joined"], false, "{answer}");
         answer["batchId"].as_i64().expect("a number")
     }
 
-    pub async fn status(&self, instance: &Instance) -> Value {
-        let url = format!("{}/api/scheduler/status", instance.address);
+    pub async fn status(&self, instance: &Node) -> Value {
+        let url = format!("{}/api/scheduler/status", instance.instance.address);
         self.client.get(url).send().await.expect("an answer").json().await.expect("JSON")
     }
 
-    pub async fn is_running(&self, instance: &Instance, batch: i64) -> bool {
+    pub async fn is_running(&self, instance: &Node, batch: i64) -> bool {
         let status = self.status(instance).await;
         assert_eq!(status["batch"]["id"], batch, "{status}");
         status["batch"]["running"] == true
     }
 
-    pub async fn finished(&self, instance: &Instance, batch: i64) {
+    pub async fn finished(&self, instance: &Node, batch: i64) {
         while self.is_running(instance, batch).await {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
-    pub async fn wait_until_done(&self, instance: &Instance, batch: i64, users: i64) {
+    pub async fn wait_until_done(&self, instance: &Node, batch: i64, users: i64) {
         loop {
             let status = self.status(instance).await;
             assert_eq!(status["batch"]["id"], batch, "{status}");
@@ -243,7 +165,7 @@ impl Cluster {
     /// How many users have been replaced how often.
     pub async fn versions(&self) -> Vec<(i64, i64)> {
         query_as("SELECT version, COUNT(*) FROM recommendation_state GROUP BY version ORDER BY version")
-            .fetch_all(&self.pool)
+            .fetch_all(&self.database.pool)
             .await
             .expect("readable")
     }
@@ -278,7 +200,7 @@ impl Cluster {
             .bind(CAREERS[(change + 7) % CAREERS.len()])
             .bind(career)
             .bind(user)
-            .execute(&self.pool)
+            .execute(&self.database.pool)
             .await
             .expect("changed");
     }
@@ -293,10 +215,10 @@ impl Cluster {
         let all: i64 = query_scalar(
             "SELECT COUNT(*) FROM performance_schema.threads WHERE processlist_db = DATABASE() AND type = 'FOREGROUND'",
         )
-        .fetch_one(&self.pool)
+        .fetch_one(&self.database.pool)
         .await
         .expect("readable");
-        all - i64::from(self.pool.size())
+        all - i64::from(self.database.pool.size())
     }
 
     /// Changes the texts of so many listings from an id on, or changes them back; returns the id to go on with.
@@ -305,7 +227,7 @@ impl Cluster {
             query_scalar("SELECT id FROM job_listings WHERE id >= ? ORDER BY id LIMIT ?, 1")
                 .bind(first)
                 .bind(count)
-                .fetch_optional(&self.pool)
+                .fetch_optional(&self.database.pool)
                 .await
                 .expect("readable");
         query(
@@ -315,7 +237,7 @@ impl Cluster {
         )
         .bind(first)
         .bind(count)
-        .execute(&self.pool)
+        .execute(&self.database.pool)
         .await
         .expect("changed");
         next.unwrap_or(1)
@@ -325,80 +247,43 @@ impl Cluster {
         let pending: Option<bool> =
             query_scalar("SELECT completed_seq < requested_seq FROM recommendation_state WHERE user_id = ?")
                 .bind(user)
-                .fetch_optional(&self.pool)
+                .fetch_optional(&self.database.pool)
                 .await
                 .expect("readable");
         pending.unwrap_or(true)
     }
 }
 
-impl Instance {
+impl Node {
     /// A trigger in real time.
     pub async fn calculate(&self, user: i64, background: bool) -> Value {
         self.post(&format!("/api/job-agent/recommendations/calculate/{user}?background={background}")).await
     }
 
     async fn post(&self, path: &str) -> Value {
-        let answer = self.client.post(format!("{}{path}", self.address)).send().await.expect("an answer");
+        let url = format!("{}{path}", self.instance.address);
+        let answer = self.client.post(url).send().await.expect("an answer");
         assert!(answer.status().is_success(), "{answer:?}");
         answer.json().await.expect("JSON")
     }
 
     /// `http://…`
     pub fn address(&self) -> &str {
-        &self.address
+        &self.instance.address
     }
 
     /// The id of the process.
     pub fn process(&self) -> u32 {
-        self.child.id()
+        self.instance.id()
     }
 
     /// SIGKILL.
-    pub fn kill(mut self) {
-        self.child.kill().expect("killed");
-        self.child.wait().expect("ended");
+    pub fn kill(self) {
+        self.instance.kill();
     }
 
     /// Any signal, by its name.
-    pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
-        assert!(status.expect("kill").success());
-    }
-}
-
-impl Drop for Instance {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-async fn listening(log: &std::path::Path) -> String {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        let text = fs::read_to_string(log).expect("a log");
-        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        if let Some(event) = events.into_iter().find(|event| event["message"] == "listening") {
-            return format!("http://{}", event["address"].as_str().expect("an address"));
-        }
-        assert!(Instant::now() < deadline, "does not listen: {text}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-fn record(listing: JobListing) -> ListingRecord {
-    let set = |text: String| Some(text).filter(|text| !text.is_empty());
-    ListingRecord {
-        site_name: "bench".to_owned(),
-        job_id: listing.id.to_string(),
-        title: listing.title,
-        company: set(listing.company),
-        description: set(listing.description),
-        experience: set(listing.experience),
-        tech_stack: set(listing.tech_stack),
-        required_skills: set(listing.required_skills),
-        crawled_at: listing.crawled_at,
-        ..ListingRecord::default()
+    pub fn signal(&mut self, name: &str) {
+        self.instance.signal(name);
     }
 }
