@@ -129,6 +129,8 @@ impl Inner {
             }
             let token = self.config.instance.token();
             match self.claim(&due, &token).await {
+                // Other workers were faster.
+                Ok(claimed) if claimed.is_empty() => {}
                 Ok(claimed) => {
                     self.serve(lane, &claimed, &token, stop).await;
                     // The users are still due if a trigger came in during the run; other workers found them claimed.
