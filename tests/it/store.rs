@@ -10,7 +10,7 @@ use job_agent::domain::{
 };
 use job_agent::storage::{
     Basis, CatalogueChanges, KnownListings, ListingRecord, RowChanges, RowsFingerprint, Store, StoreError,
-    StoreErrorKind, UserState, Written,
+    StoreErrorKind, UserState, Write, Written,
 };
 use serde_json::json;
 
@@ -24,6 +24,8 @@ on_every_database!(
     a_confirmation_makes_older_runs_lose,
     a_replacement_serves_only_the_triggers_it_has_read,
     of_many_replacements_at_once_exactly_one_wins,
+    several_users_are_written_together_or_not_at_all,
+    a_snapshot_is_of_one_moment,
     a_hand_made_change_of_a_row_shows_in_the_state,
     triggers_are_due_until_they_are_served,
     users_of_a_newer_scoring_are_not_due_here,
@@ -33,6 +35,7 @@ on_every_database!(
     a_listing_that_is_gone_is_not_listed;
     servers:
         a_statement_that_waits_too_long_for_a_row_is_a_conflict,
+        rows_that_an_older_version_has_replaced_are_all_written,
         neighbouring_users_do_not_deadlock,
         tables_of_the_old_service_are_used_as_they_are,
     instances_that_see_different_changes_agree_in_the_end,
@@ -258,6 +261,89 @@ async fn users_of_a_newer_scoring_are_not_due_here(database: TestDatabase) {
     store.request_run(user(USER)).await.unwrap();
     assert!(due(&store, 2).await.is_empty());
     assert_eq!(due(&store, 3).await, [user(USER)]);
+}
+
+async fn several_users_are_written_together_or_not_at_all(database: TestDatabase) {
+    const OTHER: i64 = USER + 1;
+    let store = database.store();
+    let guards = (guard(USER).await, guard(OTHER).await);
+    let read = async |id| store.snapshot(user(id)).await.unwrap().state;
+    let replacement = |state: &UserState, guard, score| Write::Replace {
+        basis: basis(state, 7).under(guard),
+        rows: rows(&[(1, score), (2, score)]),
+        digest: "digest".into(),
+    };
+    let (one, other) = (read(USER).await, read(OTHER).await);
+    // Not in the order of their ids.
+    let writes = [replacement(&other, &guards.1, 60), replacement(&one, &guards.0, 50)];
+    let changes = store.write_together(&writes).await.unwrap().expect("both win");
+    assert_eq!(changes, [RowChanges { inserted: 2, ..RowChanges::default() }; 2]);
+    assert_eq!((database.row_count(USER).await, database.row_count(OTHER).await), (2, 2));
+
+    // The other user's list has been replaced since: neither is written.
+    let confirm = Write::Confirm(basis(&read(USER).await, 7).under(&guards.0));
+    let stale = replacement(&other, &guards.1, 70);
+    assert_eq!(store.write_together(&[confirm, stale]).await.unwrap(), None);
+    for id in [USER, OTHER] {
+        let token = read(id).await.token();
+        assert_eq!((token.version, token.confirmations), (1, 0));
+    }
+    let scores = store.stored_list(user(OTHER), 10, 0).await.unwrap();
+    assert!(scores.rows.iter().all(|row| row.match_score == 0.6), "{scores:?}");
+}
+
+/// A writer moves the state and the inputs in one transaction, again and again.
+async fn a_snapshot_is_of_one_moment(database: TestDatabase) {
+    let store = database.store();
+    database.set_career(USER, "0").await;
+    store.request_run(user(USER)).await.unwrap();
+    let writer = async {
+        for round in 1..=60 {
+            database
+                .transaction(&[
+                    &format!("UPDATE job_recommendations SET job_name = '{round}' WHERE user_id = {USER}"),
+                    &format!("UPDATE recommendation_state SET version = {round} WHERE user_id = {USER}"),
+                ])
+                .await;
+        }
+    };
+    let mut writer = std::pin::pin!(writer);
+    let mut seen = 0;
+    loop {
+        let read = store.snapshot(user(USER));
+        let snapshot = tokio::select! {
+            () = &mut writer => break,
+            read = read => read.unwrap(),
+        };
+        let career = snapshot.analysis.job_recommendations[0].job_name.clone();
+        assert_eq!(career, Some(snapshot.state.token().version.to_string()));
+        seen += 1;
+    }
+    assert!(seen > 0);
+}
+
+/// During a rolling deploy, an instance that does not know the digests of rows replaces the list.
+async fn rows_that_an_older_version_has_replaced_are_all_written(database: TestDatabase) {
+    let store = database.store();
+    let state = store.snapshot(user(USER)).await.unwrap().state;
+    let wanted = rows(&[(1, 50), (2, 60)]);
+    assert!(matches!(replace(&store, USER, &state, &wanted).await.unwrap(), Written::Committed(_)));
+    let digests = "SELECT row_digests FROM (SELECT row_digests FROM recommendation_state) AS s";
+    // Another list of the same listings, and the digests as they were.
+    let state = store.snapshot(user(USER)).await.unwrap().state;
+    database.execute(&format!("CREATE TABLE kept AS {digests}")).await;
+    assert!(matches!(
+        replace(&store, USER, &state, &rows(&[(1, 51), (2, 60)])).await.unwrap(),
+        Written::Committed(RowChanges { updated: 1, .. })
+    ));
+    database.execute("UPDATE recommendation_state SET row_digests = (SELECT row_digests FROM kept)").await;
+    let state = store.snapshot(user(USER)).await.unwrap().state;
+    assert!(state.is_intact());
+    let written = replace(&store, USER, &state, &wanted).await.unwrap();
+    assert_eq!(written, Written::Committed(RowChanges { updated: 2, ..RowChanges::default() }));
+    let state = store.snapshot(user(USER)).await.unwrap().state;
+    let again = replace(&store, USER, &state, &wanted).await.unwrap();
+    assert_eq!(again, Written::Committed(RowChanges::default()));
 }
 
 /// The listings that a process holds, kept fresh as the service does it.

@@ -136,6 +136,23 @@ impl TestDatabase {
         }
     }
 
+    /// Executes statements in one transaction.
+    pub async fn transaction(&self, statements: &[&str]) {
+        macro_rules! execute {
+            ($transaction:expr) => {{
+                let mut transaction = $transaction.await.unwrap();
+                for statement in statements {
+                    transaction.execute(AssertSqlSafe((*statement).to_owned())).await.unwrap();
+                }
+                transaction.commit().await.unwrap();
+            }};
+        }
+        match &self.pool {
+            Pool::Mysql(pool) => execute!(pool.begin()),
+            Pool::Sqlite(pool) => execute!(pool.begin_with("BEGIN IMMEDIATE")),
+        }
+    }
+
     /// Locks all users' state rows until the transaction ends: runs go on up to their write and wait there.
     pub async fn hold_states(&self) -> Transaction<'static, MySql> {
         let Pool::Mysql(pool) = &self.pool else { panic!("only a server locks rows") };
