@@ -64,7 +64,7 @@ SELECT r.calculated_at, CAST(r.job_listing_id AS SIGNED) AS id, CAST(r.match_sco
 FROM user_job_recommendations AS r
 JOIN job_listings AS l ON l.id = r.job_listing_id
 WHERE r.user_id = ?
-ORDER BY r.match_score DESC, l.crawled_at DESC, r.job_listing_id
+ORDER BY r.match_score DESC, r.job_listing_id DESC
 LIMIT 20
 ";
 

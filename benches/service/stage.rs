@@ -73,7 +73,7 @@ impl Stage {
         say(&format!("bench: {} listings, {stored_users} users\n", options.listings));
         database.insert_listings(1, options.listings).await;
         let users = Arc::new(Users::generate(options.listings, options.persons));
-        users.insert(&database, stored_users).await;
+        users.insert(&database, stored_users, options.batch_users).await;
         let servers = Servers { mysql: database.pool.clone(), redis: manager(&redis).await };
         let folder = tempfile::tempdir().expect("a folder");
         Self {

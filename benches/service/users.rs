@@ -80,13 +80,13 @@ impl Users {
         &self.persons[(user - 1) as usize % self.persons.len()]
     }
 
-    /// Stores users with the ids from 1 on, and a copy of their careers for [`reset`].
-    pub async fn insert(&self, database: &Database, count: i64) {
+    /// Stores users with the ids from 1 on, of whom the first are `active`, and a copy of their careers for [`reset`].
+    pub async fn insert(&self, database: &Database, count: i64, active: i64) {
         let ids: Vec<i64> = (1..=count).collect();
         for ids in ids.chunks(CHUNK) {
             let mut users = QueryBuilder::<MySql>::new("INSERT INTO users (user_id, is_active) ");
             users.push_values(ids, |mut row, id| {
-                row.push_bind(*id).push_bind(true);
+                row.push_bind(*id).push_bind(*id <= active);
             });
             users.build().execute(&database.pool).await.expect("inserted");
             let mut profiles = QueryBuilder::<MySql>::new(
