@@ -113,10 +113,10 @@ const LONG_SWITCH: Scenario = Scenario {
 
 /// Explored on demand.
 pub const LARGE: [(&str, Scenario, usize); 6] = [
-    ("lost answers", LOST_ANSWERS, 2_820_098),
-    ("crashes", CRASHES, 873_014),
-    ("pauses", PAUSES, 914_481),
-    ("failures", FAILURES, 306_311),
-    ("long night", LONG_NIGHT, 341_594),
-    ("long switch", LONG_SWITCH, 44_481),
+    ("lost answers", LOST_ANSWERS, 1_622_226),
+    ("crashes", CRASHES, 551_639),
+    ("pauses", PAUSES, 532_058),
+    ("failures", FAILURES, 178_467),
+    ("long night", LONG_NIGHT, 216_144),
+    ("long switch", LONG_SWITCH, 30_146),
 ];
