@@ -252,6 +252,7 @@ fn recommendation(row: &MySqlRow) -> Option<Recommendation> {
         listing_id: ListingId(id?),
         score: Score(row.get::<i64, _>("hundredths") as u16),
         reason: row.get("match_reason"),
-        data: serde_json::from_str(row.get("data")).unwrap(),
+        // The server orders the keys in its own way.
+        data: serde_json::from_str::<serde_json::Value>(row.get("data")).unwrap().to_string(),
     })
 }

@@ -134,6 +134,8 @@ impl RedisUserLock {
     pub(super) async fn close(&self) {
         self.0.tasks.close();
         self.0.tasks.wait().await;
+        // Those that took too long under load, if Redis answers now: else they would block their users until they expire.
+        self.0.release_unreleased().await;
     }
 }
 
