@@ -337,7 +337,7 @@ impl Inner {
         let user = guard.user();
         // The state and the inputs are of one moment. Inputs that are older than the state would let an older
         // result through: the write compares the state's version.
-        let Snapshot { state, analysis } = run.phases.time(Phase::Read, self.read(user)).await?;
+        let Snapshot { state, analysis } = run.phases.time(Phase::Read, self.store.snapshot(user)).await?;
         let (catalogue, scoring) = (self.catalogue.current(), self.catalogue.scoring_revision());
         match decision::before_ranking(&state, catalogue.version(), scoring) {
             BeforeRanking::Proceed => {}
@@ -375,17 +375,6 @@ impl Inner {
     fn committed(&self, user: UserId, changes: RowChanges, rows: usize) {
         self.faults.succeeded(user, changes);
         self.metrics.rows(row_counts(changes, rows));
-    }
-
-    /// Reads twice if need be: a connection whose server is gone is found out by its first use.
-    async fn read(&self, user: UserId) -> Result<Snapshot, StoreError> {
-        match self.store.snapshot(user).await {
-            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
-                self.store.distrust_connections();
-                self.store.snapshot(user).await
-            }
-            read => read,
-        }
     }
 
     /// Ranks on a blocking thread: scoring keeps a processor busy, and request threads must stay free.

@@ -30,12 +30,15 @@ mod source;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use sqlx::mysql::MySqlPool;
 
 pub use self::address::{InvalidMysqlAddress, MysqlAddress};
 use self::source::SourceTables;
 use crate::domain::{ListingId, ScoringRevision, UserId};
-use crate::storage::{Connections, KnownListings, ListingRecord, Retried, SampleUser, Store, StoreError};
+use crate::storage::{
+    Connections, KnownListings, ListingRecord, Retried, SampleUser, Store, StoreError, StoreErrorKind,
+};
 
 /// The store on MySQL or MariaDB.
 #[derive(Clone, Debug)]
@@ -69,6 +72,21 @@ impl MysqlStore {
         let columns = self.source.look(&mut *self.pool.acquire().await?).await?;
         let checked = checksums::check_all(&self.pool, &columns, &known.hashes).await?;
         Ok(checked.map(|checked| checked.suspects))
+    }
+
+    /// Tries once more, with connections made now, if the first one led to a server that is gone: the pool does not ask
+    /// connections that were used a moment ago. For reads, and for writes that may be done twice.
+    async fn twice<'a, T>(
+        &'a self,
+        step: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        match step().await {
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+                self.pool.renew();
+                step().await
+            }
+            done => done,
+        }
     }
 
     /// The pool, for tests that look at its connections.

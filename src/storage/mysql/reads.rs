@@ -1,6 +1,7 @@
 //! The stored list, and the state of a user and of the queue.
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use sqlx::query_as;
 
 use super::fingerprint::row_checksum;
@@ -82,15 +83,22 @@ FROM (
 #[async_trait]
 impl ReadStore for MysqlStore {
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let bind = |query: SourceQuery<ListRow>| query.bind(user.get()).bind(user.get()).bind(limit);
-        Ok(stored_list(self.source.rows(&mut connection, LIST, bind).await?, min_score))
+        let read = || {
+            let bind = move |query: SourceQuery<ListRow>| query.bind(user.get()).bind(user.get()).bind(limit);
+            let read = async move { self.source.rows(&mut *self.pool.acquire().await?, LIST, bind).await };
+            read.boxed()
+        };
+        Ok(stored_list(self.twice(read).await?, min_score))
     }
 
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let bind = |query: SourceQuery<UserStatus>| query.bind(user.get()).bind(user.get());
-        Ok(self.source.rows(&mut connection, USER_STATUS, bind).await?.pop())
+        let read = || {
+            let bind = move |query: SourceQuery<UserStatus>| query.bind(user.get()).bind(user.get());
+            let read =
+                async move { self.source.rows(&mut *self.pool.acquire().await?, USER_STATUS, bind).await };
+            read.boxed()
+        };
+        Ok(self.twice(read).await?.pop())
     }
 
     async fn users_after(&self, after: i64, most: u32) -> Result<Vec<UserId>, StoreError> {

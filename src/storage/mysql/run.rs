@@ -2,6 +2,7 @@
 //! [`super::replace`].
 
 use async_trait::async_trait;
+use futures::FutureExt;
 use sqlx::mysql::MySqlConnection;
 use sqlx::query;
 
@@ -51,7 +52,12 @@ pub(super) async fn confirm(
 #[async_trait]
 impl RunStore for MysqlStore {
     async fn snapshot(&self, user: UserId) -> Result<Snapshot, StoreError> {
-        snapshot::read(&mut *self.pool.acquire().await?, &self.source, user).await
+        let read = || {
+            let read =
+                async move { snapshot::read(&mut *self.pool.acquire().await?, &self.source, user).await };
+            read.boxed()
+        };
+        self.twice(read).await
     }
 
     async fn replace(
