@@ -66,6 +66,8 @@ shared_evenly() {
 # Callers who calculate and read in turn, on connections that stay open. A line of load.log is a status and a time in
 # seconds.
 begin_load() {
+  # The callers may not have begun when it is read.
+  : >"$work/load.log"
   # shellcheck disable=SC2016 # the shell over there expands it
   spawn_tied load "${engine[@]}" bash -c '
     caller() {
