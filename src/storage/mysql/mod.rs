@@ -74,14 +74,15 @@ impl MysqlStore {
         Ok(checked.map(|checked| checked.suspects))
     }
 
-    /// Tries once more, with connections made now, if the first one led to a server that is gone: the pool does not ask
-    /// connections that were used a moment ago. For reads, and for writes that may be done twice.
+    /// Tries once more, with connections made now, if the first one led to a server that is gone, or that takes no writes
+    /// any more: the pool does not ask connections that were used a moment ago. For reads, and for writes that may be
+    /// done twice.
     async fn twice<'a, T>(
         &'a self,
         step: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         match step().await {
-            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
+            Err(error) if matches!(error.kind(), StoreErrorKind::Unavailable | StoreErrorKind::Refused) => {
                 self.pool.renew();
                 step().await
             }

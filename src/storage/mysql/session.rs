@@ -14,6 +14,9 @@ use crate::storage::{PROBE_LIMIT, StoreError, within};
 /// round trip per statement; a server that is gone is noticed by the statement.
 const TRUSTED_FOR: Duration = Duration::from_millis(500);
 
+/// Short, because the connections made at once after a failure may still lead to the old server.
+const RENEWED_AT_MOST_EVERY: Duration = Duration::from_millis(20);
+
 /// The pool. Its connections are READ COMMITTED (replacements of neighbouring users deadlock under MySQL's
 /// default), give up on a row lock after 3 s, and are ended by the server after 20 s of silence: a process
 /// that is stopped inside its transaction would otherwise hold the user's row for 8 hours.
@@ -54,11 +57,10 @@ impl Pool {
     }
 
     /// Closes every connection that is older than this moment before it would be used again: after a failover, they
-    /// still lead to the old server. New connections look the server's name up again. In a long outage, at most
-    /// once a second.
+    /// still lead to the old server. New connections look the server's name up again.
     pub(super) fn renew(&self) {
         let mut renewed = self.renewal.lock().unwrap_or_else(PoisonError::into_inner);
-        if renewed.is_none_or(|renewed| renewed.elapsed() >= Duration::from_secs(1)) {
+        if renewed.is_none_or(|renewed| renewed.elapsed() >= RENEWED_AT_MOST_EVERY) {
             *renewed = Some(Instant::now());
         }
     }
