@@ -313,7 +313,8 @@ impl Inner {
                 AfterWrite::StartAgain(cause) => {
                     self.metrics.restart(restart_cause(cause.as_ref()));
                     tracing::info!(user_id = %user, attempt, ?cause, "starting again");
-                    if cause.is_some_and(|cause| cause.kind() != StoreErrorKind::Conflict) {
+                    // Two lost comparisons may be those of two servers: one is read, the other written.
+                    if cause.map_or(attempt > 1, |cause| cause.kind() != StoreErrorKind::Conflict) {
                         self.store.distrust_connections();
                     }
                 }
