@@ -290,6 +290,7 @@ impl Inner {
     async fn run_locked(&self, guard: &UserGuard, run: &mut RunRecord) -> Result<Outcome, CalculationError> {
         let user = guard.user();
         tracing::debug!(user_id = %user, "calculation started");
+        let mut lost_with = None;
         for attempt in 1..=decision::MAX_ATTEMPTS {
             run.attempts = attempt;
             let (write, done) = match self.prepare(guard, run).await? {
@@ -304,7 +305,13 @@ impl Inner {
                     continue;
                 }
             };
+            let expected = write.basis().expected;
+            if lost_with == Some(expected) {
+                // Lost, though no other run has written: one server was read and another written. A failover.
+                self.store.distrust_connections();
+            }
             let written = run.phases.time(Phase::Write, self.write(&write)).await;
+            lost_with = matches!(written, Ok(Written::Lost)).then_some(expected);
             if let Ok(Written::Committed(changes)) = &written {
                 self.committed(user, *changes, done.rows);
             }
@@ -313,8 +320,7 @@ impl Inner {
                 AfterWrite::StartAgain(cause) => {
                     self.metrics.restart(restart_cause(cause.as_ref()));
                     tracing::info!(user_id = %user, attempt, ?cause, "starting again");
-                    // Two lost comparisons may be those of two servers: one is read, the other written.
-                    if cause.map_or(attempt > 1, |cause| cause.kind() != StoreErrorKind::Conflict) {
+                    if cause.is_some_and(|cause| cause.kind() != StoreErrorKind::Conflict) {
                         self.store.distrust_connections();
                     }
                 }

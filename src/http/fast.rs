@@ -175,3 +175,46 @@ impl From<StoredRecommendation> for Recommendation {
         Self { listing, other }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::ListingId;
+
+    #[test]
+    fn columns_hide_the_keys_of_the_data_and_every_other_key_is_passed_on_once() {
+        let mut data: BTreeMap<_, _> = LISTING_KEYS.map(|key| (key, json!("of the data"))).into();
+        data.extend([
+            ("matchedCareer", json!("간호사")),
+            ("careerCategory", json!(null)),
+            ("other", json!([1])),
+        ]);
+        let row = StoredRecommendation {
+            listing_id: ListingId(7),
+            title: String::new(),
+            company: String::new(),
+            location: String::new(),
+            url: String::new(),
+            description: String::new(),
+            site_name: String::new(),
+            tech_stack: String::new(),
+            required_skills: String::new(),
+            experience: String::new(),
+            crawled_at: None,
+            match_score: 50.0,
+            match_reason: String::new(),
+            data: json!(data).to_string(),
+        };
+        let text = serde_json::to_string(&Recommendation::from(row)).unwrap();
+        let answer: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
+        let keys: BTreeSet<&str> = answer.keys().map(String::as_str).collect();
+        assert_eq!(keys, data.keys().copied().collect());
+        assert!(!text.contains("of the data"), "{text}");
+        assert_eq!(text.matches("\":").count(), data.len(), "each key once: {text}");
+        assert_eq!((&answer["matchedCareer"], &answer["other"]), (&json!("간호사"), &json!([1])));
+    }
+}

@@ -119,8 +119,8 @@ impl StoreError {
 const MYSQL_CONFLICTS: [u16; 5] = [1213, 1205, 1062, 1020, 1467];
 
 /// 1040 too many connections, 1053 shutdown in progress, 1077/1079/1080 server exits, 1158..=1161 network,
-/// 1290/1836 read-only (an old primary), 1317 query killed, 1927 connection killed, 3024 run-time cap. Known to pass at once: other troubles of a server
-/// need no number here, because `calculator::faults` finds them by evidence.
+/// 1290/1836 read-only (an old primary), 1317 query killed, 1927 connection killed, 3024 run-time cap. Known to pass
+/// at once: other troubles of a server need no number here, because `calculator::faults` finds them by evidence.
 const MYSQL_UNAVAILABLE: [u16; 14] =
     [1040, 1053, 1077, 1079, 1080, 1158, 1159, 1160, 1161, 1290, 1317, 1836, 1927, 3024];
 

@@ -82,7 +82,7 @@ impl MysqlStore {
         step: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         match step().await {
-            Err(error) if matches!(error.kind(), StoreErrorKind::Unavailable | StoreErrorKind::Refused) => {
+            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
                 self.pool.renew();
                 step().await
             }

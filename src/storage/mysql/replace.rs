@@ -82,11 +82,7 @@ async fn replace_in(
     // Tables of the old service keep whole seconds, and MySQL would round a fraction up.
     let stamp = basis.now.trunc_subsecs(0);
     let difference = Difference::between(&basis.listed, rows);
-    if difference.delete.len() == basis.listed.len() {
-        delete_all(connection, user, &difference.delete).await?;
-    } else {
-        delete(connection, user, &difference.delete).await?;
-    }
+    delete(connection, basis, &difference.delete).await?;
     write(connection, user, &difference.write, stamp).await?;
     let won = compare_and_bump(connection, basis, rows, &difference, digest).await?;
     Ok(if won { Written::Committed(difference.changes()) } else { Written::Lost })
@@ -233,26 +229,26 @@ JOIN JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS gone ON old.job_listi
 WHERE old.user_id = ?
 ";
 
-async fn delete(connection: &mut MySqlConnection, user: UserId, ids: &[ListingId]) -> Result<(), StoreError> {
-    if !ids.is_empty() {
-        query(DELETE).bind(Json(ids)).bind(user.get()).execute(connection).await?;
-    }
-    Ok(())
-}
-
+/// If none of the stored rows is left.
 const DELETE_ALL: &str = r"
 DELETE old FROM user_job_recommendations AS old WHERE old.user_id = ?
 ";
 
-/// If none of the stored rows is left.
-async fn delete_all(
+async fn delete(
     connection: &mut MySqlConnection,
-    user: UserId,
+    basis: &LockedBasis<'_>,
     ids: &[ListingId],
 ) -> Result<(), StoreError> {
-    if !ids.is_empty() {
-        query(DELETE_ALL).bind(user.get()).execute(connection).await?;
+    let user = basis.user().get();
+    if ids.is_empty() {
+        return Ok(());
     }
+    let delete = if ids.len() == basis.listed.len() {
+        query(DELETE_ALL).bind(user)
+    } else {
+        query(DELETE).bind(Json(ids)).bind(user)
+    };
+    delete.execute(connection).await?;
     Ok(())
 }
 
