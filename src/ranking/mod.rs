@@ -84,8 +84,8 @@ impl Catalogue {
         hits.iter().take(right + MOST_RELATED).map(|hit| explain(&query, hit)).collect()
     }
 
-    /// The best hits of which no two have the same text but for small changes; of one company, at most three are among the first ten, unless
-    /// fewer than ten others are right.
+    /// The best hits of which no two have the same text but for small changes; of one company, at most three are among
+    /// the first ten, unless fewer than ten others are right.
     fn distinct_hits(&self, query: &Query<'_>, limit: usize) -> Vec<Hit> {
         let mut wanted = limit + SPARE_HITS;
         loop {
