@@ -4,7 +4,7 @@
 # others, from its clients, or from both. Needs root on Debian. Sourced by with-servers.
 #
 # Each process is a folder of $processes, with which a campaign kills it and starts it again:
-#   run       starts it
+#   run       starts it, with further arguments if there are any
 #   pid       of the process that was started last
 #   address   HOST:PORT
 #   namespace the network namespace of its host; none for a balancer
@@ -66,6 +66,7 @@ add_process() {
     echo "exec >>$dir/log 2>&1 </dev/null"
     echo 'ulimit -n 10000'
     printf '%q ' exec "${enter[@]}" "$@"
+    echo '"$@"'
   } >"$dir/run"
   chmod +x "$dir/run"
   setsid "$dir/run" &
