@@ -79,7 +79,7 @@ await_log() {
   until grep -qE "$2" "$processes/$name/log" 2>/dev/null; do
     if ((SECONDS >= deadline)) || ! kill -0 "${pid[$name]}" 2>/dev/null; then
       say "$name does not start:"
-      tail -n 30 "$processes/$name/log" >&2
+      tail -n 60 "$processes/$name/log" >&2
       exit 1
     fi
     sleep 0.1

@@ -21,6 +21,9 @@ CREATE USER replication@'%' IDENTIFIED BY 'secret';
 GRANT REPLICATION SLAVE, CONNECTION_ADMIN, BACKUP_ADMIN, CLONE_ADMIN, GROUP_REPLICATION_STREAM ON *.* TO replication@'%';
 CREATE USER haproxy@'%';
 GRANT SELECT ON performance_schema.replication_group_members TO haproxy@'%';
+CREATE DATABASE haproxy;
+CREATE TABLE haproxy.nothing (id INT PRIMARY KEY);
+GRANT SELECT ON haproxy.nothing TO haproxy@'%';
 SQL
   spawn mysql "${program[mysql]}" --no-defaults --initialize-insecure --datadir="${folder[template]}/data" \
     --init-file="${folder[template]}/accounts.sql" "${member_options[@]}" --skip-log-bin

@@ -19,7 +19,7 @@ use super::instance::{CLOCK_OFFSETS, Instance, vocabulary_file};
 use super::mutants::Mutant;
 use super::oracle::{Ranking, vocabulary};
 use super::proxy::{Protocol, Proxy};
-use super::server::{DatabaseServer, RedisServer, Servers};
+use super::server::{RedisServer, Servers};
 use super::topology::{Kind, Sentinels, Topology};
 
 pub const INSTANCES: usize = 3;

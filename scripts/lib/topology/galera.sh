@@ -5,9 +5,23 @@
 
 galera=/usr/lib/galera/libgalera_smm.so
 
+# Nodes copy data with scripts of Debian's package mariadb-server, which is unpacked only: installing it would start a
+# server.
 find_galera() {
+  local folder tools=${XDG_CACHE_HOME:-~/.cache}/job-agent/tools/galera
   find_mariadb
-  [ -e "$galera" ] || apt_install galera-4
+  [ -e "$galera" ] && command -v rsync >/dev/null || apt_install galera-4 rsync
+  if [ ! -d "$tools" ]; then
+    folder=$(mktemp -d)
+    trash+=("$folder")
+    mkdir -p "$tools"
+    (cd "$folder" && apt-get -q -o APT::Sandbox::User=root download mariadb-server && dpkg-deb -x mariadb-server_*.deb .) >/dev/null
+    cp "$folder"/usr/bin/wsrep_sst_* "$tools"
+  fi
+  # Where the servers' user can read them.
+  cp -r "$tools" "$work/galera"
+  chmod -R a+rX "$work/galera"
+  PATH=$PATH:$work/galera
 }
 
 start_galera() {
@@ -37,8 +51,7 @@ galera_options=(
   --log-bin=binlog --binlog-format=ROW --log-slave-updates --innodb-autoinc-lock-mode=2
 )
 
-# A data folder that already belongs to a cluster: nodes begin with copies, and catch up from the cache of another, which
-# has room for all that happens here. A whole state transfer would need the scripts of Debian's package mariadb-server.
+# A data folder that already belongs to a cluster: nodes begin with copies, and need no whole state transfer.
 make_galera_template() {
   local dir
   make_folder template
@@ -80,7 +93,7 @@ add_galera_node() {
     --datadir="$dir/data" --socket="$dir/socket" --pid-file="$dir/pid" --tmpdir="$dir" \
     --bind-address="$ip" --port=3306 --report-host="$ip" --server-id="${ip##*.}" \
     --wsrep-on=ON --wsrep-provider="$galera" --wsrep-cluster-address="gcomm://$3" --wsrep-cluster-name=job-agent \
-    --wsrep-node-address="$ip" --wsrep-slave-threads=2 --wsrep-sst-method=skip \
+    --wsrep-node-address="$ip" --wsrep-slave-threads=2 --wsrep-sst-method=rsync \
     --wsrep-provider-options='gcache.size=256M;gcache.recover=yes;evs.keepalive_period=PT0.5S;evs.suspect_timeout=PT2S;evs.inactive_timeout=PT4S' \
     "${galera_options[@]}" "${first[@]}"
   await_log "$name" 'ready for connections'

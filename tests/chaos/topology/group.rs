@@ -19,8 +19,9 @@ const SWITCH_OVER: &str = "SELECT group_replication_set_as_primary(MEMBER_ID) \
     FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid";
 /// A member that lacks a single transaction takes a whole copy.
 const CLONE: &str = "--group-replication-clone-threshold=1";
-/// A member that has been expelled joins again by itself, or is started again after this time.
-const REJOINS_WITHIN: Duration = Duration::from_secs(8);
+/// A member that has been expelled joins again by itself, or is started again after this time. Not sooner: the group
+/// takes a member that ends while it joins for an old incarnation of itself, and refuses the new one.
+const REJOINS_WITHIN: Duration = Duration::from_secs(40);
 
 impl Topology {
     pub(super) async fn change_primary_of_group(
@@ -88,7 +89,7 @@ impl Topology {
         until("all members to be online", || {
             let is_late = Instant::now() >= patience;
             if is_late {
-                patience = Instant::now() + 2 * REJOINS_WITHIN;
+                patience = Instant::now() + REJOINS_WITHIN;
             }
             async move {
                 if !old.is_running() || is_late {

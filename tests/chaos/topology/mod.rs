@@ -19,7 +19,7 @@ pub use self::process::{Cut, Process};
 pub use self::sentinels::Sentinels;
 
 /// How long a member may take to become primary, or to be a member again.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The engines, by the names that `scripts/chaos` knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,7 +42,13 @@ impl Process {
     }
 
     fn pid(&self) -> String {
-        std::fs::read_to_string(self.folder.join("pid")).unwrap().trim().to_owned()
+        loop {
+            let pid = std::fs::read_to_string(self.folder.join("pid")).unwrap();
+            // It may just be written.
+            if let Some(pid) = pid.strip_suffix('\n') {
+                return pid.to_owned();
+            }
+        }
     }
 
     pub fn is_running(&self) -> bool {
@@ -73,7 +79,7 @@ impl Process {
     pub fn start(&self, arguments: &[&str]) {
         let child = Command::new(self.folder.join("run")).args(arguments).spawn().unwrap();
         // Until the script has become the process: its id must not be taken for the old one's.
-        std::fs::write(self.folder.join("pid"), child.id().to_string()).unwrap();
+        std::fs::write(self.folder.join("pid"), format!("{}\n", child.id())).unwrap();
         *self.child.lock().unwrap() = Some(child);
     }
 
