@@ -123,7 +123,7 @@ enum Stored {
     All(Expected),
     /// The clean-up has removed the list.
     None,
-    /// The clean-up has removed the rows whose listing is gone: which, the history does not tell.
+    /// The clean-up has removed the rows whose listing is gone, if there are any: which, the history does not tell.
     Some,
 }
 
@@ -133,7 +133,7 @@ impl Commit<'_> {
         match &self.stored {
             Stored::All(expected) => expected.rows == snapshot.rows,
             Stored::None => snapshot.row_count == 0,
-            Stored::Some => snapshot.row_count < self.state.saved_count as usize,
+            Stored::Some => snapshot.row_count <= self.state.saved_count as usize,
         }
     }
 
