@@ -43,7 +43,8 @@ use crate::metrics::Metrics;
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
 use crate::storage::{
-    QueueStore, RowChanges, RunStore, Snapshot, StoreError, StoreErrorKind, StoredAnalysis, Write, Written,
+    self, QueueStore, RowChanges, RunStore, STEP_LIMIT, Snapshot, StoreError, StoreErrorKind, StoredAnalysis,
+    Write, Written,
 };
 
 /// Limits of a calculation.
@@ -310,7 +311,7 @@ impl Inner {
                 // Lost, though no other run has written: one server was read and another written. A failover.
                 self.store.distrust_connections();
             }
-            let written = run.phases.time(Phase::Write, self.write(&write)).await;
+            let written = run.phases.time(Phase::Write, self.write(&write, attempt)).await;
             lost_with = matches!(written, Ok(Written::Lost)).then_some(expected);
             if let Ok(Written::Committed(changes)) = &written {
                 self.committed(user, *changes, done.rows);
@@ -372,11 +373,15 @@ impl Inner {
         })
     }
 
-    async fn write(&self, write: &Write<'_>) -> Result<Written, StoreError> {
-        match write {
-            Write::Confirm(basis) => self.store.confirm(basis).await,
-            Write::Replace { basis, rows, digest } => self.store.replace(basis, rows, digest).await,
-        }
+    /// The first attempt is given up before the run is: its connection may lead to a server that is gone without a word.
+    async fn write(&self, write: &Write<'_>, attempt: u32) -> Result<Written, StoreError> {
+        let written = async {
+            match write {
+                Write::Confirm(basis) => self.store.confirm(basis).await,
+                Write::Replace { basis, rows, digest } => self.store.replace(basis, rows, digest).await,
+            }
+        };
+        if attempt == 1 { storage::within(STEP_LIMIT, written).await } else { written.await }
     }
 
     fn committed(&self, user: UserId, changes: RowChanges, rows: usize) {

@@ -8,6 +8,7 @@ use sqlx::types::Json;
 use sqlx::{query, query_as};
 
 use super::MysqlStore;
+use super::session::WRITE_PATIENCE;
 use crate::domain::{Lane, ScoringRevision, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::{DueRow, UserRow, users};
@@ -108,7 +109,7 @@ impl QueueStore for MysqlStore {
             record.boxed()
         };
         // A trigger that is recorded twice costs a run that finds the list current.
-        let recorded = self.twice(record).await?;
+        let recorded = self.pool.twice(WRITE_PATIENCE, record).await?;
         // A row that was inserted has no LAST_INSERT_ID.
         Ok(i64::try_from(recorded.last_insert_id()).unwrap_or(i64::MAX).max(1))
     }

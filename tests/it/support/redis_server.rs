@@ -8,6 +8,8 @@ use super::{eventually, server_variable};
 pub struct RedisServer {
     port: u16,
     tls: Option<Tls>,
+    password: Option<String>,
+    arguments: Vec<String>,
     child: Option<Child>,
 }
 
@@ -17,26 +19,54 @@ struct Tls {
     folder: tempfile::TempDir,
 }
 
-fn free_port() -> u16 {
+impl Tls {
+    fn new(certificate: &str, key: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("certificate.pem"), certificate).unwrap();
+        std::fs::write(folder.path().join("key.pem"), key).unwrap();
+        Self { port: free_port(), folder }
+    }
+}
+
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl RedisServer {
     pub async fn start() -> Self {
-        let mut server = Self { port: free_port(), tls: None, child: None };
+        let mut server = Self::on_a_free_port();
         server.start_again().await;
         server
     }
 
+    fn on_a_free_port() -> Self {
+        Self { port: free_port(), tls: None, password: None, arguments: Vec::new(), child: None }
+    }
+
     /// With a second port that has this certificate and key (PEM).
     pub async fn start_with_tls(certificate: &str, key: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("certificate.pem"), certificate).unwrap();
-        std::fs::write(folder.path().join("key.pem"), key).unwrap();
-        let tls = Tls { port: free_port(), folder };
-        let mut server = Self { port: free_port(), tls: Some(tls), child: None };
+        let mut server = Self::on_a_free_port();
+        server.tls = Some(Tls::new(certificate, key));
         server.start_again().await;
         server
+    }
+
+    /// With TLS as [`RedisServer::start_with_tls`] and a password, for clients and for replicas.
+    pub async fn start_with_tls_and_password(certificate: &str, key: &str, password: &str) -> Self {
+        let tls = Tls::new(certificate, key);
+        let authority = tls.folder.path().join("certificate.pem").display().to_string();
+        let arguments = ["--tls-replication", "yes", "--tls-ca-cert-file", &authority];
+        let login = ["--requirepass", password, "--masterauth", password];
+        let mut server = Self::on_a_free_port();
+        server.arguments = arguments.into_iter().chain(login).map(str::to_owned).collect();
+        server.password = Some(password.to_owned());
+        server.tls = Some(tls);
+        server.start_again().await;
+        server
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn tls_port(&self) -> u16 {
@@ -62,6 +92,7 @@ impl RedisServer {
             command.arg("--tls-cert-file").arg(file("certificate.pem"));
             command.arg("--tls-key-file").arg(file("key.pem"));
         }
+        command.args(&self.arguments);
         self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         eventually("Redis answers", || async {
             match self.client().get_multiplexed_async_connection().await {
@@ -80,8 +111,15 @@ impl RedisServer {
         }
     }
 
+    /// Any signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let process = self.child.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
+    }
+
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let login = self.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
+        format!("redis://{login}127.0.0.1:{}", self.port)
     }
 
     pub fn client(&self) -> redis::Client {
