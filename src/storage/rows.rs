@@ -56,7 +56,13 @@ impl StateRow {
             calculated_at: row.calculated_at,
             verified_at: row.verified_at,
         });
-        UserState { recorded, rows: RowsFingerprint::of(&listed), listed, now: row.now }
+        UserState {
+            recorded,
+            rows: RowsFingerprint::of(&listed),
+            listed,
+            now: row.now,
+            server: String::new(),
+        }
     }
 }
 

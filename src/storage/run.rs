@@ -66,6 +66,9 @@ pub struct UserState {
     pub listed: Vec<StoredRow>,
     /// The database's clock at the moment of reading.
     pub now: DateTime<Utc>,
+    /// Names the server that has answered. A write counts on that server only: around a failover, connections may lead
+    /// to two, of which one does not know that the other has newer rows and inputs. Empty for a database in a file.
+    pub server: String,
 }
 
 /// A stored row, without its contents.
@@ -157,6 +160,7 @@ impl UserState {
             scoring_revision,
             listed: self.listed.clone(),
             now: self.now,
+            server: self.server.clone(),
         }
     }
 }
@@ -225,6 +229,8 @@ pub struct Basis {
     pub listed: Vec<StoredRow>,
     /// The database's time, read with the state.
     pub now: DateTime<Utc>,
+    /// The server, likewise; see [`UserState::server`].
+    pub server: String,
 }
 
 impl Basis {

@@ -72,8 +72,7 @@ impl Campaign {
         say(&format!("up to {} histories from seed {} on: {settings}", self.histories, self.seed));
         let cluster = Arc::new(Cluster::start(settings, self.servers.clone()).await);
         let started = Instant::now();
-        let mut found =
-            Findings::default();
+        let mut found = Findings::default();
         while found.histories < self.histories {
             let played = play::history(&cluster, found.histories, self.seed + found.histories).await;
             found.histories += 1;

@@ -185,10 +185,7 @@ impl Database {
         let rows = until_ok(|| {
             let sql = "SELECT a.*, CAST(mark AS SIGNED) AS signed_mark FROM chaos_audit AS a \
                        WHERE user_id >= ? AND user_id < ? ORDER BY user_id, id";
-            query(sql)
-                .bind(users.start)
-                .bind(users.end)
-                .fetch_all(&self.pool)
+            query(sql).bind(users.start).bind(users.end).fetch_all(&self.pool)
         })
         .await;
         let mut histories: BTreeMap<i64, UserHistory> = BTreeMap::new();
@@ -252,7 +249,8 @@ impl Database {
 
     /// Makes the user's list so old that the next clean-up removes it. A run that finds it current makes it new.
     pub async fn age(&self, user: i64) {
-        let sql = "UPDATE recommendation_state SET verified_at = verified_at - INTERVAL 30 DAY WHERE user_id = ?";
+        let sql =
+            "UPDATE recommendation_state SET verified_at = verified_at - INTERVAL 30 DAY WHERE user_id = ?";
         // Whether it was committed does not matter.
         let _ = query(sql).bind(user).execute(&self.pool).await;
     }

@@ -25,9 +25,8 @@ impl Failovers {
             }
         }
         for user in history.users.values() {
-            let promised = |answer: &Answer| {
-                matches!(answer, Answer::Success | Answer::Accepted | Answer::Queued)
-            };
+            let promised =
+                |answer: &Answer| matches!(answer, Answer::Success | Answer::Accepted | Answer::Queued);
             let triggers = user.triggers.iter().filter(|trigger| promised(&trigger.answer)).count();
             self.acknowledged += triggers as u64 + u64::from(user.probes);
         }

@@ -25,7 +25,7 @@ SET confirmations = confirmations + 1,
     parked_at = NULL, last_error_code = NULL, last_error = NULL,
     catalogue_version = GREATEST(catalogue_version, ?), scoring_revision = GREATEST(scoring_revision, ?),
     verified_at = ?
-WHERE user_id = ? AND version = ?
+WHERE user_id = ? AND version = ? AND CONCAT_WS('/', @@hostname, @@port, @@server_id) = ?
 ";
 
 /// Commits by itself, or with the transaction that it is in.
@@ -42,6 +42,7 @@ pub(super) async fn confirm(
         .bind(basis.now)
         .bind(basis.user().get())
         .bind(basis.expected.version)
+        .bind(&basis.server)
         .execute(connection)
         .await?;
     Ok(match updated.rows_affected() {

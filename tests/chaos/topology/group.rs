@@ -15,6 +15,8 @@ const IS_PRIMARY: &str = "SELECT CAST(COUNT(*) AS CHAR) FROM performance_schema.
            FROM performance_schema.replication_group_members)";
 const ONLINE: &str = "SELECT CAST(COUNT(*) AS CHAR) FROM performance_schema.replication_group_members \
     WHERE MEMBER_STATE = 'ONLINE'";
+const IS_ONLINE: &str = "SELECT CAST(COUNT(*) AS CHAR) FROM performance_schema.replication_group_members \
+    WHERE MEMBER_ID = @@server_uuid AND MEMBER_STATE = 'ONLINE'";
 const SWITCH_OVER: &str = "SELECT group_replication_set_as_primary(MEMBER_ID) \
     FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid";
 /// A member that lacks a single transaction takes a whole copy.
@@ -30,6 +32,7 @@ impl Topology {
         rng: &mut fastrand::Rng,
         failed: impl FnOnce(),
     ) {
+        self.await_whole_group().await;
         let primary = until("a primary", || self.primary_but(usize::MAX)).await;
         let old = &self.members[primary];
         let holders = match change {
@@ -49,12 +52,12 @@ impl Topology {
             Change::CutOff => old.cut_off(&self.everyone_else(primary), Cut::Both),
             Change::SwitchOver => self.switch_over(primary, rng).await,
         }
+        until("another primary", || self.primary_but(primary)).await;
         if !holders.is_empty() {
-            // The new primary is elected meanwhile, and has to apply what it has received.
-            sleep(Duration::from_millis(rng.u64(6_000..9_000))).await;
+            // It has to apply what it has received, and cannot yet.
+            sleep(Duration::from_millis(rng.u64(500..2_500))).await;
             drop(holders);
         }
-        until("another primary", || self.primary_but(primary)).await;
         // The old one comes back at once, or later.
         sleep(Duration::from_millis(rng.u64(..1_500))).await;
         match change {
@@ -64,7 +67,6 @@ impl Topology {
             Change::Killed | Change::KilledWithReplicasBehind => old.start(&[]),
             Change::SwitchOver => {}
         }
-        self.await_whole_group(old).await;
     }
 
     async fn switch_over(&self, primary: usize, rng: &mut fastrand::Rng) {
@@ -83,8 +85,8 @@ impl Topology {
         None
     }
 
-    /// Returns when all members are online; starts `old` again if it has ended, or does not come back by itself.
-    async fn await_whole_group(&self, old: &Process) {
+    /// Returns when all members are online; starts those again that have ended, or do not come back by themselves.
+    async fn await_whole_group(&self) {
         let mut patience = Instant::now() + REJOINS_WITHIN;
         until("all members to be online", || {
             let is_late = Instant::now() >= patience;
@@ -92,13 +94,14 @@ impl Topology {
                 patience = Instant::now() + REJOINS_WITHIN;
             }
             async move {
-                if !old.is_running() || is_late {
-                    old.kill().await;
-                    old.start(&[]);
-                }
-                let members = self.members.len().to_string();
+                let members = Some(self.members.len().to_string());
                 for member in &self.members {
-                    if ask(member.address, ONLINE).await.as_ref() != Some(&members) {
+                    let whole = ask(member.address, ONLINE).await == members;
+                    if !member.is_running() || is_late && !whole && !self.is_online(member).await {
+                        member.kill().await;
+                        member.start(&[]);
+                    }
+                    if !whole {
                         return None;
                     }
                 }
@@ -106,5 +109,9 @@ impl Topology {
             }
         })
         .await;
+    }
+
+    async fn is_online(&self, member: &Process) -> bool {
+        ask(member.address, IS_ONLINE).await.as_deref() == Some("1")
     }
 }
