@@ -1,6 +1,7 @@
 //! Replicated engines: the members, the balancer before them, and what an operator or the engine does when the primary
 //! fails. `scripts/with-servers --topology` starts them.
 
+mod galera;
 mod group;
 mod process;
 mod replicas;
@@ -27,10 +28,18 @@ pub enum Kind {
     GroupReplication,
     SemiSync,
     Asynchronous,
+    GaleraOneWriter,
+    GaleraAllWriters,
 }
 
 impl Kind {
-    const ALL: [Self; 3] = [Self::GroupReplication, Self::SemiSync, Self::Asynchronous];
+    const ALL: [Self; 5] = [
+        Self::GroupReplication,
+        Self::SemiSync,
+        Self::Asynchronous,
+        Self::GaleraOneWriter,
+        Self::GaleraAllWriters,
+    ];
 
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
@@ -41,6 +50,8 @@ impl Kind {
             Self::GroupReplication => "group-replication",
             Self::SemiSync => "semi-sync",
             Self::Asynchronous => "asynchronous",
+            Self::GaleraOneWriter => "galera-one-writer",
+            Self::GaleraAllWriters => "galera-all-writers",
         }
     }
 
@@ -50,6 +61,7 @@ impl Kind {
             Self::GroupReplication => "SET SESSION group_replication_consistency = 'BEFORE'",
             // A commit that a replica has not got is not visible, or nothing is promised.
             Self::SemiSync | Self::Asynchronous => "DO 0",
+            Self::GaleraOneWriter | Self::GaleraAllWriters => "SET SESSION wsrep_sync_wait = 15",
         }
     }
 }
@@ -164,6 +176,7 @@ impl Topology {
         match self.kind {
             Kind::GroupReplication => self.change_primary_of_group(change, rng, failed).await,
             Kind::SemiSync | Kind::Asynchronous => self.promote_a_replica(change, rng, failed).await,
+            Kind::GaleraOneWriter | Kind::GaleraAllWriters => self.lose_a_node(change, rng, failed).await,
         }
     }
 
