@@ -201,7 +201,7 @@ pub async fn change_listings(cluster: Arc<Cluster>, seed: u64, stop: Cancellatio
         }
         // Registered before an instance can read it.
         cluster.ranking.push_generation(new);
-        cluster.database.change_listings(number + 1, &old, &new).await;
+        cluster.database.change_listings(number + 1, &new).await;
         cluster.counts.add("operation: listings: ok");
         sleep(Duration::from_millis(rng.u64(200..1_200))).await;
     }

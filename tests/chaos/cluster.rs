@@ -14,6 +14,7 @@ use job_agent::storage::{ListingStore, MysqlAddress, MysqlStore, Store};
 use sqlx::{ConnectOptions, Executor};
 use tempfile::TempDir;
 
+use super::checker::Invariant;
 use super::database::Database;
 use super::instance::{CLOCK_OFFSETS, Instance, vocabulary_file};
 use super::mutants::Mutant;
@@ -49,6 +50,11 @@ impl Settings {
     /// The topology, or the server.
     pub fn engine(&self) -> String {
         self.topology.map_or_else(|| self.database.clone(), |topology| topology.to_string())
+    }
+
+    /// Whether the invariant holds on this engine.
+    pub fn promises(&self, invariant: Invariant) -> bool {
+        self.topology.is_none_or(|topology| topology.promises(invariant))
     }
 }
 

@@ -80,14 +80,15 @@ impl Database {
     }
 
     /// Repeats the change until it is known to be committed.
-    pub async fn change_listings(&self, number: u32, old: &Generation, new: &Generation) {
+    pub async fn change_listings(&self, number: u32, new: &Generation) {
         until_ok(|| async {
             let mut transaction = self.pool.begin().await?;
             query("UPDATE chaos_generation SET generation = ?")
                 .bind(number)
                 .execute(&mut *transaction)
                 .await?;
-            for (slot, variant) in new.iter().enumerate().filter(|(slot, variant)| old[*slot] != **variant) {
+            // All of them: an earlier change may be lost with its server.
+            for (slot, variant) in new.iter().enumerate() {
                 let listing = moving_listing(slot, variant.unwrap_or_default());
                 let statement = match variant {
                     None => query("DELETE FROM job_listings WHERE id = ?").bind(listing.id.0),

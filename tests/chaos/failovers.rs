@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::checker::Invariant;
-use super::history::{Answer, History};
+use super::history::Answer;
+use super::play::Played;
 
 /// The sum of all histories.
 #[derive(Default)]
@@ -13,10 +14,15 @@ pub struct Failovers {
     of_failovers: Vec<u64>,
     /// Triggers that were acknowledged as recorded or served.
     acknowledged: u64,
+    /// Violations of I5.
+    lost: u64,
 }
 
 impl Failovers {
-    pub fn add(&mut self, history: &History) {
+    pub fn add(&mut self, played: &Played) {
+        let history = &played.history;
+        let lost = played.violations.iter().filter(|violation| violation.invariant == Invariant::Durable);
+        self.lost += lost.count() as u64;
         for change in &history.changes {
             let millis = change.without_service_millis;
             self.without_service.entry(change.name.clone()).or_default().push(millis);
@@ -40,11 +46,8 @@ impl Failovers {
         ];
         lines.extend(self.without_service.iter().map(|(name, millis)| row(name, millis)));
         lines.push(row("all failovers", &self.of_failovers));
-        lines.push(format!(
-            "{} triggers were acknowledged; those that were lost are violations of I{}",
-            self.acknowledged,
-            Invariant::Durable as u8,
-        ));
+        let (acknowledged, lost) = (self.acknowledged, self.lost);
+        lines.push(format!("{acknowledged} triggers were acknowledged, of which {lost} were lost"));
         lines.join("\n")
     }
 }

@@ -26,7 +26,6 @@ pub async fn change_primaries(cluster: &Arc<Cluster>, probe: &Probe, seed: u64) 
             sleep(Duration::from_millis(rng.u64(500..2_000))).await;
         }
         let change = Change::any(&mut rng);
-        eprintln!("{:?} {change}", std::time::SystemTime::now());
         let mut failed = Instant::now();
         topology.change_primary(change, &mut rng, || failed = Instant::now()).await;
         cluster.counts.add(format!("fault: {change}"));

@@ -17,6 +17,7 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::time::{sleep, timeout};
 
 pub use self::process::{Cut, Process};
+use super::checker::Invariant;
 pub use self::sentinels::Sentinels;
 
 /// How long a member may take to become primary, or to be a member again.
@@ -53,6 +54,14 @@ impl Kind {
             Self::GaleraOneWriter => "galera-one-writer",
             Self::GaleraAllWriters => "galera-all-writers",
         }
+    }
+
+    /// Whether the invariant holds on this engine. An asynchronous replica that is promoted lacks the last commits:
+    /// acknowledged triggers are lost, and rows and profiles of the time before may return. Even then, the service comes
+    /// to rest, answers in time and leaves nothing open.
+    pub fn promises(self, invariant: Invariant) -> bool {
+        use Invariant::{Bounded, Clean, Converges, OwnerOnly};
+        self != Self::Asynchronous || matches!(invariant, Converges | Bounded | OwnerOnly | Clean)
     }
 
     /// Settings with which the harness reads what is committed, and nothing older.
