@@ -52,7 +52,7 @@ impl Topology {
 
     /// The node to which the balancer leads.
     async fn writer(&self) -> Option<usize> {
-        let address = ask(self.address(), ADDRESS).await?;
+        let address = ask(self.address(0), ADDRESS).await?;
         self.members.iter().position(|member| member.address.ip().to_string() == address)
     }
 
