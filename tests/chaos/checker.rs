@@ -513,7 +513,13 @@ mod tests {
     fn a_clean_up_may_leave_no_rows_or_fewer_than_before() {
         let cleaned = |saved_count, row_count| {
             after(|user| {
-                let state = State { digest: None, saved_count, requested_seq: 1, completed_seq: 1, ..replaced(7, 3, "b") };
+                let state = State {
+                    digest: None,
+                    saved_count,
+                    requested_seq: 1,
+                    completed_seq: 1,
+                    ..replaced(7, 3, "b")
+                };
                 user.states.push(state);
                 user.snapshots.push(Snapshot { state: 7, rows: "some".to_owned(), row_count });
             })

@@ -106,7 +106,8 @@ impl Cluster {
         std::fs::copy(binary, folder.path().join("job-agent")).unwrap();
         let mut instances = Vec::new();
         for (number, clock_offset) in CLOCK_OFFSETS.into_iter().enumerate() {
-            let (name, links) = (format!("instance-{number}"), links(servers.address(number).await, redis.as_ref()).await);
+            let (name, links) =
+                (format!("instance-{number}"), links(servers.address(number).await, redis.as_ref()).await);
             let more = [sentinels.clone(), background_settings(&settings)].concat();
             instances.push(Instance::new(name, links, DATABASE, more, clock_offset, folder.path()));
         }

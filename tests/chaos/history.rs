@@ -45,7 +45,8 @@ impl History {
             let state = |number| newest(&mut states.iter().map(|state| state.id), number);
             let profile = |number| newest(&mut profiles.iter().map(|profile| profile.id), number);
             user.snapshots.iter_mut().for_each(|snapshot| snapshot.state = state(snapshot.state));
-            for seen in user.triggers.iter_mut().flat_map(|trigger| [&mut trigger.before, &mut trigger.after]) {
+            for seen in user.triggers.iter_mut().flat_map(|trigger| [&mut trigger.before, &mut trigger.after])
+            {
                 (seen.state, seen.profile) = (state(seen.state), profile(seen.profile));
             }
         }

@@ -19,8 +19,8 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::time::{sleep, timeout};
 
 pub use self::process::{Cut, Process};
-use super::checker::Invariant;
 pub use self::sentinels::Sentinels;
+use super::checker::Invariant;
 
 /// How long a member may take to become primary, or to be a member again.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -229,13 +229,16 @@ impl Topology {
     }
 
     /// Keeps the other members from applying what they receive, until the connections are closed.
-    async fn hold_up_replicas(&self, primary: usize) -> Vec<MySqlConnection> {
+    async fn hold_up_others(&self, primary: usize) -> Vec<MySqlConnection> {
+        let lock = match self.kind {
+            // Table locks give way to what a node receives.
+            Kind::GaleraOneWriter | Kind::GaleraAllWriters => "FLUSH TABLES WITH READ LOCK",
+            _ => "LOCK TABLES chaos.recommendation_state READ",
+        };
         let mut holders = Vec::new();
         for (_, member) in self.others(primary) {
             let Some(mut connection) = connect(member.address).await else { continue };
-            if timeout(SOON, execute(&mut connection, "LOCK TABLES chaos.recommendation_state READ")).await
-                == Ok(true)
-            {
+            if timeout(SOON, execute(&mut connection, lock)).await == Ok(true) {
                 holders.push(connection);
             }
         }
