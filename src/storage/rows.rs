@@ -187,7 +187,7 @@ impl From<ListRow> for StoredRecommendation {
             tech_stack: row.tech_stack.unwrap_or_default(),
             required_skills: row.required_skills.unwrap_or_default(),
             experience: row.experience.unwrap_or_default(),
-            crawled_at: row.crawled_at.as_deref().and_then(time),
+            crawled_at: row.crawled_at.unwrap_or_default(),
             match_score: row.match_score,
             match_reason: row.match_reason.unwrap_or_default(),
             data: row.recommendation_data.unwrap_or_default(),
