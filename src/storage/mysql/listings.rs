@@ -55,6 +55,13 @@ impl ListingStore for MysqlStore {
         self.pool.within(REFRESH_LIMIT, self.read_changes(known)).await
     }
 
+    async fn check_listings(
+        &self,
+        known: &mut KnownListings,
+    ) -> Result<Option<CatalogueChanges>, StoreError> {
+        self.pool.within(REFRESH_LIMIT, self.check_next(known)).await
+    }
+
     async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
         let columns = self.source.look(&mut connection).await?;
@@ -84,13 +91,24 @@ impl MysqlStore {
             return Ok(None);
         }
         let (pool, hashes, version) = (&self.pool, &mut known.hashes, Some(known.version));
-        let Some(checked) = checksums::check_next(pool, &columns, hashes).await? else { return Ok(None) };
-        let mut changes = changes::read(pool, &columns, hashes, &checked, version).await?;
-        if changes.is_none() && !checked.all {
+        let mut changes = changes::read(pool, &columns, hashes, &Checked::default(), version).await?;
+        if changes.is_none() {
             // Perhaps another instance has found changes that cannot be seen here.
             let Some(checked) = checksums::check_all(pool, &columns, hashes).await? else { return Ok(None) };
             changes = changes::read(pool, &columns, hashes, &checked, version).await?;
         }
+        known.version = changes.as_ref().map_or(known.version, |changes| changes.version);
+        Ok(changes)
+    }
+
+    async fn check_next(&self, known: &mut KnownListings) -> Result<Option<CatalogueChanges>, StoreError> {
+        let columns = self.source.look(&mut *self.pool.acquire().await?).await?;
+        let (pool, hashes, version) = (&self.pool, &mut known.hashes, Some(known.version));
+        let Some(checked) = checksums::check_next(pool, &columns, hashes).await? else { return Ok(None) };
+        if checked.suspects.is_empty() {
+            return Ok(Some(CatalogueChanges::none(known.version)));
+        }
+        let changes = changes::read(pool, &columns, hashes, &checked, version).await?;
         known.version = changes.as_ref().map_or(known.version, |changes| changes.version);
         Ok(changes)
     }

@@ -104,9 +104,10 @@ impl RedisGroup {
         assert!(Command::new("kill").args(["-s", "STOP", &process]).status().unwrap().success());
     }
 
-    /// Whether this server is a replica that follows its primary.
+    /// Whether this server is a replica that follows its primary. One that becomes a replica ends its connections.
     pub async fn follows(&self, server: usize) -> bool {
-        let replication = self.servers[server].command(&["INFO", "replication"]).await.unwrap();
+        let replication = self.servers[server].try_command(&["INFO", "replication"]).await;
+        let replication = replication.ok().flatten().unwrap_or_default();
         replication.contains("role:slave") && replication.contains("master_link_status:up")
     }
 }

@@ -128,15 +128,19 @@ impl RedisServer {
 
     /// One command with a text or nothing as its answer.
     pub async fn command(&self, words: &[&str]) -> Option<String> {
+        self.try_command(words).await.unwrap()
+    }
+
+    /// [`RedisServer::command`], on a server that may end the connection.
+    pub async fn try_command(&self, words: &[&str]) -> redis::RedisResult<Option<String>> {
         // Patient: tests make Redis pause.
         let config = redis::AsyncConnectionConfig::new()
             .set_connection_timeout(Some(Duration::from_secs(10)))
             .set_response_timeout(Some(Duration::from_secs(10)));
         let connection = self.client().get_multiplexed_async_connection_with_config(&config).await;
-        let mut connection = connection.unwrap();
         let mut command = redis::Cmd::new();
         command.arg(words);
-        command.query_async(&mut connection).await.unwrap()
+        command.query_async(&mut connection?).await
     }
 
     /// How often a command, in small letters, has been called.
