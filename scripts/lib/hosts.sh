@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # shares its variables with with-servers
+# shellcheck disable=SC2154,SC2004,SC2034 # shares its variables with with-servers
 # Replicated engines on this machine: hosts are network namespaces on a bridge, so that a host can be cut off from the
 # others, from its clients, or from both. Needs root on Debian. Sourced by with-servers.
 #
@@ -13,7 +13,7 @@
 processes=$work/processes
 
 install_for_hosts() {
-  [ "$(id -u)" = 0 ] && can_apt_install || die "--topology needs root on Debian: it makes network namespaces"
+  can_apt_install || die "--topology needs root on Debian: it makes network namespaces"
   local packages=() program
   for program in haproxy:haproxy nft:nftables ip:iproute2; do
     command -v "${program%%:*}" >/dev/null || packages+=("${program##*:}")

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # shares its variables with with-servers
+# shellcheck disable=SC2154,SC2034 # shares its variables with with-servers
 # MySQL servers as hosts of a topology. Sourced by with-servers.
 
 # Every acknowledged commit survives the end of a process. Nothing is flushed to the disk, which nobody unplugs here.

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154,SC2034 # shares its variables with with-servers
+# shellcheck disable=SC2154,SC2034,SC2206 # shares its variables with with-servers
 # MariaDB with Galera: three nodes, and HAProxy: one that leads to one node, and three that each lead to another one.
 # TEST_GALERA_ARGS passes options to the nodes. Sourced by with-servers.
 
@@ -10,7 +10,7 @@ galera=/usr/lib/galera/libgalera_smm.so
 find_galera() {
   local folder tools=${XDG_CACHE_HOME:-~/.cache}/job-agent/tools/galera
   find_mariadb
-  [ -e "$galera" ] && command -v rsync >/dev/null || apt_install galera-4 rsync
+  if [ ! -e "$galera" ] || ! command -v rsync >/dev/null; then apt_install galera-4 rsync; fi
   if [ ! -d "$tools" ]; then
     folder=$(mktemp -d)
     trash+=("$folder")
@@ -50,7 +50,6 @@ galera_options=(
   --max-connections=600 --innodb-buffer-pool-size=128M --skip-name-resolve
   --innodb-flush-log-at-trx-commit=1 --innodb-flush-method=nosync --sync-binlog=1
   --log-bin=binlog --binlog-format=ROW --log-slave-updates --innodb-autoinc-lock-mode=2
-  # shellcheck disable=SC2206 # split at blanks
   ${TEST_GALERA_ARGS:-}
 )
 
