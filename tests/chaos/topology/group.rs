@@ -20,6 +20,7 @@ const ONLINE: &str = "SELECT CAST(COUNT(*) AS CHAR) FROM performance_schema.repl
     WHERE MEMBER_STATE = 'ONLINE'";
 const IS_ONLINE: &str = "SELECT CAST(COUNT(*) AS CHAR) FROM performance_schema.replication_group_members \
     WHERE MEMBER_ID = @@server_uuid AND MEMBER_STATE = 'ONLINE'";
+const IS_READ_ONLY: &str = "SELECT CAST(@@super_read_only AS CHAR)";
 const SWITCH_OVER: &str = "SELECT group_replication_set_as_primary(MEMBER_ID) \
     FROM performance_schema.replication_group_members WHERE MEMBER_ID = @@server_uuid";
 /// A member that lacks a single transaction takes a whole copy.
@@ -77,6 +78,13 @@ impl Topology {
         let others: Vec<_> = self.others(primary).collect();
         let (_, next) = others[rng.usize(..others.len())];
         ask(next.address, SWITCH_OVER).await;
+        // Not only the new primary must be ready. If that fails while the old one is about to become read only, the old one
+        // is elected again, and can hang for good.
+        let old = self.members[primary].address;
+        until("the switch-over to end", || async {
+            ask(old, IS_READ_ONLY).await.filter(|is_so| is_so == "1")
+        })
+        .await;
     }
 
     /// The number of the primary, if it is not this one.
