@@ -100,8 +100,10 @@ impl Bench {
     }
 
     async fn changes(&self, known: &mut KnownListings) -> usize {
-        let changes = self.store.read_catalogue_changes(known).await.expect("read");
-        changes.expect("without reading all listings").changed.len()
+        let shown = self.store.read_catalogue_changes(known).await.expect("read");
+        let found = self.store.check_listings(known).await.expect("read");
+        let all = [shown, found].map(|changes| changes.expect("without reading all listings").changed.len());
+        all.iter().sum()
     }
 
     /// Measures once, and returns the time by the clock on the wall.

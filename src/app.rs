@@ -21,7 +21,7 @@ use crate::coordination::{
     UserLocks, Wakeups,
 };
 use crate::http::server::{self, ServerConfig};
-use crate::http::{self, AccessConfig, ApiState};
+use crate::http::{self, AccessConfig, Services};
 use crate::listings::sample::{self, SampleError};
 use crate::metrics::Metrics;
 use crate::ranking::{Vocabulary, VocabularyError};
@@ -181,7 +181,7 @@ impl App {
 
     /// The HTTP interface. It is not ready for load balancers from `stop` on.
     fn router(&self, stop: CancellationToken) -> NormalizePath<Router> {
-        let state = ApiState {
+        let state = Services {
             calculator: self.calculator.clone(),
             triggers: self.triggers.clone(),
             batches: self.batches.clone(),
@@ -194,7 +194,7 @@ impl App {
             stop,
             tasks: self.tasks.clone(),
         };
-        http::router(state, &self.server, &self.access)
+        http::router(Arc::new(state), &self.server, &self.access)
     }
 
     /// The requests and runs in flight.

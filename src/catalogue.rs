@@ -87,30 +87,48 @@ impl CurrentCatalogue {
         }
     }
 
-    /// Applies the changes since the last read; `false` if all listings must be read again.
+    /// Applies the changes since the last read: first those that show at once, then those that only the contents show.
+    /// `false`: all listings must be read again.
     async fn apply_changes(&self, base: &mut Option<KnownListings>) -> Result<bool, StoreError> {
-        let started = Instant::now();
-        // Taken until the snapshot is swapped: a run that refreshes has a time limit, and may be cancelled here.
-        let Some(mut known) = base.take() else { return Ok(false) };
-        let Some(changes) = self.store.read_catalogue_changes(&mut known).await? else { return Ok(false) };
-        let current = self.current();
-        if changes.version != current.version() {
-            let (changed, deleted) = (changes.changed.len(), changes.deleted.len());
-            let next =
-                build(move || current.with_changes(changes.version, &changes.changed, &changes.deleted));
-            let next = next.await;
-            tracing::info!(
-                catalogue_version = next.version().0,
-                listings = next.len(),
-                changed,
-                deleted,
-                took = ?started.elapsed(),
-                "catalogue refreshed"
-            );
-            self.current.store(Arc::new(next));
+        for checks_contents in [false, true] {
+            let started = Instant::now();
+            // Taken until the snapshot is swapped: a run that refreshes has a time limit, and may be cancelled here.
+            let Some(mut known) = base.take() else { return Ok(false) };
+            let read = match checks_contents {
+                false => self.store.read_catalogue_changes(&mut known).await,
+                true => self.store.check_listings(&mut known).await,
+            };
+            match read {
+                Ok(Some(changes)) => self.swap(changes, started).await,
+                Ok(None) => return Ok(false),
+                Err(error) => {
+                    *base = Some(known);
+                    return Err(error);
+                }
+            }
+            *base = Some(known);
         }
-        *base = Some(known);
         Ok(true)
+    }
+
+    /// Makes a snapshot with the changes the current one, if there are any.
+    async fn swap(&self, changes: CatalogueChanges, started: Instant) {
+        let current = self.current();
+        if changes.version == current.version() {
+            return;
+        }
+        let (changed, deleted) = (changes.changed.len(), changes.deleted.len());
+        let next = build(move || current.with_changes(changes.version, &changes.changed, &changes.deleted));
+        let next = next.await;
+        tracing::info!(
+            catalogue_version = next.version().0,
+            listings = next.len(),
+            changed,
+            deleted,
+            took = ?started.elapsed(),
+            "catalogue refreshed"
+        );
+        self.current.store(Arc::new(next));
     }
 }
 
@@ -203,6 +221,13 @@ mod tests {
         ) -> Result<Option<CatalogueChanges>, StoreError> {
             let untold = std::mem::take(&mut *self.untold.lock().unwrap());
             Ok(Some(self.changes(untold)))
+        }
+
+        async fn check_listings(
+            &self,
+            _: &mut KnownListings,
+        ) -> Result<Option<CatalogueChanges>, StoreError> {
+            Ok(Some(self.changes(Vec::new())))
         }
 
         async fn import_listings(&self, _: &[ListingRecord]) -> Result<(), StoreError> {

@@ -35,4 +35,6 @@ pub mod storage;
 
 pub mod metrics;
 
+pub mod group_commit;
+
 pub mod domain;

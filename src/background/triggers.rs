@@ -3,17 +3,41 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 use crate::calculator::{CalculationError, Calculator, Failure, Outcome};
 use crate::coordination::Wakeups;
 use crate::domain::{Lane, UserId};
+use crate::group_commit::{GroupCommit, GroupedWrite};
 use crate::profile::Inputs;
-use crate::storage::{Store, StoreError};
+use crate::storage::{self, STEP_LIMIT, Store, StoreError};
 
 /// Takes triggers whose caller does not wait for the calculation.
 #[derive(Clone)]
 pub struct Triggers {
     store: Arc<dyn Store>,
     wakeups: Arc<Wakeups>,
+    arriving: GroupCommit<Recording>,
+}
+
+/// Records triggers of users with careers. Done: whether the trigger is recorded.
+struct Recording(Arc<dyn Store>);
+
+#[async_trait]
+impl GroupedWrite for Recording {
+    type Item = UserId;
+    type Done = Result<bool, StoreError>;
+
+    async fn alone(&self, user: &UserId) -> Self::Done {
+        self.0.request_runs_with_careers(&[*user]).await
+    }
+
+    async fn together(&self, users: &[UserId]) -> Option<Vec<Self::Done>> {
+        match storage::within(STEP_LIMIT, self.0.request_runs_with_careers(users)).await {
+            Ok(true) => Some(users.iter().map(|_| Ok(true)).collect()),
+            Ok(false) | Err(_) => None,
+        }
+    }
 }
 
 /// The answer to a background trigger.
@@ -28,7 +52,7 @@ pub enum Accepted {
 impl Triggers {
     /// Triggers that the workers of all instances which share `store` serve.
     pub fn new(store: Arc<dyn Store>, wakeups: Arc<Wakeups>) -> Self {
-        Self { store, wakeups }
+        Self { arriving: GroupCommit::new(Recording(store.clone())), store, wakeups }
     }
 
     /// Records the trigger. For a user without careers `calculator` answers instead: the outcome is known, and
@@ -85,6 +109,11 @@ impl Triggers {
     }
 
     async fn record_if_it_can_run(&self, user: UserId) -> Result<bool, CalculationError> {
+        if self.arriving.write(user).await? {
+            self.wakeups.announce(Lane::RealTime);
+            return Ok(true);
+        }
+        // The careers may be in the user's analyses, where SQL does not find them.
         let can_run = Inputs::parse(&self.store.snapshot(user).await?.analysis).has_careers();
         if can_run {
             self.record(user).await?;

@@ -17,10 +17,12 @@ mod phases;
 mod recent;
 mod together;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -39,11 +41,13 @@ pub use self::recent::{RunId, RunRecord};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Busy, UserGuard, UserLocks};
 use crate::domain::{CareerProfile, Lane, Recommendation, UserId};
+use crate::group_commit::{GroupCommit, GroupedWrite};
 use crate::metrics::Metrics;
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
 use crate::storage::{
-    QueueStore, RowChanges, RunStore, Snapshot, StoreError, StoreErrorKind, StoredAnalysis, Write, Written,
+    Confirmation, QueueStore, RowChanges, RunStore, STEP_LIMIT, Snapshot, StoreError, StoreErrorKind,
+    StoredAnalysis, Write, Written, within,
 };
 
 /// Limits of a calculation.
@@ -70,11 +74,14 @@ pub struct Calculator {
 
 struct Inner {
     store: Arc<dyn RunStore>,
+    confirmations: GroupCommit<Confirming>,
     /// Takes the triggers of runs that write nothing.
     queue: Arc<dyn QueueStore>,
     locks: UserLocks,
     catalogue: Arc<CurrentCatalogue>,
     known: KnownResults,
+    /// Turns to rank, one for each processor.
+    rankings: Semaphore,
     config: CalculatorConfig,
     faults: Faults,
     metrics: Arc<Metrics>,
@@ -111,7 +118,20 @@ impl Calculator {
         let faults = Faults::new(store.clone());
         let known = KnownResults::default();
         let recent = RecentRuns::default();
-        let inner = Inner { store, queue, locks, catalogue, known, config, faults, metrics, recent };
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let inner = Inner {
+            confirmations: GroupCommit::new(Confirming(store.clone())),
+            rankings: Semaphore::new(processors),
+            store,
+            queue,
+            locks,
+            catalogue,
+            known,
+            config,
+            faults,
+            metrics,
+            recent,
+        };
         Self { inner: Arc::new(inner), joining, urgent }
     }
 
@@ -200,6 +220,27 @@ impl<'a> Urgent<'a> {
 impl Drop for Urgent<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|urgent| *urgent -= 1);
+    }
+}
+
+/// Confirms lists.
+struct Confirming(Arc<dyn RunStore>);
+
+#[async_trait]
+impl GroupedWrite for Confirming {
+    type Item = Confirmation;
+    type Done = Result<Written, StoreError>;
+
+    async fn alone(&self, confirmation: &Confirmation) -> Self::Done {
+        self.0.confirm(confirmation).await
+    }
+
+    async fn together(&self, confirmations: &[Confirmation]) -> Option<Vec<Self::Done>> {
+        let confirmed = |_| Ok(Written::Committed(RowChanges::default()));
+        match within(STEP_LIMIT, self.0.confirm_all(confirmations)).await {
+            Ok(true) => Some(confirmations.iter().map(confirmed).collect()),
+            Ok(false) | Err(_) => None,
+        }
     }
 }
 
@@ -374,7 +415,7 @@ impl Inner {
 
     async fn write(&self, write: &Write<'_>) -> Result<Written, StoreError> {
         match write {
-            Write::Confirm(basis) => self.store.confirm(basis).await,
+            Write::Confirm(basis) => self.confirmations.write(basis.confirmation()).await,
             Write::Replace { basis, rows, digest } => self.store.replace(basis, rows, digest).await,
         }
     }
@@ -384,7 +425,8 @@ impl Inner {
         self.metrics.rows(row_counts(changes, rows));
     }
 
-    /// Ranks on a blocking thread: scoring keeps a processor busy, and request threads must stay free.
+    /// Ranks on a blocking thread: scoring keeps a processor busy, and request threads must stay free. No more at a time
+    /// than there are processors: more threads would take memory and no less time.
     async fn rank(
         &self,
         user: UserId,
@@ -400,8 +442,10 @@ impl Inner {
             let result = Known { digest: digest::of(&rows).into(), count: rows.len() };
             (rows, result)
         };
-        let (rows, result) =
-            tokio::task::spawn_blocking(rank).await.map_err(|_| CalculationError::Panicked)?;
+        let turn = self.rankings.acquire().await;
+        let ranked = tokio::task::spawn_blocking(rank).await;
+        drop(turn);
+        let (rows, result) = ranked.map_err(|_| CalculationError::Panicked)?;
         self.known.put(user, catalogue, profile.clone(), result.clone());
         Ok((rows, result))
     }

@@ -170,6 +170,7 @@ impl From<StoredRecommendation> for Recommendation {
     fn from(row: StoredRecommendation) -> Self {
         let data: Map<String, Value> = serde_json::from_str(&row.data).unwrap_or_default();
         let evidence = |key| data.get(key).map(texts).unwrap_or_default();
+        let crawled_at = row.crawled_at().map(timestamp);
         Self {
             id: row.listing_id.to_string(),
             matched_careers: evidence("matchedCareer"),
@@ -184,7 +185,7 @@ impl From<StoredRecommendation> for Recommendation {
             experience: row.experience,
             match_score: row.match_score,
             match_reason: row.match_reason,
-            crawled_at: row.crawled_at.map(timestamp),
+            crawled_at,
         }
     }
 }

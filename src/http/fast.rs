@@ -1,10 +1,12 @@
 //! `GET /api/job-agent/recommendations/fast/{user_id}?limit=20&min_score=0`: the stored list.
 
+use std::borrow::{Borrow, Cow};
 use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
-use serde::Serialize;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
@@ -17,11 +19,11 @@ use crate::storage::{StoredList, StoredRecommendation};
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = StoredList)]
-pub(super) struct List {
+struct List<'a> {
     #[schema(schema_with = openapi::succeeded)]
     success: bool,
     #[schema(value_type = Vec<Listing>)]
-    recommendations: Vec<Recommendation>,
+    recommendations: Vec<Recommendation<'a>>,
     /// The recommendations in this answer.
     total_count: usize,
     /// All that are stored, regardless of `limit` and `min_score`.
@@ -40,31 +42,31 @@ pub(super) struct List {
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Recommendation)]
-struct Listing {
+struct Listing<'a> {
     id: i64,
-    title: String,
-    company: String,
-    location: String,
-    url: String,
+    title: &'a str,
+    company: &'a str,
+    location: &'a str,
+    url: &'a str,
     /// The beginning of the posting's text.
-    description: String,
-    site_name: String,
+    description: &'a str,
+    site_name: &'a str,
     /// Comma- or line-separated.
-    tech_stack: String,
+    tech_stack: &'a str,
     /// Free text or JSON.
-    required_skills: String,
+    required_skills: &'a str,
     /// Points, 0 to 100.
     match_score: f64,
     /// Korean, for users.
-    match_reason: String,
+    match_reason: &'a str,
     /// The required experience in the site's own words.
-    experience: String,
+    experience: &'a str,
     /// The career that the listing was found for, or `null`.
     #[schema(value_type = Value, required)]
-    matched_career: Option<Box<RawValue>>,
+    matched_career: Option<&'a RawValue>,
     /// Its category, or `null`.
     #[schema(value_type = Value, required)]
-    career_category: Option<Box<RawValue>>,
+    career_category: Option<&'a RawValue>,
 }
 
 /// The keys of [`Listing`] that hide those of the row's data.
@@ -85,11 +87,21 @@ const LISTING_KEYS: [&str; 12] = [
 
 /// The listing's columns, the score, and every other key of the row's data, which is passed on as it is stored.
 #[derive(Serialize)]
-struct Recommendation {
+struct Recommendation<'a> {
     #[serde(flatten)]
-    listing: Listing,
+    listing: Listing<'a>,
     #[serde(flatten)]
-    other: BTreeMap<String, Box<RawValue>>,
+    other: BTreeMap<Key<'a>, &'a RawValue>,
+}
+
+/// A key of the row's data.
+#[derive(PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Borrow<str> for Key<'_> {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 /// The user's stored list.
@@ -133,42 +145,43 @@ pub(super) async fn fast(
     State(api): State<ApiState>,
     User(user): User,
     parameters: Parameters,
-) -> Result<Json<List>, ApiError> {
+) -> Result<Response, ApiError> {
     let limit = parameters.integer("limit", 1..=100, 20, "1–100")?;
     let min_score = parameters.integer("min_score", 0..=100, 0, "0–100")?;
     let list = read(&api, api.store.stored_list(user, limit.into(), min_score)).await?;
-    let StoredList { rows, stored_count, calculated_at } = list;
-    Ok(Json(List {
+    let StoredList { rows, stored_count, calculated_at } = &list;
+    let answer = List {
         success: true,
         total_count: rows.len(),
-        stored_count,
-        recommendations: rows.into_iter().map(Into::into).collect(),
-        cached: stored_count > 0,
+        stored_count: *stored_count,
+        recommendations: rows.iter().map(Into::into).collect(),
+        cached: *stored_count > 0,
         calculated_at: calculated_at.map(timestamp),
         error: None,
-    }))
+    };
+    Ok(Json(answer).into_response())
 }
 
-impl From<StoredRecommendation> for Recommendation {
-    fn from(row: StoredRecommendation) -> Self {
+impl<'a> From<&'a StoredRecommendation> for Recommendation<'a> {
+    fn from(row: &'a StoredRecommendation) -> Self {
         // Whatever is not an object has no keys.
-        let mut other: BTreeMap<String, Box<RawValue>> = serde_json::from_str(&row.data).unwrap_or_default();
+        let mut other: BTreeMap<Key<'_>, &RawValue> = serde_json::from_str(&row.data).unwrap_or_default();
         let (matched_career, career_category) =
             (other.remove("matchedCareer"), other.remove("careerCategory"));
-        other.retain(|key, _| !LISTING_KEYS.contains(&key.as_str()));
+        other.retain(|key, _| !LISTING_KEYS.contains(&&*key.0));
         let listing = Listing {
             id: row.listing_id.0,
-            title: row.title,
-            company: row.company,
-            location: row.location,
-            url: row.url,
-            description: row.description,
-            site_name: row.site_name,
-            tech_stack: row.tech_stack,
-            required_skills: row.required_skills,
+            title: &row.title,
+            company: &row.company,
+            location: &row.location,
+            url: &row.url,
+            description: &row.description,
+            site_name: &row.site_name,
+            tech_stack: &row.tech_stack,
+            required_skills: &row.required_skills,
             match_score: row.match_score,
-            match_reason: row.match_reason,
-            experience: row.experience,
+            match_reason: &row.match_reason,
+            experience: &row.experience,
             matched_career,
             career_category,
         };
@@ -204,12 +217,12 @@ mod tests {
             tech_stack: String::new(),
             required_skills: String::new(),
             experience: String::new(),
-            crawled_at: None,
+            crawled_at: String::new(),
             match_score: 50.0,
             match_reason: String::new(),
             data: json!(data).to_string(),
         };
-        let text = serde_json::to_string(&Recommendation::from(row)).unwrap();
+        let text = serde_json::to_string(&Recommendation::from(&row)).unwrap();
         let answer: BTreeMap<String, Value> = serde_json::from_str(&text).unwrap();
         let keys: BTreeSet<&str> = answer.keys().map(String::as_str).collect();
         assert_eq!(keys, data.keys().copied().collect());

@@ -60,9 +60,11 @@ const PREFLIGHT_AGE: Duration = Duration::from_secs(3_600);
 /// Time limit of a read, after which the database counts as unreachable.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What handlers share.
+pub type ApiState = Arc<Services>;
+
 /// The services that handlers call.
-#[derive(Clone)]
-pub struct ApiState {
+pub struct Services {
     /// Runs calculations that the caller waits for.
     pub calculator: Calculator,
     /// Takes triggers whose caller does not wait.

@@ -27,27 +27,21 @@ mod tests;
 mod text;
 mod vocabulary;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 pub use self::catalogue::{Catalogue, CatalogueBuilder};
 use self::reason::explain;
 use self::score::RIGHT;
 use self::search::query::Query;
-use self::search::top_hits::Hit;
+use self::search::variety::varied_list;
 use self::search::{SearchOptions, select};
 pub use self::vocabulary::{Vocabulary, VocabularyError};
 use crate::domain::{CareerProfile, ListingId, Recommendation, Score, ScoringRevision};
 
 /// Raised whenever the same profile and listings could get another score, order or text than before; results
 /// of an older revision are then recalculated.
-const SCORING_CODE_REVISION: u32 = 4;
+const SCORING_CODE_REVISION: u32 = 5;
 
-/// Rows of a list that most users look at.
-const FIRST_ROWS: usize = 10;
-/// Most listings of one company among the first rows.
-const MOST_OF_COMPANY: usize = 3;
-/// Hits beyond those wanted, for those that are left out.
-const SPARE_HITS: usize = 6;
 /// Most listings of a list that are related and not right.
 const MOST_RELATED: usize = 10;
 
@@ -57,59 +51,15 @@ pub fn scoring_revision(vocabulary: &Vocabulary) -> ScoringRevision {
     ScoringRevision(i64::from(SCORING_CODE_REVISION) << 32 | i64::from(vocabulary.revision()))
 }
 
-/// Leaves out the listings of a company beyond the third of the first ten.
-fn mix_companies(hits: &[Hit], company: impl Fn(&Hit) -> u32) -> Vec<Hit> {
-    let mut mixed: Vec<Hit> = Vec::with_capacity(hits.len());
-    let mut first_of: FxHashMap<u32, usize> = FxHashMap::default();
-    for hit in hits {
-        let is_first = mixed.len() < FIRST_ROWS;
-        let of_company = first_of.entry(company(hit)).or_default();
-        if is_first && company(hit) != 0 && *of_company == MOST_OF_COMPANY {
-            continue;
-        }
-        *of_company += 1;
-        mixed.push(*hit);
-    }
-    mixed
-}
-
 impl Catalogue {
     /// The best listings for a user, at most `limit`, best first. Copies of a posting count once. After the listings
     /// that are more likely right than not, at most ten related ones follow. A listing that shows no evidence of a career
     /// is not recommended, whatever else it has.
     pub fn recommend(&self, profile: &CareerProfile, limit: usize) -> Vec<Recommendation> {
         let query = Query::new(self, profile);
-        let hits = self.distinct_hits(&query, limit);
+        let hits = varied_list(&query, limit);
         let right = hits.iter().take_while(|hit| hit.score >= RIGHT).count();
         hits.iter().take(right + MOST_RELATED).map(|hit| explain(&query, hit)).collect()
-    }
-
-    /// The best hits of which no two have the same text but for small changes; of one company, at most three are among
-    /// the first ten, unless fewer than ten others are right.
-    fn distinct_hits(&self, query: &Query<'_>, limit: usize) -> Vec<Hit> {
-        let mut wanted = limit + SPARE_HITS;
-        loop {
-            let hits = select(query, wanted, SearchOptions::RECOMMEND);
-            let is_all = hits.len() < wanted;
-            let facts =
-                |hit: &Hit| &self.segments()[hit.segment].segment.facts()[usize::from(hit.candidate.listing)];
-            let mut distinct: Vec<Hit> = Vec::with_capacity(hits.len());
-            for hit in hits {
-                let is_copy = |other: &Hit| facts(&hit).sketch.is_copy_of(facts(other).sketch);
-                if !distinct.iter().any(is_copy) {
-                    distinct.push(hit);
-                }
-            }
-            let mixed = mix_companies(&distinct, |hit| facts(hit).company_key);
-            let right = mixed.iter().filter(|hit| hit.score >= RIGHT).count();
-            let is_settled = right >= FIRST_ROWS || distinct.last().is_none_or(|hit| hit.score < RIGHT);
-            let mut list = if right < FIRST_ROWS { distinct } else { mixed };
-            if is_all || is_settled && list.len() >= limit {
-                list.truncate(limit);
-                return list;
-            }
-            wanted *= 2;
-        }
     }
 
     /// The same scores in the same order for measuring: low scores are not left out, and every copy of a posting

@@ -53,6 +53,13 @@ pub struct CatalogueChanges {
     pub deleted: Vec<ListingId>,
 }
 
+impl CatalogueChanges {
+    /// No changes since this version.
+    pub fn none(version: CatalogueVersion) -> Self {
+        Self { version, changed: Vec::new(), deleted: Vec::new() }
+    }
+}
+
 /// A listing as it was read.
 #[derive(Clone, Debug)]
 pub(super) struct ReadListing {

@@ -19,12 +19,18 @@ pub trait ListingStore: Send + Sync {
     /// Reads the changes since the listings were last read, and applies them to `known`. Versions are
     /// ordered: a higher version stands for listings that were read later from the same database, and equal
     /// listings have one version on all instances. Changes that neither `updated_at` nor the number of listings
-    /// shows are found within five calls. `None`: the changes cannot be found, or are so many that it is cheaper
-    /// to read all listings again.
+    /// shows are left to [`ListingStore::check_listings`]. `None`: the changes cannot be found, or are so many that it is
+    /// cheaper to read all listings again. After an error `known` is as before.
     async fn read_catalogue_changes(
         &self,
         known: &mut KnownListings,
     ) -> Result<Option<CatalogueChanges>, StoreError>;
+
+    /// [`ListingStore::read_catalogue_changes`] for changes that only the contents show, among the listings whose turn it
+    /// is: after five calls, all have been checked. For use right after it: listings whose changes are known already
+    /// cost little.
+    async fn check_listings(&self, known: &mut KnownListings)
+    -> Result<Option<CatalogueChanges>, StoreError>;
 
     /// Inserts listings in one transaction; updates those whose site and job id exist.
     async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError>;

@@ -40,9 +40,9 @@ pub use mysql::{InvalidMysqlAddress, MysqlAddress, MysqlStore};
 pub use queue::{DueUser, GiveBack, Lease, QueueStore, WorkError};
 pub use reads::{ParkedUser, QueueCounts, ReadStore, StoredList, StoredRecommendation, UserStatus};
 pub use run::{
-    Basis, CareerAnalysis, LockedBasis, MAX_CAREERS, ProfileAnalysis, RecordedState, RowChanges,
-    RowsFingerprint, RunStore, Snapshot, StateToken, StoredAnalysis, StoredCareer, StoredRow, UserState,
-    Write, Written,
+    Basis, CareerAnalysis, Confirmation, LockedBasis, MAX_CAREERS, ProfileAnalysis, RecordedState,
+    RowChanges, RowsFingerprint, RunStore, Snapshot, StateToken, StoredAnalysis, StoredCareer, StoredRow,
+    UserState, Write, Written,
 };
 pub use sample::{SampleAnalysis, SampleCareer, SampleProfile, SampleUser};
 pub use sqlite::SqliteStore;

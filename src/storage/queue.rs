@@ -15,6 +15,11 @@ pub trait QueueStore: Send + Sync {
     /// this returns. Returns its sequence number.
     async fn request_run(&self, user: UserId) -> Result<i64, StoreError>;
 
+    /// [`QueueStore::request_run`] with one commit for those of the users who have a career with a name in
+    /// `job_recommendations`. `true`: it is recorded for all of them. `false`: a single user has no such career; of
+    /// several, one has none or never had a trigger before, and any of them may have been recorded.
+    async fn request_runs_with_careers(&self, users: &[UserId]) -> Result<bool, StoreError>;
+
     /// Users of a lane who are due and without a lease, longest due first. A user whose rows come from a
     /// newer scoring than `scoring_revision` is left to instances that have it.
     async fn due_users(

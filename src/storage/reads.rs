@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::StoreError;
+use super::{StoreError, rows};
 use crate::domain::{ListingId, UserId};
 
 /// Storage for HTTP reads and status pages.
@@ -60,14 +60,21 @@ pub struct StoredRecommendation {
     pub required_skills: String,
     /// The required experience in the site's own words.
     pub experience: String,
-    /// When a crawler last saw the posting.
-    pub crawled_at: Option<DateTime<Utc>>,
+    /// When a crawler last saw the posting, as the database writes it.
+    pub crawled_at: String,
     /// Points, 0 to 100.
     pub match_score: f64,
     /// Korean, shown to the user.
     pub match_reason: String,
     /// The row's `recommendation_data`: a JSON object, unless another writer has put something else there.
     pub data: String,
+}
+
+impl StoredRecommendation {
+    /// When a crawler last saw the posting; `None` if the column holds no time.
+    pub fn crawled_at(&self) -> Option<DateTime<Utc>> {
+        rows::time(&self.crawled_at)
+    }
 }
 
 /// The state of one user's list.

@@ -41,7 +41,8 @@ impl StateRow {
         column.map(|(version, digests)| content::decode(version, digests)).unwrap_or_default()
     }
 
-    /// The state, with the stored rows.
+    /// The state, with the stored rows. Their contents count as unknown if another writer has changed any of them: then
+    /// the next replacement writes them all.
     pub(super) fn with(self, listed: Vec<StoredRow>) -> UserState {
         let row = self;
         let saved_count = row.saved_count.unwrap_or_default();
@@ -56,7 +57,11 @@ impl StateRow {
             calculated_at: row.calculated_at,
             verified_at: row.verified_at,
         });
-        UserState { recorded, rows: RowsFingerprint::of(&listed), listed, now: row.now }
+        let mut state = UserState { recorded, rows: RowsFingerprint::of(&listed), listed, now: row.now };
+        if !state.is_intact() {
+            state.listed.iter_mut().for_each(|row| row.digest = None);
+        }
+        state
     }
 }
 
@@ -182,7 +187,7 @@ impl From<ListRow> for StoredRecommendation {
             tech_stack: row.tech_stack.unwrap_or_default(),
             required_skills: row.required_skills.unwrap_or_default(),
             experience: row.experience.unwrap_or_default(),
-            crawled_at: row.crawled_at.as_deref().and_then(time),
+            crawled_at: row.crawled_at.unwrap_or_default(),
             match_score: row.match_score,
             match_reason: row.match_reason.unwrap_or_default(),
             data: row.recommendation_data.unwrap_or_default(),

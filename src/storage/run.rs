@@ -31,7 +31,11 @@ pub trait RunStore: Send + Sync {
     /// since. A run that read its inputs before this confirmation and wants to replace the rows then loses:
     /// it would overwrite rows that have just been reported as current. Ends the user's lease and serves
     /// triggers as [`RunStore::replace`] does.
-    async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError>;
+    async fn confirm(&self, confirmation: &Confirmation) -> Result<Written, StoreError>;
+
+    /// [`RunStore::confirm`] for different users with one commit. `true`: all are confirmed. `false`: a list has been
+    /// replaced or a trigger has come in since, and any of the others may have been confirmed.
+    async fn confirm_all(&self, confirmations: &[Confirmation]) -> Result<bool, StoreError>;
 
     /// [`RunStore::replace`] and [`RunStore::confirm`] for several users, in one transaction: with one commit. `None`:
     /// one of them lost its comparison, and nothing has been written; likewise after an error.
@@ -247,6 +251,31 @@ impl LockedBasis<'_> {
     pub fn user(&self) -> UserId {
         self.guard.user()
     }
+
+    /// The confirmation of a run that found the rows current.
+    pub fn confirmation(&self) -> Confirmation {
+        Confirmation {
+            user: self.user(),
+            version: self.expected.version,
+            serves_seq: self.serves_seq,
+            catalogue_version: self.catalogue_version,
+            scoring_revision: self.scoring_revision,
+            now: self.now,
+        }
+    }
+}
+
+/// That a user's stored rows are current. Only [`LockedBasis::confirmation`] makes one.
+#[derive(Clone, Debug)]
+pub struct Confirmation {
+    pub(super) user: UserId,
+    /// The version of the rows that were read.
+    pub(super) version: i64,
+    /// As in [`Basis`], as are all others.
+    pub(super) serves_seq: i64,
+    pub(super) catalogue_version: CatalogueVersion,
+    pub(super) scoring_revision: ScoringRevision,
+    pub(super) now: DateTime<Utc>,
 }
 
 impl Deref for LockedBasis<'_> {
@@ -284,6 +313,14 @@ impl<'guard> Write<'guard> {
     /// The user whose list is written.
     pub fn user(&self) -> UserId {
         self.basis().user()
+    }
+
+    /// `None`: it is a replacement.
+    pub fn confirmation(&self) -> Option<Confirmation> {
+        match self {
+            Self::Confirm(basis) => Some(basis.confirmation()),
+            Self::Replace { .. } => None,
+        }
     }
 }
 

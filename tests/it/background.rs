@@ -1,5 +1,7 @@
 //! Background triggers are never lost.
 
+use futures::future::join_all;
+
 use crate::support::{
     RedisServer, SHORT_LEASES, TestApp, TestDatabase, TestProcess, USER, eventually, on_every_database,
 };
@@ -7,9 +9,11 @@ use crate::support::{
 on_every_database!(
     triggers_acknowledged_before_a_kill_are_done_after_the_restart,
     a_trigger_that_comes_in_during_a_run_is_done_with_its_own_inputs,
-    a_failing_user_is_tried_again_and_does_not_stop_the_others;
+    a_failing_user_is_tried_again_and_does_not_stop_the_others,
+    triggers_that_arrive_at_once_are_all_recorded_and_users_without_careers_are_told_so;
     servers:
         a_trigger_recorded_by_another_instance_is_found,
+        a_user_whose_state_is_locked_does_not_keep_others_from_being_recorded,
 );
 
 async fn triggers_acknowledged_before_a_kill_are_done_after_the_restart(database: TestDatabase) {
@@ -77,4 +81,46 @@ async fn a_trigger_recorded_by_another_instance_is_found(database: TestDatabase)
     database.store().request_run(USER.try_into().unwrap()).await.unwrap();
     eventually("the trigger is done", || async { database.state(USER, "completed_seq").await == 1 }).await;
     assert!(database.row_count(USER).await > 0);
+}
+
+async fn triggers_that_arrive_at_once_are_all_recorded_and_users_without_careers_are_told_so(
+    database: TestDatabase,
+) {
+    const USERS: i64 = 60;
+    for user in USER..USER + USERS {
+        match user % 3 {
+            0 => database.set_career(user, "간호사").await,
+            // These have their careers in an analysis only.
+            1 => database.add_analysis(user, r#"["간호사"]"#, "[]", 1).await,
+            _ => {}
+        }
+    }
+    let app = TestApp::start(&database, &[("QUEUE_WORKERS", "0")]).await;
+    for round in 1..=2 {
+        let answers = join_all((USER..USER + USERS).map(|user| app.calculate_in_background(user))).await;
+        for (user, answer) in (USER..).zip(answers) {
+            assert_eq!(answer.status, if user % 3 == 2 { 200 } else { 202 }, "user {user}: {answer:?}");
+        }
+        let recorded =
+            "SELECT COUNT(*) FROM recommendation_state WHERE due_at IS NOT NULL AND requested_seq >= ";
+        assert_eq!(database.number(&format!("{recorded}{round}")).await, USERS * 2 / 3);
+    }
+    assert_eq!(database.number("SELECT COUNT(*) FROM recommendation_state").await, USERS * 2 / 3);
+}
+
+async fn a_user_whose_state_is_locked_does_not_keep_others_from_being_recorded(database: TestDatabase) {
+    const USERS: i64 = 20;
+    let app = TestApp::start(&database, &[("QUEUE_WORKERS", "0")]).await;
+    for user in USER..USER + USERS {
+        database.set_career(user, "간호사").await;
+        assert_eq!(app.calculate_in_background(user).await.status, 202);
+    }
+    let holder = database.hold_state(USER).await;
+    let answers = join_all((USER..USER + USERS).map(|user| app.calculate_in_background(user))).await;
+    holder.rollback().await.unwrap();
+    for (user, answer) in (USER..).zip(answers) {
+        if user != USER {
+            assert_eq!(answer.status, 202, "user {user}: {answer:?}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ use job_agent::domain::{
     BatchId, CatalogueVersion, Lane, ListingId, Recommendation, Score, ScoringRevision, UserId,
 };
 use job_agent::storage::{
-    Basis, BatchScope, DueUser, GiveBack, Lease, Marking, Store, UserState, WorkError, Written,
+    Basis, BatchScope, DueUser, GiveBack, Lease, Marking, RowChanges, Store, UserState, WorkError, Written,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -35,7 +35,9 @@ const NEWEST: u8 = 2;
 /// One step. Numbers choose among the states, due users and claims that were read before.
 #[derive(Clone, Debug)]
 enum Operation {
-    RequestRun,
+    RequestRun {
+        in_a_group: bool,
+    },
     ReadState,
     Replace {
         state: usize,
@@ -47,6 +49,7 @@ enum Operation {
         state: usize,
         catalogue: u8,
         scoring: u8,
+        in_a_group: bool,
     },
     Look {
         scoring: u8,
@@ -105,12 +108,13 @@ fn operation() -> impl Strategy<Value = Operation> {
         2 => Just(How::Parked),
     ];
     prop_oneof![
-        4 => Just(Operation::RequestRun),
+        4 => any::<bool>().prop_map(|in_a_group| Operation::RequestRun { in_a_group }),
         4 => Just(Operation::ReadState),
         4 => (nth.clone(), 0..=MAX_LIST, version.clone(), version.clone())
             .prop_map(|(state, list, catalogue, scoring)| Operation::Replace { state, list, catalogue, scoring }),
-        2 => (nth.clone(), version.clone(), version.clone())
-            .prop_map(|(state, catalogue, scoring)| Operation::Confirm { state, catalogue, scoring }),
+        3 => (nth.clone(), version.clone(), version.clone(), any::<bool>()).prop_map(
+            |(state, catalogue, scoring, in_a_group)| Operation::Confirm { state, catalogue, scoring, in_a_group }
+        ),
         2 => version.clone().prop_map(|scoring| Operation::Look { scoring }),
         2 => (nth.clone(), version).prop_map(|(due, scoring)| Operation::Claim { due, scoring }),
         6 => Just(Operation::Take),
@@ -151,6 +155,7 @@ async fn run(database: &TestDatabase, user: UserId, operations: &[Operation]) {
         database.execute(&format!("DELETE FROM {table}")).await;
     }
     database.execute("UPDATE catalogue_state SET version = 2").await;
+    database.set_career(user.get(), "간호사").await;
     let store = database.store();
     let mut both = Both {
         guard: UserLocks::new(None, Duration::from_secs(1)).acquire(user).await.unwrap(),
@@ -203,8 +208,12 @@ fn newest<T: Clone>(read: &[T], nth: usize) -> Option<T> {
 impl Both<'_> {
     async fn apply(&mut self, operation: &Operation) {
         match *operation {
-            Operation::RequestRun => {
+            Operation::RequestRun { in_a_group: false } => {
                 assert_eq!(self.store.request_run(self.user).await.unwrap(), self.spec.request_run());
+            }
+            Operation::RequestRun { in_a_group: true } => {
+                assert!(self.store.request_runs_with_careers(&[self.user]).await.unwrap(), "it has a career");
+                self.spec.request_run();
             }
             Operation::ReadState => {
                 let state = self.store.snapshot(self.user).await.unwrap().state;
@@ -217,10 +226,22 @@ impl Both<'_> {
                 let written = self.store.replace(&stored, &rows(list), &spec::digest(list)).await;
                 same_fate(written.unwrap(), self.spec.replace(&basis(&specified, catalogue, scoring), list));
             }
-            Operation::Confirm { state, catalogue, scoring } => {
+            Operation::Confirm { state, catalogue, scoring, in_a_group } => {
                 let Some((state, _)) = newest(&self.states, state) else { return };
                 let basis = basis(&state, catalogue, scoring).under(&self.guard);
-                same_fate(self.store.confirm(&basis).await.unwrap(), self.spec.confirm(&basis));
+                if in_a_group && !self.store.confirm_all(&[basis.confirmation()]).await.unwrap() {
+                    // A group does not wait for those whose list or triggers have moved on.
+                    let now = self.spec.state(state.now);
+                    let unchanged = now.recorded.is_some()
+                        && now.token().version == basis.expected.version
+                        && now.requested_seq() == basis.serves_seq;
+                    assert!(!unchanged, "not confirmed: {now:?}");
+                } else if in_a_group {
+                    same_fate(Written::Committed(RowChanges::default()), self.spec.confirm(&basis));
+                } else {
+                    let stored = self.store.confirm(&basis.confirmation()).await;
+                    same_fate(stored.unwrap(), self.spec.confirm(&basis));
+                }
             }
             Operation::Look { scoring } => self.look(scoring).await,
             Operation::Claim { due, scoring } => self.claim(due, scoring).await,

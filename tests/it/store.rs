@@ -9,8 +9,8 @@ use job_agent::domain::{
     CatalogueVersion, JobListing, Lane, ListingId, Recommendation, Score, ScoringRevision, UserId,
 };
 use job_agent::storage::{
-    Basis, CatalogueChanges, KnownListings, ListingRecord, RowChanges, RowsFingerprint, Store, StoreError,
-    StoreErrorKind, UserState, Write, Written,
+    Basis, CatalogueChanges, Confirmation, KnownListings, ListingRecord, RowChanges, RowsFingerprint, Store,
+    StoreError, StoreErrorKind, UserState, Write, Written,
 };
 use serde_json::json;
 
@@ -25,6 +25,8 @@ on_every_database!(
     a_replacement_serves_only_the_triggers_it_has_read,
     of_many_replacements_at_once_exactly_one_wins,
     several_users_are_written_together_or_not_at_all,
+    confirmations_in_a_group_count_as_each_alone,
+    triggers_in_a_group_are_recorded_for_users_with_careers,
     a_snapshot_is_of_one_moment,
     a_hand_made_change_of_a_row_shows_in_the_state,
     triggers_are_due_until_they_are_served,
@@ -72,7 +74,7 @@ async fn replace(
 
 async fn confirm(store: &Arc<dyn Store>, id: i64, state: &UserState) -> Written {
     let guard = guard(id).await;
-    store.confirm(&basis(state, 8).under(&guard)).await.unwrap()
+    store.confirm(&basis(state, 8).under(&guard).confirmation()).await.unwrap()
 }
 
 fn basis(state: &UserState, catalogue_version: i64) -> Basis {
@@ -292,6 +294,68 @@ async fn several_users_are_written_together_or_not_at_all(database: TestDatabase
     assert!(scores.rows.iter().all(|row| row.match_score == 0.6), "{scores:?}");
 }
 
+async fn confirmations_in_a_group_count_as_each_alone(database: TestDatabase) {
+    const IDS: [i64; 3] = [USER + 2, USER, USER + 1];
+    let store = database.store();
+    let (mut guards, mut states) = (Vec::new(), Vec::new());
+    for id in IDS {
+        let state = store.snapshot(user(id)).await.unwrap().state;
+        let replaced = replace(&store, id, &state, &rows(&[(1, 50)])).await.unwrap();
+        assert!(matches!(replaced, Written::Committed(_)));
+        store.request_run(user(id)).await.unwrap();
+        guards.push(guard(id).await);
+        states.push(store.snapshot(user(id)).await.unwrap().state);
+    }
+    let confirmations: Vec<Confirmation> = states
+        .iter()
+        .zip(&guards)
+        .map(|(state, guard)| basis(state, 9).under(guard).confirmation())
+        .collect();
+    assert!(store.confirm_all(&confirmations).await.unwrap());
+    for (id, read) in IDS.into_iter().zip(&states) {
+        let state = store.snapshot(user(id)).await.unwrap().state;
+        let recorded = state.recorded.as_ref().unwrap();
+        assert_eq!((recorded.token.version, recorded.token.confirmations), (1, 1));
+        assert_eq!((recorded.requested_seq, recorded.completed_seq), (1, 1));
+        assert_eq!(recorded.catalogue_version, CatalogueVersion(9));
+        assert_eq!(recorded.verified_at, Some(read.now));
+        assert!(state.is_intact());
+    }
+    assert!(due(&store, 99).await.is_empty());
+
+    // A list that has been replaced since is not confirmed, and the group says that it does not know.
+    let state = store.snapshot(user(USER)).await.unwrap().state;
+    assert!(matches!(replace(&store, USER, &state, &rows(&[(2, 50)])).await.unwrap(), Written::Committed(_)));
+    assert!(!store.confirm_all(&confirmations).await.unwrap());
+    assert_eq!(store.snapshot(user(USER)).await.unwrap().state.token().confirmations, 1);
+}
+
+async fn triggers_in_a_group_are_recorded_for_users_with_careers(database: TestDatabase) {
+    let store = database.store();
+    for (id, career) in [(USER, "간호사"), (USER + 1, "교사"), (USER + 2, " ")] {
+        database.set_career(id, career).await;
+    }
+    let [one, other, nameless, unknown] = [0, 1, 2, 3].map(|offset| user(USER + offset));
+    for nothing in [nameless, unknown] {
+        assert!(!store.request_runs_with_careers(&[nothing]).await.unwrap());
+        assert_eq!(store.user_status(nothing).await.unwrap(), None, "no trace");
+    }
+    for each in [one, other] {
+        assert!(store.request_runs_with_careers(&[each]).await.unwrap());
+    }
+    // A user that asks twice is recorded once, and one that cannot be recorded is told apart.
+    assert!(store.request_runs_with_careers(&[other, one, other]).await.unwrap());
+    assert!(!store.request_runs_with_careers(&[one, other, nameless]).await.unwrap());
+    assert_eq!(due(&store, 99).await, [one, other]);
+    for id in [USER, USER + 1] {
+        assert_eq!(database.state(id, "requested_seq").await, 3);
+    }
+    // Of several, a user without a state may count as not known.
+    database.set_career(USER + 3, "간호사").await;
+    let _ = store.request_runs_with_careers(&[one, unknown]).await.unwrap();
+    assert_eq!(due(&store, 99).await.last(), Some(&unknown));
+}
+
 /// A writer moves the state and the inputs in one transaction, again and again.
 async fn a_snapshot_is_of_one_moment(database: TestDatabase) {
     let store = database.store();
@@ -367,6 +431,8 @@ impl Held {
     /// The version with what has changed; `None` if all must be read again.
     pub async fn refresh(&mut self, store: &Arc<dyn Store>) -> Option<CatalogueVersion> {
         let changes = store.read_catalogue_changes(&mut self.known).await.unwrap()?;
+        self.apply(changes);
+        let changes = store.check_listings(&mut self.known).await.unwrap()?;
         let version = changes.version;
         self.apply(changes);
         Some(version)

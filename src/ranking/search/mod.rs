@@ -4,13 +4,17 @@ mod bound;
 pub mod query;
 mod term_counts;
 pub mod top_hits;
+pub mod variety;
+
+use std::sync::Arc;
 
 use self::bound::ScoreBound;
 use self::query::{Query, SegmentQuery};
 use self::top_hits::{Hit, TopHits};
-use crate::domain::Score;
+use crate::domain::{Career, Score};
 use crate::ranking::career::candidates::{Candidate, Candidates};
-use crate::ranking::score::{FLOOR, FULL};
+use crate::ranking::catalogue::CareerIndex;
+use crate::ranking::score::{FLOOR, FULL, RIGHT};
 
 /// The evidence gate: the fit of a title that shows a career's subject, or nearly all of it with its role.
 const LEAST_FIT: u16 = FULL / 100 * 30;
@@ -24,14 +28,26 @@ pub struct SearchOptions {
     least_fit: u16,
     /// Whether copies of a posting count once.
     copies_count_once: bool,
+    /// The position of the only career that counts; `None`: all do.
+    only: Option<usize>,
 }
 
 impl SearchOptions {
     /// For users. The evidence gate: a listing whose title does not show a career is not recommended.
-    pub const RECOMMEND: Self = Self { floor: FLOOR, least_fit: LEAST_FIT, copies_count_once: true };
+    pub const RECOMMEND: Self =
+        Self { floor: FLOOR, least_fit: LEAST_FIT, copies_count_once: true, only: None };
 
     /// For measuring: graded sets judge every listing for itself, however low its score.
-    pub const EVALUATE: Self = Self { floor: Score(0), least_fit: 1, copies_count_once: false };
+    pub const EVALUATE: Self = Self { floor: Score(0), least_fit: 1, copies_count_once: false, only: None };
+
+    /// For users: what is right for one of their careers.
+    pub fn right_for(career: usize) -> Self {
+        Self { floor: RIGHT, only: Some(career), ..Self::RECOMMEND }
+    }
+
+    fn counts(&self, career: usize) -> bool {
+        self.only.is_none_or(|only| only == career)
+    }
 }
 
 /// The best hits, at most `limit`, best first.
@@ -51,10 +67,16 @@ struct Search<'s> {
     top: TopHits,
 }
 
-impl Search<'_> {
+impl<'s> Search<'s> {
+    /// The careers that count, with their positions.
+    fn careers(&self) -> impl Iterator<Item = (usize, &'s (&'s Career, Arc<CareerIndex>))> + use<'s> {
+        let (query, options) = (self.query, self.options);
+        query.careers.iter().enumerate().filter(move |(career, _)| options.counts(*career))
+    }
+
     /// Scans the candidates that the catalogue keeps for each career.
     fn scan_kept(&mut self) {
-        for (career, (of_user, index)) in self.query.careers.iter().enumerate() {
+        for (career, (of_user, index)) in self.careers() {
             let mut bound = ScoreBound::new(self.query, of_user.match_score, &self.top);
             for (position, candidates) in index.candidates.iter().enumerate() {
                 self.scan(career, position, candidates, &mut bound);
@@ -65,7 +87,7 @@ impl Search<'_> {
 
     /// Finds all candidates of a career in a segment where those that were dropped could still be among the best.
     fn scan_dropped(&mut self) {
-        for (career, (of_user, index)) in self.query.careers.iter().enumerate() {
+        for (career, (of_user, index)) in self.careers() {
             for (position, candidates) in index.candidates.iter().enumerate() {
                 let mut bound = ScoreBound::new(self.query, of_user.match_score, &self.top);
                 if candidates.dropped_fit.is_some_and(|fit| fit >= self.least_fit(&bound)) {

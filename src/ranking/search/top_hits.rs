@@ -30,7 +30,8 @@ impl Hit {
         (Reverse(self.score), Reverse(self.crawled_at), self.id, self.career)
     }
 
-    fn order(&self, other: &Self) -> Ordering {
+    /// Best first.
+    pub fn order(&self, other: &Self) -> Ordering {
         self.rank().cmp(&other.rank())
     }
 }

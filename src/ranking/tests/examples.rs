@@ -166,6 +166,26 @@ fn a_company_has_three_of_the_first_ten_rows_while_others_can_take_them() {
 }
 
 #[test]
+fn a_full_list_has_places_for_each_career_as_far_as_it_has_right_listings() {
+    let career = |name: &str, fraction| Career {
+        name: name.to_owned(),
+        category: None,
+        match_score: MatchScore::from_fraction(fraction),
+    };
+    let careers = vec![career("백엔드 개발자", 0.95), career("UI 디자이너", 0.7)];
+    let profile = CareerProfile { careers, ..CareerProfile::default() };
+    let mut listings: Vec<_> = (1..=80).map(|id| listing(id, "백엔드 개발자")).collect();
+    assert_eq!(ids(&catalogue(&listings), &profile).len(), 50);
+    listings.extend((101..=103).map(|id| listing(id, "UI 디자이너")));
+    let found = ids(&catalogue(&listings), &profile);
+    assert_eq!((found.len(), &found[47..]), (50, &[101, 102, 103][..]), "three, and no more exist");
+    listings.extend((104..=120).map(|id| listing(id, "UI 디자이너")));
+    let found = ids(&catalogue(&listings), &profile);
+    assert_eq!((found.len(), &found[45..]), (50, &[101, 102, 103, 104, 105][..]), "a tenth");
+    assert!(found[..45].iter().all(|id| *id <= 80));
+}
+
+#[test]
 fn of_two_listings_with_one_id_the_later_counts() {
     let twice = catalogue(&[
         listing(1, "백엔드 개발자"),

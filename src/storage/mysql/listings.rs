@@ -57,13 +57,27 @@ impl ListingStore for MysqlStore {
             return Ok(None);
         }
         let (pool, hashes, version) = (&self.pool, &mut known.hashes, Some(known.version));
-        let Some(checked) = checksums::check_next(pool, &columns, hashes).await? else { return Ok(None) };
-        let mut changes = changes::read(pool, &columns, hashes, &checked, version).await?;
-        if changes.is_none() && !checked.all {
+        let mut changes = changes::read(pool, &columns, hashes, &Checked::default(), version).await?;
+        if changes.is_none() {
             // Perhaps another instance has found changes that cannot be seen here.
             let Some(checked) = checksums::check_all(pool, &columns, hashes).await? else { return Ok(None) };
             changes = changes::read(pool, &columns, hashes, &checked, version).await?;
         }
+        known.version = changes.as_ref().map_or(known.version, |changes| changes.version);
+        Ok(changes)
+    }
+
+    async fn check_listings(
+        &self,
+        known: &mut KnownListings,
+    ) -> Result<Option<CatalogueChanges>, StoreError> {
+        let columns = self.source.look(&mut *self.pool.acquire().await?).await?;
+        let (pool, hashes, version) = (&self.pool, &mut known.hashes, Some(known.version));
+        let Some(checked) = checksums::check_next(pool, &columns, hashes).await? else { return Ok(None) };
+        if checked.suspects.is_empty() {
+            return Ok(Some(CatalogueChanges::none(known.version)));
+        }
+        let changes = changes::read(pool, &columns, hashes, &checked, version).await?;
         known.version = changes.as_ref().map_or(known.version, |changes| changes.version);
         Ok(changes)
     }

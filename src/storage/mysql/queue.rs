@@ -1,5 +1,6 @@
 //! Durable triggers and the leases of workers. Each operation is one statement on one row.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,21 +9,45 @@ use sqlx::types::Json;
 use sqlx::{query, query_as};
 
 use super::MysqlStore;
+use super::source::StatementQuery;
 use crate::domain::{Lane, ScoringRevision, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::{DueRow, UserRow, users};
 use crate::storage::{DueUser, GiveBack, Lease, QueueStore, StoreError};
 
-/// Commits by itself: when it returns, the trigger is durable.
-const REQUEST_RUN: &str = r"
-INSERT INTO recommendation_state (user_id, requested_seq, requested_at, due_at, lane)
-VALUES (?, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ?)
+/// The statement that records triggers of these users. It commits by itself: when it returns, they are durable.
+macro_rules! request_runs {
+    ($users:expr) => {
+        concat!(
+            r"
+INSERT INTO recommendation_state (user_id, requested_seq, requested_at, due_at, lane)",
+            $users,
+            r"
 -- MySQL assigns from left to right: lines that read due_at and parked_at stand above those that set them.
 ON DUPLICATE KEY UPDATE requested_seq = LAST_INSERT_ID(requested_seq + 1),
     requested_at = CASE WHEN due_at IS NULL AND parked_at IS NULL THEN UTC_TIMESTAMP(6) ELSE requested_at END,
     attempts = CASE WHEN parked_at IS NULL THEN attempts ELSE 0 END,
     lane = ?, due_at = UTC_TIMESTAMP(6), parked_at = NULL
-";
+"
+        )
+    };
+}
+
+const REQUEST_RUN: &str = request_runs!(
+    r"
+VALUES (?, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ?)"
+);
+
+/// For those of several users who have a career with a name.
+const REQUEST_RUNS_WITH_CAREERS: &str = request_runs!(
+    r"
+SELECT asked.id, 1, UTC_TIMESTAMP(6), UTC_TIMESTAMP(6), ?
+FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS asked
+-- No EXISTS: the server might join, and read the careers of all users.
+WHERE (SELECT 1 FROM job_recommendations AS j
+       WHERE j.user_id = asked.id AND TRIM(j.job_name) <> '' LIMIT 1) IS NOT NULL
+ORDER BY asked.id"
+);
 
 const DUE_USERS: &str = r"
 SELECT user_id, attempts, requested_seq
@@ -111,6 +136,23 @@ impl QueueStore for MysqlStore {
         let recorded = self.twice(record).await?;
         // A row that was inserted has no LAST_INSERT_ID.
         Ok(i64::try_from(recorded.last_insert_id()).unwrap_or(i64::MAX).max(1))
+    }
+
+    async fn request_runs_with_careers(&self, users: &[UserId]) -> Result<bool, StoreError> {
+        // A user who asks twice would make a row of its own in the count.
+        let users: BTreeSet<UserId> = users.iter().copied().collect();
+        let record = || {
+            let (lane, asked) = (lane_number(Lane::RealTime), Json(users.clone()));
+            let bind = move |query: StatementQuery| query.bind(lane).bind(asked.clone()).bind(lane);
+            let record = async move {
+                let connection = &mut *self.pool.acquire().await?;
+                self.source.execute(connection, REQUEST_RUNS_WITH_CAREERS, bind).await
+            };
+            record.boxed()
+        };
+        // One for each row that is new, two for each other one.
+        let rows = self.twice(record).await?.rows_affected();
+        Ok(if users.len() == 1 { rows > 0 } else { rows == 2 * users.len() as u64 })
     }
 
     async fn due_users(

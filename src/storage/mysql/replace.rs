@@ -13,11 +13,11 @@ use sqlx::query;
 use sqlx::types::Json;
 
 use super::fingerprint::row_checksum;
-use super::run::confirm;
+use super::run::confirm_all;
 use super::session::Pool;
 use crate::domain::{ListingId, Recommendation, UserId};
 use crate::storage::diff::Difference;
-use crate::storage::{LockedBasis, RowChanges, StoreError, Write, Written, content};
+use crate::storage::{Confirmation, LockedBasis, RowChanges, StoreError, Write, Written, content};
 
 /// Writes the difference, and then compares and bumps the version, which says whether all of it counts. Runs of one user
 /// that meet wait for each other's rows; the second one loses the comparison and is rolled back. After any error the
@@ -41,33 +41,42 @@ pub(super) async fn replace(
     Ok(written)
 }
 
-/// [`replace`] and [`confirm`] for several users with one commit, unless one of them loses its comparison. Rows are
-/// locked in the order of the users' ids.
+/// [`replace`] and [`confirm_all`] with one commit, unless one of the users loses its comparison. Rows are locked in the
+/// order of the users' ids, those of confirmations first.
 pub(super) async fn write_together(
     pool: &Pool,
     writes: &[Write<'_>],
 ) -> Result<Option<Vec<RowChanges>>, StoreError> {
-    let mut in_order: Vec<usize> = (0..writes.len()).collect();
-    in_order.sort_unstable_by_key(|place| writes[*place].user());
     for write in writes.iter().filter(|write| !write.basis().is_recorded) {
         ensure_state_row(pool, write.user()).await?;
     }
-    let mut changes = vec![RowChanges::default(); writes.len()];
     let mut transaction = pool.begin().await?;
-    for place in in_order {
-        let written = match &writes[place] {
-            Write::Confirm(basis) => confirm(&mut transaction, basis).await?,
-            Write::Replace { basis, rows, digest } => {
-                replace_in(&mut transaction, basis, rows, digest).await?
-            }
-        };
-        let Written::Committed(changed) = written else {
-            transaction.rollback().await?;
-            return Ok(None);
-        };
-        changes[place] = changed;
+    let changes = write_all(&mut transaction, writes).await?;
+    match changes {
+        Some(_) => transaction.commit().await?,
+        None => transaction.rollback().await?,
     }
-    transaction.commit().await?;
+    Ok(changes)
+}
+
+async fn write_all(
+    connection: &mut MySqlConnection,
+    writes: &[Write<'_>],
+) -> Result<Option<Vec<RowChanges>>, StoreError> {
+    let confirmations: Vec<Confirmation> = writes.iter().filter_map(Write::confirmation).collect();
+    if !confirm_all(connection, &confirmations).await? {
+        return Ok(None);
+    }
+    let mut in_order: Vec<usize> = (0..writes.len()).collect();
+    in_order.sort_unstable_by_key(|place| writes[*place].user());
+    let mut changes = vec![RowChanges::default(); writes.len()];
+    for place in in_order {
+        let Write::Replace { basis, rows, digest } = &writes[place] else { continue };
+        match replace_in(connection, basis, rows, digest).await? {
+            Written::Committed(changed) => changes[place] = changed,
+            Written::Lost => return Ok(None),
+        }
+    }
     Ok(Some(changes))
 }
 

@@ -3,12 +3,14 @@
 
 use async_trait::async_trait;
 use futures::FutureExt;
+use serde::Serialize;
 use sqlx::mysql::MySqlConnection;
 use sqlx::query;
+use sqlx::types::Json;
 
 use super::{MysqlStore, replace, session, snapshot};
 use crate::domain::{Recommendation, UserId};
-use crate::storage::{LockedBasis, RowChanges, RunStore, Snapshot, StoreError, Write, Written};
+use crate::storage::{Confirmation, LockedBasis, RowChanges, RunStore, Snapshot, StoreError, Write, Written};
 
 /// The lines from due_at to last_error are the same as in `replace::COMPARE_AND_BUMP`.
 const CONFIRM: &str = r"
@@ -27,20 +29,80 @@ SET confirmations = confirmations + 1,
 WHERE user_id = ? AND version = ?
 ";
 
-/// Commits by itself, or with the transaction that it is in.
-pub(super) async fn confirm(
+/// As [`CONFIRM`] for several users, each without a newer trigger than the served one. So the order in which the columns
+/// are assigned, which is not defined for a join, does not matter.
+const CONFIRM_ALL: &str = r"
+UPDATE JSON_TABLE(?, '$[*]' COLUMNS (
+    seen_user BIGINT PATH '$.user',
+    seen_version BIGINT PATH '$.version',
+    seen_seq BIGINT PATH '$.serves_seq',
+    seen_catalogue BIGINT PATH '$.catalogue_version',
+    seen_scoring BIGINT PATH '$.scoring_revision',
+    seen_at DATETIME(6) PATH '$.now'
+)) AS seen
+STRAIGHT_JOIN recommendation_state AS s
+    ON s.user_id = seen_user AND s.version = seen_version AND s.requested_seq = seen_seq
+SET confirmations = confirmations + 1,
+    due_at = NULL, requested_at = NULL, completed_seq = seen_seq, lease_token = NULL, lease_until = NULL,
+    attempts = 0, parked_at = NULL, last_error_code = NULL, last_error = NULL,
+    catalogue_version = GREATEST(catalogue_version, seen_catalogue),
+    scoring_revision = GREATEST(scoring_revision, seen_scoring),
+    verified_at = seen_at
+";
+
+/// A confirmation on its way to the server.
+#[derive(Serialize)]
+struct SentConfirmation {
+    user: i64,
+    version: i64,
+    serves_seq: i64,
+    catalogue_version: i64,
+    scoring_revision: i64,
+    now: String,
+}
+
+impl From<&Confirmation> for SentConfirmation {
+    fn from(confirmation: &Confirmation) -> Self {
+        Self {
+            user: confirmation.user.get(),
+            version: confirmation.version,
+            serves_seq: confirmation.serves_seq,
+            catalogue_version: confirmation.catalogue_version.0,
+            scoring_revision: confirmation.scoring_revision.0,
+            now: confirmation.now.naive_utc().to_string(),
+        }
+    }
+}
+
+/// Commits by itself, or with the transaction that it is in. Returns whether all lists are confirmed. Rows are locked in
+/// the order of the users' ids.
+pub(super) async fn confirm_all(
     connection: &mut MySqlConnection,
-    basis: &LockedBasis<'_>,
+    confirmations: impl IntoIterator<Item = &Confirmation>,
+) -> Result<bool, StoreError> {
+    let mut sent: Vec<SentConfirmation> = confirmations.into_iter().map(Into::into).collect();
+    sent.sort_unstable_by_key(|confirmation| confirmation.user);
+    if sent.is_empty() {
+        return Ok(true);
+    }
+    let updated = query(CONFIRM_ALL).bind(Json(&sent)).execute(connection).await?;
+    Ok(updated.rows_affected() == sent.len() as u64)
+}
+
+/// Commits by itself.
+async fn confirm(
+    connection: &mut MySqlConnection,
+    confirmation: &Confirmation,
 ) -> Result<Written, StoreError> {
     let updated = query(CONFIRM)
-        .bind(basis.serves_seq)
-        .bind(basis.serves_seq)
-        .bind(basis.serves_seq)
-        .bind(basis.catalogue_version.0)
-        .bind(basis.scoring_revision.0)
-        .bind(basis.now)
-        .bind(basis.user().get())
-        .bind(basis.expected.version)
+        .bind(confirmation.serves_seq)
+        .bind(confirmation.serves_seq)
+        .bind(confirmation.serves_seq)
+        .bind(confirmation.catalogue_version.0)
+        .bind(confirmation.scoring_revision.0)
+        .bind(confirmation.now)
+        .bind(confirmation.user.get())
+        .bind(confirmation.version)
         .execute(connection)
         .await?;
     Ok(match updated.rows_affected() {
@@ -69,8 +131,12 @@ impl RunStore for MysqlStore {
         replace::replace(&self.pool, basis, rows, digest).await
     }
 
-    async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError> {
-        confirm(&mut *self.pool.acquire().await?, basis).await
+    async fn confirm(&self, confirmation: &Confirmation) -> Result<Written, StoreError> {
+        confirm(&mut *self.pool.acquire().await?, confirmation).await
+    }
+
+    async fn confirm_all(&self, confirmations: &[Confirmation]) -> Result<bool, StoreError> {
+        confirm_all(&mut *self.pool.acquire().await?, confirmations).await
     }
 
     async fn write_together(&self, writes: &[Write<'_>]) -> Result<Option<Vec<RowChanges>>, StoreError> {

@@ -115,20 +115,14 @@ pub(super) async fn read(
     Ok(snapshot)
 }
 
-/// The state, with the stored rows by a text of listings and checksums. The contents of the rows are known if no other
-/// writer has changed them.
+/// The state, with the stored rows by a text of listings and checksums.
 fn state(state: StateRow, listed: Option<&str>) -> UserState {
+    let digests = state.digests();
     let row = |row: &str| {
         let (listing, checksum) = row.split_once(' ')?;
         let listing_id = ListingId(listing.parse().ok()?);
-        Some(StoredRow { listing_id, digest: None, checksum: checksum.parse().ok()? })
+        let digest = digests.get(&listing_id).copied();
+        Some(StoredRow { listing_id, digest, checksum: checksum.parse().ok()? })
     };
-    let digests = state.digests();
-    let mut state = state.with(listed.unwrap_or_default().split(',').filter_map(row).collect());
-    if state.is_intact() {
-        for row in &mut state.listed {
-            row.digest = digests.get(&row.listing_id).copied();
-        }
-    }
-    state
+    state.with(listed.unwrap_or_default().split(',').filter_map(row).collect())
 }

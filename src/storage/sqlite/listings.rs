@@ -93,6 +93,14 @@ impl ListingStore for SqliteStore {
         Ok(Some(known.hashes.apply(delta, version)))
     }
 
+    /// Triggers of the database number every change.
+    async fn check_listings(
+        &self,
+        known: &mut KnownListings,
+    ) -> Result<Option<CatalogueChanges>, StoreError> {
+        Ok(Some(CatalogueChanges::none(known.version)))
+    }
+
     async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         for listing in listings {

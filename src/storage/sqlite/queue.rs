@@ -1,7 +1,10 @@
 //! Durable triggers and the leases of workers. Each operation is one statement on one row.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::types::Json;
 use sqlx::{query, query_as};
 
 use super::{SqliteStore, later_by};
@@ -11,16 +14,36 @@ use crate::storage::rows::DueRow;
 use crate::storage::{DueUser, GiveBack, Lease, QueueStore, StoreError};
 
 /// Commits by itself: when it returns, the trigger is durable.
-const REQUEST_RUN: &str = r"
-INSERT INTO recommendation_state (user_id, requested_seq, requested_at, due_at, lane)
-VALUES (?1, 1, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?2)
+macro_rules! request_runs {
+    ($users:expr) => {
+        concat!(
+            r"
+INSERT INTO recommendation_state (user_id, requested_seq, requested_at, due_at, lane)",
+            $users,
+            r"
 ON CONFLICT (user_id) DO UPDATE SET requested_seq = requested_seq + 1,
     requested_at = CASE WHEN due_at IS NULL AND parked_at IS NULL THEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
                         ELSE requested_at END,
     attempts = CASE WHEN parked_at IS NULL THEN attempts ELSE 0 END,
     lane = ?2, due_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), parked_at = NULL
 RETURNING requested_seq
-";
+"
+        )
+    };
+}
+
+const REQUEST_RUN: &str = request_runs!(
+    r"
+VALUES (?1, 1, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?2)"
+);
+
+/// For those of several users who have a career with a name.
+const REQUEST_RUNS_WITH_CAREERS: &str = request_runs!(
+    r"
+SELECT asked.value, 1, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?2
+FROM json_each(?1) AS asked
+WHERE EXISTS (SELECT 1 FROM job_recommendations AS j WHERE j.user_id = asked.value AND TRIM(j.job_name) <> '')"
+);
 
 const DUE_USERS: &str = r"
 SELECT user_id, attempts, requested_seq
@@ -102,6 +125,16 @@ impl QueueStore for SqliteStore {
             .fetch_one(&self.pool)
             .await?;
         Ok(sequence)
+    }
+
+    async fn request_runs_with_careers(&self, users: &[UserId]) -> Result<bool, StoreError> {
+        let users: BTreeSet<UserId> = users.iter().copied().collect();
+        let recorded: Vec<(i64,)> = query_as(REQUEST_RUNS_WITH_CAREERS)
+            .bind(Json(&users))
+            .bind(lane_number(Lane::RealTime))
+            .fetch_all(&self.pool)
+            .await?;
+        Ok(recorded.len() == users.len())
     }
 
     async fn due_users(

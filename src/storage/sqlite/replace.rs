@@ -36,7 +36,7 @@ pub(super) async fn write_together(
     let mut changes = Vec::with_capacity(writes.len());
     for write in writes {
         let written = match write {
-            Write::Confirm(basis) => confirm(&mut transaction, basis).await?,
+            Write::Confirm(basis) => confirm(&mut transaction, &basis.confirmation()).await?,
             Write::Replace { basis, rows, digest } => {
                 replace_in(&mut transaction, basis, rows, digest).await?
             }

@@ -8,8 +8,8 @@ use super::{SqliteStore, fingerprint, replace, time_text};
 use crate::domain::{Recommendation, UserId};
 use crate::storage::rows::StateRow;
 use crate::storage::{
-    LockedBasis, MAX_CAREERS, PROBE_LIMIT, RowChanges, RunStore, Snapshot, StoreError, StoredAnalysis, Write,
-    Written, within,
+    Confirmation, LockedBasis, MAX_CAREERS, PROBE_LIMIT, RowChanges, RunStore, Snapshot, StoreError,
+    StoredAnalysis, Write, Written, within,
 };
 
 const USER_STATE: &str = r"
@@ -85,15 +85,15 @@ async fn analysis(connection: &mut SqliteConnection, user: UserId) -> Result<Sto
 /// Commits by itself, or with the transaction that it is in.
 pub(super) async fn confirm(
     connection: &mut SqliteConnection,
-    basis: &LockedBasis<'_>,
+    confirmation: &Confirmation,
 ) -> Result<Written, StoreError> {
     let updated = query(CONFIRM)
-        .bind(basis.serves_seq)
-        .bind(basis.catalogue_version.0)
-        .bind(basis.scoring_revision.0)
-        .bind(time_text(basis.now))
-        .bind(basis.user().get())
-        .bind(basis.expected.version)
+        .bind(confirmation.serves_seq)
+        .bind(confirmation.catalogue_version.0)
+        .bind(confirmation.scoring_revision.0)
+        .bind(time_text(confirmation.now))
+        .bind(confirmation.user.get())
+        .bind(confirmation.version)
         .execute(connection)
         .await?;
     Ok(match updated.rows_affected() {
@@ -122,8 +122,20 @@ impl RunStore for SqliteStore {
         replace::replace(&self.pool, basis, rows, digest).await
     }
 
-    async fn confirm(&self, basis: &LockedBasis<'_>) -> Result<Written, StoreError> {
-        confirm(&mut *self.pool.acquire().await?, basis).await
+    async fn confirm(&self, confirmation: &Confirmation) -> Result<Written, StoreError> {
+        confirm(&mut *self.pool.acquire().await?, confirmation).await
+    }
+
+    async fn confirm_all(&self, confirmations: &[Confirmation]) -> Result<bool, StoreError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for confirmation in confirmations {
+            if confirm(&mut transaction, confirmation).await? == Written::Lost {
+                transaction.rollback().await?;
+                return Ok(false);
+            }
+        }
+        transaction.commit().await?;
+        Ok(true)
     }
 
     async fn write_together(&self, writes: &[Write<'_>]) -> Result<Option<Vec<RowChanges>>, StoreError> {

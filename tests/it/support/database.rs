@@ -161,6 +161,17 @@ impl TestDatabase {
         holder
     }
 
+    /// Locks the user's state until the transaction ends.
+    pub async fn hold_state(&self, user: i64) -> Transaction<'static, MySql> {
+        let mut holder = self.begin().await;
+        sqlx::query("SELECT 1 FROM recommendation_state WHERE user_id = ? FOR UPDATE")
+            .bind(user)
+            .fetch_one(&mut *holder)
+            .await
+            .unwrap();
+        holder
+    }
+
     /// Locks one of the user's recommendations until the transaction ends: a run that deletes it waits there,
     /// with the user's state row locked. One row by its whole key, so that no gap is locked in which the rows
     /// of others go.
