@@ -10,7 +10,7 @@
 //! ```text
 //! measured  the values of measured.json
 //! plan      the deployments that are simulated
-//! batch     a batch beside other traffic, step by step as the service does it
+//! batch/    a batch beside other traffic, step by step as the service does it
 //! due       the users that are due
 //! engine    discrete events: processors, waits, and a log with group commit
 //! report    the tables
