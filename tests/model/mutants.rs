@@ -59,7 +59,7 @@ pub enum Mutant {
     /// A commit that is refused at its certification counts as committed.
     LostCertificationIsSuccess,
     /// A state that was read on another server than the one that is written counts as the newest.
-    StaleStateIsNewest,
+    StaleServerCounts,
 }
 
 /// Each with the property that it breaks, and the fewest steps to do so.
@@ -85,7 +85,7 @@ pub const MUTANTS: [(Mutant, Scenario, &str, usize); 22] = [
     (Mutant::AlteredRowsUnnoticed, OTHER_WRITER, OURS, 1),
     (Mutant::OldPrimaryKept, DEMOTED, CONVERGES, 3),
     (Mutant::LostCertificationIsSuccess, EVERY_NODE, HONEST, 6),
-    (Mutant::StaleStateIsNewest, DEMOTED_REQUEST, HONEST, 6),
+    (Mutant::StaleServerCounts, DEMOTED_REQUEST, HONEST, 6),
 ];
 
 /// Bugs that need no patch, and why.
@@ -101,7 +101,7 @@ pub const ONLY_IN_THE_MODEL: [(Mutant, &str); 12] = [
     (Mutant::AlteredRowsUnnoticed, "the campaign runs no clean-up: its histories last seconds"),
     (Mutant::OldPrimaryKept, "the campaign on replicated servers is not there yet"),
     (Mutant::LostCertificationIsSuccess, "the campaign on replicated servers is not there yet"),
-    (Mutant::StaleStateIsNewest, "the campaign on replicated servers is not there yet"),
+    (Mutant::StaleServerCounts, "the campaign on replicated servers is not there yet"),
 ];
 
 #[test]

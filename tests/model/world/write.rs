@@ -77,7 +77,7 @@ impl Transition<'_> {
     /// Whether the write won.
     pub(super) fn write(&mut self, write: Write) -> bool {
         let is_elsewhere = write.server != self.world.server.number;
-        if is_elsewhere && !self.scenario.is(Mutant::StaleStateIsNewest) {
+        if is_elsewhere && !self.scenario.is(Mutant::StaleServerCounts) {
             return false;
         }
         let before = self.world.server.user.recorded.clone().unwrap_or_default();
