@@ -265,8 +265,12 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, AppError> {
 /// As [`open_store`]; a database that must be `writable` is waited for until it takes writes.
 async fn open(config: &Config, writable: bool) -> Result<Arc<dyn Store>, AppError> {
     match &config.database {
-        DatabaseConfig::Mysql { address, max_connections } => {
+        DatabaseConfig::Mysql { address, max_connections, replica } => {
             let store = MysqlStore::new(address, *max_connections);
+            let store = match replica {
+                Some(replica) => store.reading_from(&replica.address, replica.wait),
+                None => store,
+            };
             let ready = async || {
                 store.ping().await?;
                 store.migrate().await?;
@@ -276,6 +280,9 @@ async fn open(config: &Config, writable: bool) -> Result<Arc<dyn Store>, AppErro
             let sample_data =
                 config.sample_data && store.load_sample(&sample::users()?, &sample::listings()?).await?;
             tracing::info!(database = %address, sample_data, "database ready");
+            if writable {
+                store.check_replica().await;
+            }
             Ok(Arc::new(store))
         }
         DatabaseConfig::Sqlite { path } => {

@@ -140,7 +140,7 @@ impl Metrics {
         }
     }
 
-    /// All metrics and the sample's gauges.
+    /// All metrics and the sample.
     pub fn render(&self, sample: &Sample) -> String {
         let mut text = String::new();
         for registry in [&self.registry, &sample.0] {
@@ -150,7 +150,7 @@ impl Metrics {
     }
 }
 
-/// Gauges that are measured when metrics are read.
+/// What is measured when metrics are read.
 #[derive(Debug)]
 pub struct Sample(Registry);
 
@@ -181,6 +181,21 @@ impl Sample {
             gauges.get_or_create(&[(label, *name)]).set(*value);
         }
         self.0.register(name, help, gauges);
+    }
+
+    /// A counter for each value of a label.
+    pub fn counters(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        values: &[(&'static str, u64)],
+    ) {
+        let counters = Family::<Label, Counter>::default();
+        for (name, value) in values {
+            counters.get_or_create(&[(label, *name)]).inc_by(*value);
+        }
+        self.0.register(name, help, counters);
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use redis::Script;
-use redis::aio::ConnectionManager;
+use redis::aio::MultiplexedConnection;
 use sqlx::mysql::{MySqlConnection, MySqlPool, MySqlPoolOptions};
 use sqlx::{Connection, Executor, query};
 
@@ -23,7 +23,7 @@ pub const WITHOUT_TLS: &str = "ssl-mode=DISABLED";
 #[derive(Clone)]
 pub struct Bare {
     pub pool: MySqlPool,
-    redis: Option<ConnectionManager>,
+    redis: Option<MultiplexedConnection>,
     release: Script,
     tls: bool,
     users: Arc<Users>,
@@ -52,7 +52,7 @@ impl Bare {
     pub async fn create(
         database: &Database,
         url: &str,
-        redis: Option<ConnectionManager>,
+        redis: Option<MultiplexedConnection>,
         users: Arc<Users>,
         connections: u32,
     ) -> Self {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use redis::aio::ConnectionManager;
+use redis::aio::MultiplexedConnection;
 use serde::{Deserialize, Serialize};
 use sqlx::mysql::{MySqlConnection, MySqlPool};
 use sqlx::{Row, raw_sql};
@@ -10,7 +10,7 @@ use sqlx::{Row, raw_sql};
 /// The counters of MySQL and Redis.
 pub struct Servers {
     pub mysql: MySqlPool,
-    pub redis: ConnectionManager,
+    pub redis: MultiplexedConnection,
 }
 
 /// The counters at a moment.

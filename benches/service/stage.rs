@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use hyper::Method;
-use redis::aio::ConnectionManager;
+use redis::aio::MultiplexedConnection;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -74,7 +74,7 @@ impl Stage {
         database.insert_listings(1, options.listings).await;
         let users = Arc::new(Users::generate(options.listings, options.persons));
         users.insert(&database, stored_users, options.batch_users).await;
-        let servers = Servers { mysql: database.pool.clone(), redis: manager(&redis).await };
+        let servers = Servers { mysql: database.pool.clone(), redis: redis_connection(&redis).await };
         let folder = tempfile::tempdir().expect("a folder");
         Self {
             options,
@@ -148,7 +148,7 @@ impl Stage {
 
     /// The bare statements, on copies of the tables.
     pub async fn bare(&self, link: &Link) -> Bare {
-        let redis = Some(manager(&link.redis).await);
+        let redis = Some(redis_connection(&link.redis).await);
         Bare::create(&self.database, &link.mysql, redis, self.users.clone(), link.connections).await
     }
 }
@@ -161,9 +161,9 @@ pub fn bare_callers(bare: &Bare, style: Style, change: Change, count: usize) -> 
 }
 
 /// A link to Redis.
-pub async fn manager(url: &str) -> ConnectionManager {
+pub async fn redis_connection(url: &str) -> MultiplexedConnection {
     let client = redis::Client::open(url).expect("a URL");
-    client.get_connection_manager().await.expect("Redis answers")
+    client.get_multiplexed_async_connection().await.expect("Redis answers")
 }
 
 /// Progress goes to standard error, so that the table is all of the output.

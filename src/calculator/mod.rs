@@ -351,7 +351,7 @@ impl Inner {
                 // Lost, though no other run has written: one server was read and another written. A failover.
                 self.store.distrust_connections();
             }
-            let written = run.phases.time(Phase::Write, self.write(&write)).await;
+            let written = run.phases.time(Phase::Write, self.write(&write, attempt)).await;
             lost_with = matches!(written, Ok(Written::Lost)).then_some(expected);
             if let Ok(Written::Committed(changes)) = &written {
                 self.committed(user, *changes, done.rows);
@@ -413,11 +413,15 @@ impl Inner {
         })
     }
 
-    async fn write(&self, write: &Write<'_>) -> Result<Written, StoreError> {
-        match write {
-            Write::Confirm(basis) => self.confirmations.write(basis.confirmation()).await,
-            Write::Replace { basis, rows, digest } => self.store.replace(basis, rows, digest).await,
-        }
+    /// The first attempt is given up before the run is: its connection may lead to a server that is gone without a word.
+    async fn write(&self, write: &Write<'_>, attempt: u32) -> Result<Written, StoreError> {
+        let written = async {
+            match write {
+                Write::Confirm(basis) => self.confirmations.write(basis.confirmation()).await,
+                Write::Replace { basis, rows, digest } => self.store.replace(basis, rows, digest).await,
+            }
+        };
+        if attempt == 1 { within(STEP_LIMIT, written).await } else { written.await }
     }
 
     fn committed(&self, user: UserId, changes: RowChanges, rows: usize) {

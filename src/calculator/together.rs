@@ -16,6 +16,7 @@ use super::recent::{RunId, RunRecord};
 use super::{Calculator, Inner, Outcome, Prepared, RunResult};
 use crate::coordination::UserGuard;
 use crate::domain::{Lane, UserId};
+use crate::storage::{self, STEP_LIMIT};
 
 /// Runs that read and rank at the same time: more would only take connections from others.
 const CONCURRENT: usize = 2;
@@ -83,7 +84,7 @@ impl Inner {
         if writes.is_empty() {
             return outcomes;
         }
-        match self.store.write_together(&writes).await {
+        match storage::within(STEP_LIMIT, self.store.write_together(&writes)).await {
             Ok(Some(changes)) => {
                 for ((write, changes), (place, done)) in writes.iter().zip(changes).zip(waiting) {
                     self.committed(write.user(), changes, done.rows);

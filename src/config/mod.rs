@@ -23,11 +23,11 @@ use crate::storage::MysqlAddress;
 /// All settings of the service.
 #[derive(Clone)]
 pub struct Config {
-    /// DATABASE_URL, or DB_HOST and its like.
+    /// DATABASE_URL, or DB_HOST and its like, and DATABASE_READ_URL.
     pub database: DatabaseConfig,
     /// SAMPLE_DATA: load sample listings and users into empty tables. By default into the embedded file only.
     pub sample_data: bool,
-    /// REDIS_URL, or REDIS_HOST and its like. `None`: locks hold within this process only.
+    /// REDIS_URL, or REDIS_HOST and its like, or REDIS_SENTINELS. `None`: locks hold within this process only.
     pub redis: Option<RedisAddress>,
     /// HOST: the address to listen on.
     pub host: IpAddr,
@@ -91,6 +91,8 @@ pub enum DatabaseConfig {
         address: MysqlAddress,
         /// DB_MAX_CONNECTIONS: the size of the connection pool.
         max_connections: u32,
+        /// DATABASE_READ_URL: where lists and states are read. `None`: at `address`.
+        replica: Option<ReplicaConfig>,
     },
     /// A file that is created when it does not exist.
     Sqlite {
@@ -103,11 +105,21 @@ impl DatabaseConfig {
     /// Most descriptors that its connections may hold.
     pub fn descriptors(&self) -> u64 {
         match self {
-            Self::Mysql { max_connections, .. } => (*max_connections).into(),
+            Self::Mysql { max_connections, replica: None, .. } => (*max_connections).into(),
+            Self::Mysql { max_connections, .. } => 2 * u64::from(*max_connections),
             // A few connections of three files each.
             Self::Sqlite { .. } => 16,
         }
     }
+}
+
+/// A replica of the database.
+#[derive(Clone)]
+pub struct ReplicaConfig {
+    /// Where it is, and how to log in.
+    pub address: MysqlAddress,
+    /// DATABASE_READ_WAIT_MS: how long a read waits for a replica that is behind before it goes to the primary.
+    pub wait: Duration,
 }
 
 /// How log lines look.
@@ -195,8 +207,15 @@ impl fmt::Debug for Config {
             DatabaseConfig::Mysql { address, .. } => address.to_string(),
             DatabaseConfig::Sqlite { path } => format!("sqlite://{}", path.display()),
         };
+        let replica = match &self.database {
+            DatabaseConfig::Mysql { replica, .. } => {
+                replica.as_ref().map(|replica| replica.address.to_string())
+            }
+            DatabaseConfig::Sqlite { .. } => None,
+        };
         f.debug_struct("Config")
             .field("database", &database)
+            .field("read_replica", &replica)
             .field("sample_data", &self.sample_data)
             .field("redis", &self.redis)
             .field("host", &self.host)
@@ -346,10 +365,12 @@ mod tests {
         assert!(!refused.contains("hunter2"), "{refused}");
         let config = config(&[
             ("DATABASE_URL", "mysql://u:hunter2@h:3307/db"),
+            ("DATABASE_READ_URL", "mysql://u:hunter2@replica/db"),
             ("REDIS_URL", "redis://:hunter2@r:6380/2"),
         ]);
         let shown = format!("{:?}", config.unwrap());
         assert!(shown.contains("mysql://u@h:3307/db") && shown.contains("r:6380/2"), "{shown}");
+        assert!(shown.contains("mysql://u@replica:3306/db"), "{shown}");
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 
@@ -369,6 +390,33 @@ mod tests {
             shown.contains("mysql://root@mysql:3306/dreampath") && shown.contains("redis:6379/3"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn a_replica_is_one_of_mysql() {
+        let replica = ("DATABASE_READ_URL", "mysql+pymysql://u:p@replica/db");
+        let read = config(&[("DB_HOST", "h"), replica, ("DATABASE_READ_WAIT_MS", "0")]).unwrap();
+        assert!(matches!(
+            read.database,
+            DatabaseConfig::Mysql { replica: Some(ReplicaConfig { wait: Duration::ZERO, .. }), .. }
+        ));
+        assert_eq!(read.database.descriptors(), 20);
+        assert!(error(&[replica]).contains("beside DATABASE_URL"), "an embedded file has none");
+        let refused = error(&[("DB_HOST", "h"), ("DATABASE_READ_URL", "postgres://u:hunter2@h/db")]);
+        assert!(refused.contains("DATABASE_READ_URL=\"***\""), "{refused}");
+        assert!(error(&[("DB_HOST", "h"), replica, ("DATABASE_READ_WAIT_MS", "9999")]).contains("0 to 2000"));
+    }
+
+    #[test]
+    fn sentinels_tell_the_host_and_the_other_settings_of_redis_stay() {
+        let redis = |variables: &[_]| config(variables).map(|config| format!("{:?}", config.redis.unwrap()));
+        let sentinels = ("REDIS_SENTINELS", "one:26380,two");
+        let alone = redis(&[sentinels, ("REDIS_SENTINEL_MASTER", "lists"), ("REDIS_DB", "3")]).unwrap();
+        assert_eq!(alone, "RedisAddress(lists of the sentinels one:26380,two:26379/3)");
+        let with_url = redis(&[sentinels, ("REDIS_URL", "rediss://:hunter2@h/2")]).unwrap();
+        assert_eq!(with_url, "RedisAddress(mymaster of the sentinels one:26380,two:26379/2)");
+        let refused = error(&[("REDIS_SENTINELS", "redis://:hunter2@one")]);
+        assert!(refused.contains("REDIS_SENTINELS=") && !refused.contains("hunter2"), "{refused}");
     }
 
     #[test]
@@ -443,7 +491,11 @@ mod tests {
         let asked = std::cell::RefCell::new(Vec::new());
         let lookup = |name: &str| {
             asked.borrow_mut().push(name.to_owned());
-            (name == "DB_HOST" || name == "REDIS_HOST").then(|| "h".to_owned())
+            match name {
+                "DB_HOST" | "REDIS_HOST" | "REDIS_SENTINELS" => Some("h".to_owned()),
+                "DATABASE_READ_URL" => Some("mysql://h/db".to_owned()),
+                _ => None,
+            }
         };
         Config::from_lookup(&lookup).unwrap();
         for name in asked.into_inner() {

@@ -8,7 +8,7 @@ mod lock;
 mod redis_link;
 mod wakeups;
 
-pub use address::{InvalidRedisAddress, RedisAddress};
+pub use address::{InvalidRedisAddress, RedisAddress, Sentinels};
 pub use instance::Instance;
 pub use lock::{Busy, RELEASED_CHANNEL, RedisLockConfig, RedisUserLock, UserGuard, UserLocks};
 pub use redis::RedisError;

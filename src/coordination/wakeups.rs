@@ -98,9 +98,11 @@ impl Wakeups {
     fn publish(&self, what: &'static str) {
         if let Some(redis) = self.redis.clone() {
             self.tasks.spawn(async move {
-                let publish = redis::cmd("PUBLISH").arg(DUE_CHANNEL).arg(what).to_owned();
+                let publish = async |mut redis| {
+                    redis::cmd("PUBLISH").arg(DUE_CHANNEL).arg(what).query_async::<i64>(&mut redis).await
+                };
                 // The link has logged a failure, and the workers' poll finds the work.
-                let _ = redis.call::<i64>(publish.query_async(&mut redis.connection())).await;
+                let _ = redis.call(publish).await;
             });
         }
     }

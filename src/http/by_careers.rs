@@ -131,11 +131,7 @@ pub(super) async fn by_careers(
     parameters: Parameters,
 ) -> Result<Json<List>, ApiError> {
     let limit = parameters.integer("limit", 1..=100, 20, "1–100")?;
-    let (analysis, mut list) = read(&api, async {
-        let analysis = api.store.snapshot(user).await?.analysis;
-        Ok((analysis, api.store.stored_list(user, limit.into(), 0).await?))
-    })
-    .await?;
+    let (mut list, analysis) = read(&api, api.store.list_with_analysis(user, limit.into())).await?;
     let inputs = Inputs::parse(&analysis);
     let problem = problem(&inputs);
     if problem.is_some() {

@@ -2,7 +2,7 @@
 //! orchestrator restart a healthy process.
 //!
 //! `GET /health/ready`: for load balancers. 503 during a stop, and while the database does not answer. Without
-//! Redis the service works, and the answer says so.
+//! Redis, and without its read replica, the service works, and the answer says so.
 
 use std::time::Duration;
 
@@ -46,6 +46,10 @@ pub(super) struct Readiness {
     #[schema(pattern = "^available$")]
     database: &'static str,
     redis: RedisState,
+    /// Whether lists are read from the replica; absent without one.
+    #[serde(rename = "readReplica", skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    read_replica: Option<ReplicaState>,
     /// Job listings in the catalogue.
     #[schema(minimum = 0)]
     listings: usize,
@@ -59,6 +63,14 @@ enum RedisState {
     Unavailable,
     #[serde(rename = "not configured")]
     NotConfigured,
+}
+
+/// While it is unavailable, the primary is read.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum ReplicaState {
+    Available,
+    Unavailable,
 }
 
 /// Whether the instance should be sent requests.
@@ -82,6 +94,10 @@ pub(super) async fn ready(State(api): State<ApiState>) -> Result<Json<Readiness>
         Some(redis) if redis.check().await => RedisState::Available,
         Some(_) => RedisState::Unavailable,
     };
+    let read_replica = api.store.read_replica().map(|replica| match replica.available {
+        true => ReplicaState::Available,
+        false => ReplicaState::Unavailable,
+    });
     let listings = api.catalogue.current().len();
-    Ok(Json(Readiness { status: "ready", database: "available", redis, listings }))
+    Ok(Json(Readiness { status: "ready", database: "available", redis, read_replica, listings }))
 }

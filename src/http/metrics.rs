@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::ApiState;
 use crate::metrics::{CONTENT_TYPE, Metrics, Sample};
-use crate::storage::{self, QueueCounts, Store};
+use crate::storage::{self, QueueCounts, ReadReplica, Store};
 
 /// How long the counts of the queue are used again.
 const MAX_AGE: Duration = Duration::from_secs(5);
@@ -68,8 +68,21 @@ pub(super) async fn metrics(State((api, queue)): State<(ApiState, QueueReader)>)
     let states = [("idle", connections.idle.into()), ("in_use", connections.in_use.into())];
     sample.gauges("database_connections", "Connections to the database", "state", &states);
     sample.gauge("database_connections_max", "The size of the pool", connections.max.into());
+    if let Some(replica) = api.store.read_replica() {
+        sample_replica(&mut sample, replica);
+    }
     sample_queue(&mut sample, queue.counts(&*api.store).await);
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], api.metrics.render(&sample)).into_response()
+}
+
+fn sample_replica(sample: &mut Sample, replica: ReadReplica) {
+    let available = f64::from(u8::from(replica.available));
+    let help = "1 if the read replica is used, 0 during an outage; absent without one";
+    sample.gauge("read_replica_available", help, available);
+    let reads =
+        [("served", replica.served), ("behind", replica.behind), ("unavailable", replica.unavailable)];
+    let help = "Reads that the replica served, and those that the primary did, by the reason";
+    sample.counters("read_replica_reads", help, "outcome", &reads);
 }
 
 fn sample_catalogue(sample: &mut Sample, api: &ApiState) {

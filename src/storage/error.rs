@@ -113,16 +113,30 @@ impl StoreError {
     }
 }
 
-/// MySQL and MariaDB: 1213 deadlock, 1205 lock wait time-out, 1062 a duplicate key (another writer inserted
-/// the row after this one had read that it is missing), 1020 the row changed since it was read (MariaDB), 1467 a deadlock
-/// over the next AUTO_INCREMENT value, which tables of the old service have (MariaDB).
-const MYSQL_CONFLICTS: [u16; 5] = [1213, 1205, 1062, 1020, 1467];
+/// MySQL and MariaDB. Nothing was written, and the same may succeed at once: 1213 deadlock, and on Galera also a lost
+/// certification; 1205 lock wait time-out; 1062 a duplicate key (another writer inserted the row after this one had read
+/// that it is missing); 1020 the row changed since it was read (MariaDB); 1467 a deadlock over the next AUTO_INCREMENT
+/// value, which tables of the old service have (MariaDB); 3101 a lost certification, or a group that changes its primary
+/// (group replication); 3572 a lock that is not waited for.
+const MYSQL_CONFLICTS: [u16; 7] = [1213, 1205, 1062, 1020, 1467, 3101, 3572];
 
-/// 1040 too many connections, 1053 shutdown in progress, 1077/1079/1080 server exits, 1158..=1161 network,
-/// 1290/1836 read-only (an old primary), 1317 query killed, 1927 connection killed, 3024 run-time cap. Known to pass
-/// at once: other troubles of a server need no number here, because `calculator::faults` finds them by evidence.
-const MYSQL_UNAVAILABLE: [u16; 14] =
-    [1040, 1053, 1077, 1079, 1080, 1158, 1159, 1160, 1161, 1290, 1317, 1836, 1927, 3024];
+/// Known to pass, or to be gone with a new connection. Other troubles of a server need no number here, because
+/// `calculator::faults` finds them by evidence; those of a failover do, so that connections are renewed at once.
+/// - Connections and the end of a server: 1040 too many connections, 1047 a Galera node that is not ready, 1053 shutdown in
+///   progress, 1077/1079/1080 server exits, 1158..=1161 network, 1317 query killed, 1927 connection killed (MariaDB), 3032
+///   offline, 3168 not available, 3169 session killed, 4031 ended for its silence (MySQL).
+/// - An old primary: 1290/1836/1792 read-only.
+/// - Limits of time: 1969 (MariaDB), 3024 (MySQL).
+/// - Group replication: 3100 a member that has left the group, 3781..=3783 a new primary that has not applied its backlog,
+///   3796..=3799 a member whose state does not give the consistency that is asked for, 4094 a change of the primary.
+const MYSQL_UNAVAILABLE: [u16; 29] = [
+    1040, 1047, 1053, 1077, 1079, 1080, 1158, 1159, 1160, 1161, 1290, 1317, 1792, 1836, 1927, 1969, 3024,
+    3032, 3100, 3168, 3169, 3781, 3782, 3783, 3796, 3797, 3798, 3799, 4094,
+];
+
+/// A commit failed in the storage engine or in the replication beneath it. With error 149 of the engine it is a deadlock or
+/// a lost certification; else the node is in trouble (5 and 6 of Galera: it has lost its group).
+const MYSQL_ERROR_DURING_COMMIT: u16 = 1180;
 
 /// MySQL and MariaDB: 1452 a foreign key finds no row.
 const MYSQL_NO_REFERENCED_ROW: u16 = 1452;
@@ -151,17 +165,23 @@ impl From<sqlx::Error> for StoreError {
 
 fn kind_of(error: &dyn DatabaseError) -> StoreErrorKind {
     if let Some(mysql) = error.try_downcast_ref::<MySqlDatabaseError>() {
-        return match mysql.number() {
-            MYSQL_NO_REFERENCED_ROW if refers_to_listings(error.message()) => StoreErrorKind::ListingGone,
-            number if MYSQL_CONFLICTS.contains(&number) => StoreErrorKind::Conflict,
-            number if MYSQL_UNAVAILABLE.contains(&number) => StoreErrorKind::Unavailable,
-            _ => StoreErrorKind::Refused,
-        };
+        return mysql_kind(mysql.number(), error.message());
     }
     // Extended result codes carry the primary code in their low byte.
     match number_of(error).map(|code| code & 0xff) {
         Some(code) if SQLITE_CONFLICTS.contains(&code) => StoreErrorKind::Conflict,
         Some(code) if SQLITE_UNAVAILABLE.contains(&code) => StoreErrorKind::Unavailable,
+        _ => StoreErrorKind::Refused,
+    }
+}
+
+fn mysql_kind(number: u16, message: &str) -> StoreErrorKind {
+    match number {
+        MYSQL_NO_REFERENCED_ROW if refers_to_listings(message) => StoreErrorKind::ListingGone,
+        MYSQL_ERROR_DURING_COMMIT if message.starts_with("Got error 149 ") => StoreErrorKind::Conflict,
+        MYSQL_ERROR_DURING_COMMIT => StoreErrorKind::Unavailable,
+        number if MYSQL_CONFLICTS.contains(&number) => StoreErrorKind::Conflict,
+        number if MYSQL_UNAVAILABLE.contains(&number) => StoreErrorKind::Unavailable,
         _ => StoreErrorKind::Refused,
     }
 }
@@ -205,6 +225,36 @@ mod tests {
         assert!(!refers_to_listings(&message("`users`")));
         assert!(!refers_to_listings(&message("`old_job_listings`")));
         assert!(!refers_to_listings("a foreign key constraint fails"));
+    }
+
+    /// The texts are those of the servers.
+    #[test]
+    fn what_a_failover_answers_is_a_conflict_or_the_servers_trouble_and_never_the_users() {
+        use StoreErrorKind::{Conflict, Refused, Unavailable};
+        let table = [
+            (1213, "Deadlock found when trying to get lock; try restarting transaction", Conflict),
+            (1205, "Lock wait timeout exceeded; try restarting transaction", Conflict),
+            (3101, "Plugin instructed the server to rollback the current transaction.", Conflict),
+            (3572, "Statement aborted because lock(s) could not be acquired immediately", Conflict),
+            (1180, "Got error 149 - 'Lock deadlock; Retry transaction' during COMMIT", Conflict),
+            (1180, "Got error 149 \"Lock deadlock; Retry transaction\" during COMMIT", Conflict),
+            (1180, "Got error 6 \"No such device or address\" during COMMIT", Unavailable),
+            (1180, "Got error 5 \"Input/output error\" during COMMIT", Unavailable),
+            (1047, "WSREP has not yet prepared node for application use", Unavailable),
+            (1290, "The MySQL server is running with the --super-read-only option", Unavailable),
+            (1792, "Cannot execute statement in a READ ONLY transaction.", Unavailable),
+            (1836, "Running in read-only mode", Unavailable),
+            (3100, "Error on observer while running replication hook 'before_commit'.", Unavailable),
+            (3781, "Timeout exceeded for held statement while new Group Replication primary", Unavailable),
+            (3796, "The option group_replication_consistency cannot be used", Unavailable),
+            (3797, "Error while waiting for group transactions commit", Unavailable),
+            (4094, "All queries have been blocked while function", Unavailable),
+            (1114, "The table 'user_job_recommendations' is full", Refused),
+            (1644, "refused by a trigger", Refused),
+        ];
+        for (number, message, kind) in table {
+            assert_eq!(mysql_kind(number, message), kind, "{number} {message}");
+        }
     }
 
     #[test]

@@ -38,7 +38,9 @@ pub use known_listings::{CatalogueChanges, KnownListings};
 pub use listings::{ListingRecord, ListingStore};
 pub use mysql::{InvalidMysqlAddress, MysqlAddress, MysqlStore};
 pub use queue::{DueUser, GiveBack, Lease, QueueStore, WorkError};
-pub use reads::{ParkedUser, QueueCounts, ReadStore, StoredList, StoredRecommendation, UserStatus};
+pub use reads::{
+    ParkedUser, QueueCounts, ReadReplica, ReadStore, StoredList, StoredRecommendation, UserStatus,
+};
 pub use run::{
     Basis, CareerAnalysis, Confirmation, LockedBasis, MAX_CAREERS, ProfileAnalysis, RecordedState,
     RowChanges, RowsFingerprint, RunStore, Snapshot, StateToken, StoredAnalysis, StoredCareer, StoredRow,
@@ -80,6 +82,11 @@ pub trait Store: RunStore + QueueStore + BatchStore + ListingStore + ReadStore +
     /// The connections of this process at the moment.
     fn connections(&self) -> Connections;
 
+    /// The replica that reads are sent to, if there is one.
+    fn read_replica(&self) -> Option<ReadReplica> {
+        None
+    }
+
     /// Closes all connections.
     async fn close(&self);
 }
@@ -112,7 +119,7 @@ impl Connections {
     }
 }
 
-/// Time limit of one step on the queue or on a batch.
+/// Time limit of one step on the queue or on a batch, and of the first write of a run.
 pub const STEP_LIMIT: Duration = Duration::from_secs(10);
 
 /// Time limit of [`RunStore::probe`]: one small write. A database that takes longer is in trouble.

@@ -3,15 +3,23 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{StoreError, rows};
+use super::{StoreError, StoredAnalysis, rows};
 use crate::domain::{ListingId, UserId};
 
-/// Storage for HTTP reads and status pages.
+/// Storage for HTTP reads and status pages. What is read of a user is never older than a trigger or a run of that user
+/// that has been answered before, also on a replica.
 #[async_trait]
 pub trait ReadStore: Send + Sync {
     /// The user's stored list, best first: at most `limit` (from 1 on) of the rows that score at least
     /// `min_score` points and whose listing still exists.
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError>;
+
+    /// [`ReadStore::stored_list`] with all scores, and the analyses that it is made from, or will be.
+    async fn list_with_analysis(
+        &self,
+        user: UserId,
+        limit: u32,
+    ) -> Result<(StoredList, StoredAnalysis), StoreError>;
 
     /// The state of the user's list; `None` if the user is unknown.
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError>;
@@ -135,4 +143,17 @@ pub struct QueueCounts {
     pub running: i64,
     /// Users that failed too often.
     pub parked: i64,
+}
+
+/// The use of a replica since the start of the process: reads, by what became of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadReplica {
+    /// Whether it answers, as far as is known. Otherwise the primary is read.
+    pub available: bool,
+    /// It answered.
+    pub served: u64,
+    /// It was behind for the user, and the primary answered.
+    pub behind: u64,
+    /// It was in trouble, and the primary answered.
+    pub unavailable: u64,
 }

@@ -26,6 +26,7 @@ mod cors;
 mod documentation;
 #[cfg(feature = "otlp")]
 mod exported_spans;
+mod failover;
 mod foreign_keys;
 mod hostile_input;
 mod list_quality;
@@ -37,7 +38,9 @@ mod operator;
 mod other_writers;
 mod process;
 mod queue;
+mod read_replica;
 mod redis_lock;
+mod redis_sentinel;
 mod redis_trouble;
 mod request_id;
 mod sample_data;

@@ -163,9 +163,11 @@ async fn requests_are_counted_by_template_and_status_and_clients_cannot_invent_l
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_alerts_and_the_dashboard_ask_for_metrics_that_exist() {
-    let database = TestDatabase::create(Kind::Sqlite).await;
+    // A server that is its own read replica: SQLite has none.
+    let database = TestDatabase::create(Kind::Mariadb).await;
     let redis = RedisServer::start().await;
-    let app = TestApp::start(&database, &[("REDIS_URL", &redis.url())]).await;
+    let settings = [("REDIS_URL", &*redis.url()), ("DATABASE_READ_URL", &*database.url)];
+    let app = TestApp::start(&database, &settings).await;
     database.set_career(USER, "백엔드 개발자").await;
     app.calculate(USER).await;
     let metrics = scrape(&app).await;

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use futures::{FutureExt, StreamExt};
 use job_agent::coordination::RELEASED_CHANNEL;
 use redis::Script;
-use redis::aio::{ConnectionManager, PubSub};
+use redis::aio::{MultiplexedConnection, PubSub};
 
 use crate::client::Client;
 use crate::load::Calls;
 use crate::report::{Bound, Case, Figures, Measure, Spread};
-use crate::stage::{Stage, manager};
+use crate::stage::{Stage, redis_connection};
 
 const KEYS: &str = "job_recommendation_lock:user:";
 
@@ -37,7 +37,7 @@ pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
 }
 
 struct Waiting {
-    redis: ConnectionManager,
+    redis: MultiplexedConnection,
     events: PubSub,
     release: Script,
     client: Option<Client>,
@@ -45,7 +45,7 @@ struct Waiting {
 
 impl Waiting {
     async fn prepare(stage: &Stage, client: Client) -> Self {
-        let mut redis = manager(&stage.redis).await;
+        let mut redis = redis_connection(&stage.redis).await;
         let mut config = redis::cmd("CONFIG");
         config.arg("SET").arg("notify-keyspace-events").arg("K$");
         let () = config.query_async(&mut redis).await.expect("set");

@@ -118,17 +118,17 @@ impl RedisUserLock {
 
     /// The token of the current holder of the user's lock.
     pub async fn holder(&self, user: UserId) -> Result<Option<String>, RedisError> {
-        redis::cmd("GET").arg(key(user)).query_async(&mut self.0.link.connection()).await
+        redis::cmd("GET").arg(key(user)).query_async(&mut self.0.link.connection().await?).await
     }
 
     /// Removes the user's lock if `holder` still holds it, and wakes waiters: for operators.
     pub async fn remove(&self, user: UserId, holder: &str) -> Result<bool, RedisError> {
-        release_script(user, holder).invoke_async(&mut self.0.link.connection()).await
+        release_script(user, holder).invoke_async(&mut self.0.link.connection().await?).await
     }
 
     async fn holder_for_log(&self, user: UserId) -> Option<String> {
-        let get = redis::cmd("GET").arg(key(user)).to_owned();
-        self.0.link.call(get.query_async(&mut self.0.link.connection())).await.ok().flatten()
+        let get = async |mut redis| redis::cmd("GET").arg(key(user)).query_async(&mut redis).await;
+        self.0.link.call(get).await.ok().flatten()
     }
 
     pub(super) async fn close(&self) {
@@ -166,13 +166,15 @@ impl Shared {
     async fn try_set(self: &Arc<Self>, user: UserId, token: &str) -> Result<bool, Unavailable> {
         let ttl = self.config.ttl.as_secs().max(1);
         let set = redis::cmd("SET").arg(key(user)).arg(token).arg("NX").arg("EX").arg(ttl).to_owned();
-        let answer: Option<String> = self.link.call(set.query_async(&mut self.link.connection())).await?;
+        let answer: Option<String> =
+            self.link.call(async |mut redis| set.query_async(&mut redis).await).await?;
         Ok(answer.is_some())
     }
 
     /// Deletes the key; `false` if it held another token.
     async fn try_release(self: &Arc<Self>, user: UserId, token: &str) -> Result<bool, Unavailable> {
-        self.link.call(release_script(user, token).invoke_async(&mut self.link.connection())).await
+        let release = release_script(user, token);
+        self.link.call(async |mut redis| release.invoke_async(&mut redis).await).await
     }
 
     async fn release(self: &Arc<Self>, user: UserId, token: &str, state: State) {

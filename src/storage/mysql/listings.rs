@@ -1,5 +1,7 @@
 //! Reading all listings.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
@@ -15,6 +17,12 @@ use crate::domain::JobListing;
 use crate::storage::known_listings::{ListingHashes, ReadListing};
 use crate::storage::rows::ListingRow;
 use crate::storage::{CatalogueChanges, KnownListings, ListingRecord, ListingStore, StoreError};
+
+/// Time limit of reading all listings: a link that hangs must not end the refreshes for good. A million take seconds.
+const READ_ALL_LIMIT: Duration = Duration::from_secs(300);
+
+/// Likewise, of reading what has changed.
+const REFRESH_LIMIT: Duration = Duration::from_secs(60);
 
 /// One statement, hence one snapshot.
 const ALL: &str = r"
@@ -37,6 +45,35 @@ impl ListingStore for MysqlStore {
         &self,
         sink: &mut (dyn FnMut(JobListing) + Send),
     ) -> Result<Option<(KnownListings, CatalogueChanges)>, StoreError> {
+        self.pool.within(READ_ALL_LIMIT, self.read_all(sink)).await
+    }
+
+    async fn read_catalogue_changes(
+        &self,
+        known: &mut KnownListings,
+    ) -> Result<Option<CatalogueChanges>, StoreError> {
+        self.pool.within(REFRESH_LIMIT, self.read_changes(known)).await
+    }
+
+    async fn check_listings(
+        &self,
+        known: &mut KnownListings,
+    ) -> Result<Option<CatalogueChanges>, StoreError> {
+        self.pool.within(REFRESH_LIMIT, self.check_next(known)).await
+    }
+
+    async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let columns = self.source.look(&mut connection).await?;
+        import::import(&mut connection, &columns, listings).await
+    }
+}
+
+impl MysqlStore {
+    async fn read_all(
+        &self,
+        sink: &mut (dyn FnMut(JobListing) + Send),
+    ) -> Result<Option<(KnownListings, CatalogueChanges)>, StoreError> {
         let mut connection = self.pool.acquire().await?;
         let columns = self.source.look(&mut connection).await?;
         let Some(mut hashes) = read_all(&mut connection, &columns, sink).await? else { return Ok(None) };
@@ -47,10 +84,7 @@ impl ListingStore for MysqlStore {
             .map(|changes| (KnownListings { version: changes.version, hashes, absent: columns }, changes)))
     }
 
-    async fn read_catalogue_changes(
-        &self,
-        known: &mut KnownListings,
-    ) -> Result<Option<CatalogueChanges>, StoreError> {
+    async fn read_changes(&self, known: &mut KnownListings) -> Result<Option<CatalogueChanges>, StoreError> {
         let columns = self.source.look(&mut *self.pool.acquire().await?).await?;
         if columns.absent(JOB_LISTINGS) != known.absent {
             tracing::info!("job_listings has other columns than before: reading all listings again");
@@ -67,10 +101,7 @@ impl ListingStore for MysqlStore {
         Ok(changes)
     }
 
-    async fn check_listings(
-        &self,
-        known: &mut KnownListings,
-    ) -> Result<Option<CatalogueChanges>, StoreError> {
+    async fn check_next(&self, known: &mut KnownListings) -> Result<Option<CatalogueChanges>, StoreError> {
         let columns = self.source.look(&mut *self.pool.acquire().await?).await?;
         let (pool, hashes, version) = (&self.pool, &mut known.hashes, Some(known.version));
         let Some(checked) = checksums::check_next(pool, &columns, hashes).await? else { return Ok(None) };
@@ -80,12 +111,6 @@ impl ListingStore for MysqlStore {
         let changes = changes::read(pool, &columns, hashes, &checked, version).await?;
         known.version = changes.as_ref().map_or(known.version, |changes| changes.version);
         Ok(changes)
-    }
-
-    async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let columns = self.source.look(&mut connection).await?;
-        import::import(&mut connection, &columns, listings).await
     }
 }
 

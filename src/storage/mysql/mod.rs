@@ -18,7 +18,9 @@ mod migrations;
 mod parked;
 mod queue;
 mod reads;
+mod renewal;
 mod replace;
+mod replica;
 mod rollback;
 mod run;
 mod sample;
@@ -28,16 +30,18 @@ mod snapshot;
 mod source;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
 use sqlx::mysql::MySqlPool;
 
 pub use self::address::{InvalidMysqlAddress, MysqlAddress};
+use self::replica::Replica;
+use self::session::Role;
 use self::source::SourceTables;
 use crate::domain::{ListingId, ScoringRevision, UserId};
 use crate::storage::{
-    Connections, KnownListings, ListingRecord, Retried, SampleUser, Store, StoreError, StoreErrorKind,
+    Connections, KnownListings, ListingRecord, ReadReplica, Retried, SampleUser, Store, StoreError,
 };
 
 /// The store on MySQL or MariaDB.
@@ -45,12 +49,29 @@ use crate::storage::{
 pub struct MysqlStore {
     pool: session::Pool,
     source: Arc<SourceTables>,
+    replica: Option<Replica>,
 }
 
 impl MysqlStore {
     /// A store that connects when it is first used; `max_connections` is the size of its pool.
     pub fn new(address: &MysqlAddress, max_connections: u32) -> Self {
-        Self { pool: session::Pool::new(address.options(), max_connections), source: Arc::default() }
+        let pool = session::Pool::new(address.options(), max_connections, Role::Primary);
+        Self { pool, source: Arc::default(), replica: None }
+    }
+
+    /// Reads lists and states of users on a replica at this address, with as many connections, unless it is behind for
+    /// the user: it is waited for so long, and then the primary is read.
+    pub fn reading_from(mut self, address: &MysqlAddress, wait: Duration) -> Self {
+        let max_connections = self.pool.connections().options().get_max_connections();
+        self.replica = Some(Replica::new(address, max_connections, wait));
+        self
+    }
+
+    /// Finds out, and logs, whether the replica is of use.
+    pub async fn check_replica(&self) {
+        if let Some(replica) = &self.replica {
+            replica.check().await;
+        }
     }
 
     /// Loads sample users and listings if none of their tables has a row, and creates the tables that do not exist.
@@ -72,22 +93,6 @@ impl MysqlStore {
         let columns = self.source.look(&mut *self.pool.acquire().await?).await?;
         let checked = checksums::check_all(&self.pool, &columns, &known.hashes).await?;
         Ok(checked.map(|checked| checked.suspects))
-    }
-
-    /// Tries once more, with connections made now, if the first one led to a server that is gone, or that takes no writes
-    /// any more: the pool does not ask connections that were used a moment ago. For reads, and for writes that may be
-    /// done twice.
-    async fn twice<'a, T>(
-        &'a self,
-        step: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        match step().await {
-            Err(error) if error.kind() == StoreErrorKind::Unavailable => {
-                self.pool.renew();
-                step().await
-            }
-            done => done,
-        }
     }
 
     /// The pool, for tests that look at its connections.
@@ -131,7 +136,14 @@ impl Store for MysqlStore {
         Connections::of(self.pool.connections())
     }
 
+    fn read_replica(&self) -> Option<ReadReplica> {
+        self.replica.as_ref().map(Replica::counts)
+    }
+
     async fn close(&self) {
+        if let Some(replica) = &self.replica {
+            replica.close().await;
+        }
         self.pool.close().await;
     }
 }

@@ -9,6 +9,7 @@ use sqlx::types::Json;
 use sqlx::{query, query_as};
 
 use super::MysqlStore;
+use super::session::WRITE_PATIENCE;
 use super::source::StatementQuery;
 use crate::domain::{Lane, ScoringRevision, UserId};
 use crate::storage::queue::lane_number;
@@ -133,7 +134,7 @@ impl QueueStore for MysqlStore {
             record.boxed()
         };
         // A trigger that is recorded twice costs a run that finds the list current.
-        let recorded = self.twice(record).await?;
+        let recorded = self.pool.twice(WRITE_PATIENCE, record).await?;
         // A row that was inserted has no LAST_INSERT_ID.
         Ok(i64::try_from(recorded.last_insert_id()).unwrap_or(i64::MAX).max(1))
     }
@@ -151,7 +152,7 @@ impl QueueStore for MysqlStore {
             record.boxed()
         };
         // One for each row that is new, two for each other one.
-        let rows = self.twice(record).await?.rows_affected();
+        let rows = self.pool.twice(WRITE_PATIENCE, record).await?.rows_affected();
         Ok(if users.len() == 1 { rows > 0 } else { rows == 2 * users.len() as u64 })
     }
 

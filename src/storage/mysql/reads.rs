@@ -2,15 +2,20 @@
 
 use async_trait::async_trait;
 use futures::FutureExt;
+use futures::future::BoxFuture;
+use sqlx::mysql::MySqlConnection;
 use sqlx::query_as;
 
 use super::fingerprint::row_checksum;
-use super::source::SourceQuery;
-use super::{MysqlStore, marking};
+use super::session::READ_PATIENCE;
+use super::source::{SourceQuery, SourceTables};
+use super::{MysqlStore, marking, snapshot};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::{ListRow, stored_list};
-use crate::storage::{ParkedUser, QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
+use crate::storage::{
+    ParkedUser, QueueCounts, ReadStore, StoreError, StoredAnalysis, StoredList, UserStatus,
+};
 
 /// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
 /// and the time are those of the rows. Only columns of the first table give the order, so that the server sorts before
@@ -80,25 +85,64 @@ FROM (
 ) AS pending
 ";
 
+async fn list(
+    connection: &mut MySqlConnection,
+    source: &SourceTables,
+    user: UserId,
+    limit: u32,
+) -> Result<Vec<ListRow>, StoreError> {
+    let bind = |query: SourceQuery<ListRow>| query.bind(user.get()).bind(user.get()).bind(limit);
+    source.rows(connection, LIST, bind).await
+}
+
+impl MysqlStore {
+    /// Reads on the replica, if there is one that is not behind for the user, else on the primary.
+    async fn read<T: Send>(
+        &self,
+        user: UserId,
+        read: impl for<'c> Fn(&'c mut MySqlConnection, &'c SourceTables) -> BoxFuture<'c, Result<T, StoreError>>
+        + Send
+        + Sync,
+    ) -> Result<T, StoreError> {
+        if let Some(replica) = &self.replica
+            && let Some(answer) = replica.read(&self.pool, user, &read).await?
+        {
+            return Ok(answer);
+        }
+        let read = &read;
+        let on_primary = || async move { read(&mut *self.pool.acquire().await?, &self.source).await }.boxed();
+        self.pool.twice(READ_PATIENCE, on_primary).await
+    }
+}
+
 #[async_trait]
 impl ReadStore for MysqlStore {
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
-        let read = || {
-            let bind = move |query: SourceQuery<ListRow>| query.bind(user.get()).bind(user.get()).bind(limit);
-            let read = async move { self.source.rows(&mut *self.pool.acquire().await?, LIST, bind).await };
+        let rows = self.read(user, move |connection, source| list(connection, source, user, limit).boxed());
+        Ok(stored_list(rows.await?, min_score))
+    }
+
+    async fn list_with_analysis(
+        &self,
+        user: UserId,
+        limit: u32,
+    ) -> Result<(StoredList, StoredAnalysis), StoreError> {
+        let read = self.read(user, move |connection, source| {
+            let read = async move {
+                let analysis = snapshot::read(connection, source, user).await?.analysis;
+                Ok((stored_list(list(connection, source, user, limit).await?, 0), analysis))
+            };
             read.boxed()
-        };
-        Ok(stored_list(self.twice(read).await?, min_score))
+        });
+        read.await
     }
 
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {
-        let read = || {
+        let statuses = self.read(user, move |connection, source| {
             let bind = move |query: SourceQuery<UserStatus>| query.bind(user.get()).bind(user.get());
-            let read =
-                async move { self.source.rows(&mut *self.pool.acquire().await?, USER_STATUS, bind).await };
-            read.boxed()
-        };
-        Ok(self.twice(read).await?.pop())
+            source.rows(connection, USER_STATUS, bind).boxed()
+        });
+        Ok(statuses.await?.pop())
     }
 
     async fn users_after(&self, after: i64, most: u32) -> Result<Vec<UserId>, StoreError> {

@@ -8,7 +8,8 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::query;
 use sqlx::types::Json;
 
-use super::{MysqlStore, replace, session, snapshot};
+use super::session::{self, READ_PATIENCE};
+use super::{MysqlStore, replace, snapshot};
 use crate::domain::{Recommendation, UserId};
 use crate::storage::{Confirmation, LockedBasis, RowChanges, RunStore, Snapshot, StoreError, Write, Written};
 
@@ -119,7 +120,7 @@ impl RunStore for MysqlStore {
                 async move { snapshot::read(&mut *self.pool.acquire().await?, &self.source, user).await };
             read.boxed()
         };
-        self.twice(read).await
+        self.pool.twice(READ_PATIENCE, read).await
     }
 
     async fn replace(

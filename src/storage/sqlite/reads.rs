@@ -7,7 +7,9 @@ use super::{SqliteStore, fingerprint, marking};
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
 use crate::storage::rows::stored_list;
-use crate::storage::{ParkedUser, QueueCounts, ReadStore, StoreError, StoredList, UserStatus};
+use crate::storage::{
+    ParkedUser, QueueCounts, ReadStore, RunStore, StoreError, StoredAnalysis, StoredList, UserStatus,
+};
 
 /// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
 /// and the time are those of the rows.
@@ -73,6 +75,15 @@ impl ReadStore for SqliteStore {
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
         let rows = query_as(LIST).bind(user.get()).bind(limit).fetch_all(&self.pool).await?;
         Ok(stored_list(rows, min_score))
+    }
+
+    async fn list_with_analysis(
+        &self,
+        user: UserId,
+        limit: u32,
+    ) -> Result<(StoredList, StoredAnalysis), StoreError> {
+        let analysis = self.snapshot(user).await?.analysis;
+        Ok((self.stored_list(user, limit, 0).await?, analysis))
     }
 
     async fn user_status(&self, user: UserId) -> Result<Option<UserStatus>, StoreError> {

@@ -69,6 +69,13 @@ impl TestApp {
         self.get(&format!("/api/job-agent/recommendations/fast/{user}{query}")).await
     }
 
+    /// The value of a series of `GET /metrics`, without the prefix of its name; `None` if there is none.
+    pub async fn metric(&self, series: &str) -> Option<f64> {
+        let metrics = self.get("/metrics").await;
+        let metrics = metrics.body.as_str().expect("metrics are text");
+        metrics.lines().find_map(|line| line.strip_prefix(&format!("job_agent_{series} "))?.parse().ok())
+    }
+
     pub async fn post(&self, path: &str) -> Answer {
         self.send(Method::POST, path, |request| request).await
     }

@@ -87,11 +87,17 @@ impl TestDatabase {
         let create = format!("CREATE DATABASE {name} CHARACTER SET utf8mb4");
         admin.execute(AssertSqlSafe(create)).await.unwrap();
         admin.close().await;
+        Self::existing_on(kind, server, name)
+    }
+
+    /// A database that is on this server already, such as a replica's.
+    pub fn existing_on(kind: Kind, server: &str, name: &str) -> Self {
+        let options: MySqlConnectOptions = server.parse().unwrap();
         let options = options.database(name);
         let url = format!("{}/{name}", server.trim_end_matches('/'));
         let pool = Pool::Mysql(MySqlPoolOptions::new().max_connections(8).connect_lazy_with(options));
         watch_database(kind, &url);
-        Self { kind, url, pool, folder }
+        Self { kind, url, pool, folder: tempfile::tempdir().unwrap() }
     }
 
     /// A store with connections of its own.

@@ -10,6 +10,7 @@ mod private_server;
 mod process;
 mod prometheus;
 pub mod raw;
+pub mod redis_group;
 mod redis_server;
 pub mod source;
 pub mod token;
@@ -25,6 +26,7 @@ pub use old_service::OldService;
 pub use private_server::PrivateServer;
 pub use process::{TestProcess, command};
 pub use prometheus::Prometheus;
+pub use redis_group::RedisGroup;
 pub use redis_server::RedisServer;
 
 /// Users of the tests; the sample users of the embedded database have ids below.

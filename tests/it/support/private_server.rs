@@ -28,15 +28,58 @@ pub struct PrivateServer {
 
 impl PrivateServer {
     pub async fn start(kind: Kind) -> Self {
-        Self::start_with(kind, None).await.expect("nothing is mounted")
+        Self::start_with(kind, None, &["--skip-log-bin"]).await.expect("nothing is mounted")
+    }
+
+    /// With a binary log, which replicas can follow, and this number.
+    pub async fn start_with_log(kind: Kind, number: u32) -> Self {
+        let number = format!("--server-id={number}");
+        let mut options = vec!["--log-bin=log", "--binlog-format=ROW", "--sync-binlog=0", &number];
+        if kind == Kind::Mysql {
+            options.extend(["--gtid-mode=ON", "--enforce-gtid-consistency=ON"]);
+        }
+        Self::start_with(kind, None, &options).await.expect("nothing is mounted")
+    }
+
+    /// Follows another server, so many seconds behind it.
+    pub async fn follow(&self, kind: Kind, primary: &Self, delay_secs: u32) {
+        let (_, port) = primary.url.rsplit_once(':').unwrap();
+        let statements = match kind {
+            Kind::Mysql => [
+                format!(
+                    "CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = {port}, SOURCE_USER = 'root', \
+                     SOURCE_AUTO_POSITION = 1, SOURCE_CONNECT_RETRY = 1, SOURCE_DELAY = {delay_secs}"
+                ),
+                "START REPLICA".to_owned(),
+            ],
+            _ => [
+                format!(
+                    "CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = {port}, MASTER_USER = 'root', \
+                     MASTER_USE_GTID = slave_pos, MASTER_CONNECT_RETRY = 1, MASTER_DELAY = {delay_secs}"
+                ),
+                "START SLAVE".to_owned(),
+            ],
+        };
+        let mut connection = self.try_connect().await.unwrap();
+        for statement in statements {
+            connection.execute(AssertSqlSafe(statement)).await.unwrap();
+        }
+        connection.execute("SET GLOBAL read_only = 1").await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// Any signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let process = self.child.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
     }
 
     /// On a disk of so many MiB. `None`: this user may not mount one.
     pub async fn start_on_disk(kind: Kind, mebibytes: u32) -> Option<Self> {
-        Self::start_with(kind, Some(mebibytes)).await
+        Self::start_with(kind, Some(mebibytes), &["--skip-log-bin"]).await
     }
 
-    async fn start_with(kind: Kind, mebibytes: Option<u32>) -> Option<Self> {
+    async fn start_with(kind: Kind, mebibytes: Option<u32>, options: &[&str]) -> Option<Self> {
         let variable = if kind == Kind::Mysql { "TEST_MYSQL_URL" } else { "TEST_MARIADB_URL" };
         let shared: MySqlConnectOptions = server_variable(variable).parse().unwrap();
         let process = find_process(shared.get_port());
@@ -73,6 +116,7 @@ impl PrivateServer {
             log: NamedTempFile::new().unwrap(),
         };
         server.initialise(kind, &arguments_of(process)[0], port);
+        server.arguments.extend(options.iter().map(|option| (*option).to_owned()));
         server.start_again().await;
         Some(server)
     }
@@ -88,7 +132,6 @@ impl PrivateServer {
             "--innodb-buffer-pool-size=64M".to_owned(),
             "--innodb-flush-log-at-trx-commit=2".to_owned(),
             "--innodb-doublewrite=OFF".to_owned(),
-            "--skip-log-bin".to_owned(),
         ];
         options.push(match kind {
             Kind::Mysql => "--innodb-redo-log-capacity=8M".to_owned(),
@@ -98,7 +141,7 @@ impl PrivateServer {
             Kind::Mysql => self.command(program),
             _ => self.command("mariadb-install-db"),
         };
-        initialise.args(&options);
+        initialise.args(&options).arg("--skip-log-bin");
         match kind {
             Kind::Mysql => initialise.args(["--initialize-insecure", "--mysqlx=OFF"]),
             _ => initialise.args(["--auth-root-authentication-method=normal", "--skip-test-db", "--force"]),

@@ -8,6 +8,8 @@ use super::{eventually, server_variable};
 pub struct RedisServer {
     port: u16,
     tls: Option<Tls>,
+    password: Option<String>,
+    arguments: Vec<String>,
     child: Option<Child>,
 }
 
@@ -17,26 +19,54 @@ struct Tls {
     folder: tempfile::TempDir,
 }
 
-fn free_port() -> u16 {
+impl Tls {
+    fn new(certificate: &str, key: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("certificate.pem"), certificate).unwrap();
+        std::fs::write(folder.path().join("key.pem"), key).unwrap();
+        Self { port: free_port(), folder }
+    }
+}
+
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl RedisServer {
     pub async fn start() -> Self {
-        let mut server = Self { port: free_port(), tls: None, child: None };
+        let mut server = Self::on_a_free_port();
         server.start_again().await;
         server
     }
 
+    fn on_a_free_port() -> Self {
+        Self { port: free_port(), tls: None, password: None, arguments: Vec::new(), child: None }
+    }
+
     /// With a second port that has this certificate and key (PEM).
     pub async fn start_with_tls(certificate: &str, key: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("certificate.pem"), certificate).unwrap();
-        std::fs::write(folder.path().join("key.pem"), key).unwrap();
-        let tls = Tls { port: free_port(), folder };
-        let mut server = Self { port: free_port(), tls: Some(tls), child: None };
+        let mut server = Self::on_a_free_port();
+        server.tls = Some(Tls::new(certificate, key));
         server.start_again().await;
         server
+    }
+
+    /// With TLS as [`RedisServer::start_with_tls`] and a password, for clients and for replicas.
+    pub async fn start_with_tls_and_password(certificate: &str, key: &str, password: &str) -> Self {
+        let tls = Tls::new(certificate, key);
+        let authority = tls.folder.path().join("certificate.pem").display().to_string();
+        let arguments = ["--tls-replication", "yes", "--tls-ca-cert-file", &authority];
+        let login = ["--requirepass", password, "--masterauth", password];
+        let mut server = Self::on_a_free_port();
+        server.arguments = arguments.into_iter().chain(login).map(str::to_owned).collect();
+        server.password = Some(password.to_owned());
+        server.tls = Some(tls);
+        server.start_again().await;
+        server
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn tls_port(&self) -> u16 {
@@ -62,6 +92,7 @@ impl RedisServer {
             command.arg("--tls-cert-file").arg(file("certificate.pem"));
             command.arg("--tls-key-file").arg(file("key.pem"));
         }
+        command.args(&self.arguments);
         self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         eventually("Redis answers", || async {
             match self.client().get_multiplexed_async_connection().await {
@@ -80,8 +111,15 @@ impl RedisServer {
         }
     }
 
+    /// Any signal, by its name.
+    pub fn signal(&self, name: &str) {
+        let process = self.child.as_ref().expect("it runs").id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
+    }
+
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let login = self.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
+        format!("redis://{login}127.0.0.1:{}", self.port)
     }
 
     pub fn client(&self) -> redis::Client {
@@ -90,15 +128,19 @@ impl RedisServer {
 
     /// One command with a text or nothing as its answer.
     pub async fn command(&self, words: &[&str]) -> Option<String> {
+        self.try_command(words).await.unwrap()
+    }
+
+    /// [`RedisServer::command`], on a server that may end the connection.
+    pub async fn try_command(&self, words: &[&str]) -> redis::RedisResult<Option<String>> {
         // Patient: tests make Redis pause.
         let config = redis::AsyncConnectionConfig::new()
             .set_connection_timeout(Some(Duration::from_secs(10)))
             .set_response_timeout(Some(Duration::from_secs(10)));
         let connection = self.client().get_multiplexed_async_connection_with_config(&config).await;
-        let mut connection = connection.unwrap();
         let mut command = redis::Cmd::new();
         command.arg(words);
-        command.query_async(&mut connection).await.unwrap()
+        command.query_async(&mut connection?).await
     }
 
     /// How often a command, in small letters, has been called.
