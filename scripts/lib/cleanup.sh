@@ -4,6 +4,7 @@
 # Sourced by with-servers.
 
 trash=()     # folders to remove
+undo=()      # commands that undo what was set up, once all processes have ended
 stoppable='' # the process run_stoppable waits for
 
 cleanup() {
@@ -18,6 +19,9 @@ cleanup() {
   if [ ${#container[@]} -gt 0 ]; then
     docker rm --force --volumes "${container[@]}" >/dev/null 2>&1
   fi
+  # Those that a campaign has started again.
+  if [ -n "${processes:-}" ]; then cat "$processes"/*/pid | xargs --no-run-if-empty kill -KILL; fi 2>/dev/null
+  for command in "${undo[@]}"; do $command; done
   rm -rf --one-file-system "${trash[@]}"
 }
 trap cleanup EXIT

@@ -12,7 +12,13 @@ export CARGO_INCREMENTAL=1
 mutant_names() {
   local name names
   if [ "$1" = all ]; then
-    names=(tests/chaos/mutants/*.patch)
+    # Those that only a failover shows need a topology.
+    local files=(grep --files-without-match '^Topology: ' tests/chaos/mutants/*.patch)
+    if [ -n "${CHAOS_TOPOLOGY:-}" ]; then
+      files=(grep --files-with-matches "^Topology: .*$CHAOS_TOPOLOGY" tests/chaos/mutants/*.patch)
+    fi
+    if [ -n "${CHECKED_ONLY:-}" ]; then files=(ls tests/chaos/mutants/*.patch); fi
+    mapfile -t names < <("${files[@]}")
     names=("${names[@]##*/}")
     names=("${names[@]%.patch}")
   else

@@ -57,7 +57,13 @@ impl StateRow {
             calculated_at: row.calculated_at,
             verified_at: row.verified_at,
         });
-        let mut state = UserState { recorded, rows: RowsFingerprint::of(&listed), listed, now: row.now };
+        let mut state = UserState {
+            recorded,
+            rows: RowsFingerprint::of(&listed),
+            listed,
+            now: row.now,
+            server: String::new(),
+        };
         if !state.is_intact() {
             state.listed.iter_mut().for_each(|row| row.digest = None);
         }

@@ -70,6 +70,9 @@ pub struct UserState {
     pub listed: Vec<StoredRow>,
     /// The database's clock at the moment of reading.
     pub now: DateTime<Utc>,
+    /// Names the server that has answered. A write counts on that server only: around a failover, connections may lead
+    /// to two, of which one does not know that the other has newer rows and inputs. Empty for a database in a file.
+    pub server: String,
 }
 
 /// A stored row, without its contents.
@@ -161,6 +164,7 @@ impl UserState {
             scoring_revision,
             listed: self.listed.clone(),
             now: self.now,
+            server: self.server.clone(),
         }
     }
 }
@@ -229,6 +233,8 @@ pub struct Basis {
     pub listed: Vec<StoredRow>,
     /// The database's time, read with the state.
     pub now: DateTime<Utc>,
+    /// The server, likewise; see [`UserState::server`].
+    pub server: String,
 }
 
 impl Basis {
@@ -261,6 +267,7 @@ impl LockedBasis<'_> {
             catalogue_version: self.catalogue_version,
             scoring_revision: self.scoring_revision,
             now: self.now,
+            server: self.server.clone(),
         }
     }
 }
@@ -276,6 +283,7 @@ pub struct Confirmation {
     pub(super) catalogue_version: CatalogueVersion,
     pub(super) scoring_revision: ScoringRevision,
     pub(super) now: DateTime<Utc>,
+    pub(super) server: String,
 }
 
 impl Deref for LockedBasis<'_> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::history::{Answer, History, State, Trigger, UserHistory};
+use super::history::{Answer, History, Snapshot, State, Trigger, UserHistory};
 
 /// f(inputs): the rows that must be stored.
 pub trait Oracle {
@@ -88,6 +88,7 @@ pub fn check(history: &History, oracle: &dyn Oracle, bounds: Bounds) -> Vec<Viol
         commits_go_forward(events, &commits, &mut report);
         served_triggers_are_reflected(events, &commits, &mut report);
         acknowledged_triggers_are_recorded(events, &mut report);
+        answers_are_not_lost(events, &mut report);
         everything_ends(events, bounds, &mut report);
         answers_come_in_time(events, bounds, &mut report);
         locks_are_left_to_their_owners(events, &mut report);
@@ -103,18 +104,39 @@ pub fn check(history: &History, oracle: &dyn Oracle, bounds: Bounds) -> Vec<Viol
     for ended in &history.at_rest.ended {
         report(Invariant::Clean, ended.clone());
     }
+    for begun in &history.at_rest.begun_twice {
+        report(Invariant::Frugal, format!("begun more than once: {begun}"));
+    }
     violations
 }
 
-/// A committed replacement or confirmation, with the inputs that its digest reveals.
+/// A committed replacement or confirmation, with the inputs that its digest reveals, or a clean-up.
 struct Commit<'a> {
     state: &'a State,
-    expected: Expected,
+    stored: Stored,
     /// Profiles it may have been calculated from, ascending: all with the same key that were committed before it.
     profiles: Vec<i64>,
 }
 
+/// The rows that are stored after a commit.
+enum Stored {
+    All(Expected),
+    /// The clean-up has removed the list.
+    None,
+    /// The clean-up has removed the rows whose listing is gone, if there are any: which, the history does not tell.
+    Some,
+}
+
 impl Commit<'_> {
+    /// Whether a reader saw its rows.
+    fn shows(&self, snapshot: &Snapshot) -> bool {
+        match &self.stored {
+            Stored::All(expected) => expected.rows == snapshot.rows,
+            Stored::None => snapshot.row_count == 0,
+            Stored::Some => snapshot.row_count <= self.state.saved_count as usize,
+        }
+    }
+
     fn newest_profile(&self) -> i64 {
         self.profiles.last().copied().unwrap_or_default()
     }
@@ -135,7 +157,13 @@ fn commits<'a>(
             continue;
         }
         token = (state.version, state.confirmations);
-        let Some(digest) = &state.digest else { continue };
+        let Some(digest) = &state.digest else {
+            // Its rows are as new as those before it.
+            let profiles = commits.last().map(|commit| commit.profiles.clone()).unwrap_or_default();
+            let stored = if state.saved_count == 0 { Stored::None } else { Stored::Some };
+            commits.push(Commit { state, stored, profiles });
+            continue;
+        };
         let Some(&(first, last)) = history.catalogues.get(&state.catalogue_version) else {
             report(Invariant::Atomic, format!("state {} names an unknown catalogue version", state.id));
             continue;
@@ -150,7 +178,7 @@ fn commits<'a>(
             Some((key, expected)) => {
                 let profiles =
                     before.filter(|profile| profile.key == key).map(|profile| profile.id).collect();
-                commits.push(Commit { state, expected, profiles });
+                commits.push(Commit { state, stored: Stored::All(expected), profiles });
             }
             None => report(
                 Invariant::Atomic,
@@ -174,7 +202,7 @@ fn snapshots_show_one_commit(
 ) {
     for snapshot in &events.snapshots {
         let whole = match commit_at(commits, snapshot.state) {
-            Some(commit) => commit.expected.rows == snapshot.rows,
+            Some(commit) => commit.shows(snapshot),
             None => snapshot.row_count == 0,
         };
         if !whole {
@@ -286,12 +314,24 @@ fn acknowledged_triggers_are_recorded(events: &UserHistory, report: &mut dyn FnM
     }
     let accepted = events.triggers.iter().filter(|trigger| trigger.answer == Answer::Accepted).count();
     let recorded = events.states.last().map_or(0, |state| state.requested_seq);
-    if recorded < accepted as i64 {
+    let accepted = accepted as i64 + i64::from(events.probes);
+    if recorded < accepted {
         report(Invariant::Durable, format!("{accepted} triggers were accepted, {recorded} are recorded"));
     }
     for pair in events.states.windows(2) {
         if pair[1].requested_seq < pair[0].requested_seq || pair[1].completed_seq < pair[0].completed_seq {
             report(Invariant::Durable, format!("state {} has lost triggers", pair[1].id));
+        }
+    }
+}
+
+/// I5: what a caller found in the database after a promise is still there when the history ends, whichever server has
+/// become the primary.
+fn answers_are_not_lost(events: &UserHistory, report: &mut dyn FnMut(Invariant, String)) {
+    for trigger in events.triggers.iter().filter(|trigger| trigger.after.state > 0) {
+        let (id, mark) = (trigger.after.state, trigger.after.mark);
+        if !events.states.iter().any(|state| (state.id, state.mark) == (id, mark)) {
+            report(Invariant::Durable, format!("{:?}, and state {id} is lost", trigger.answer));
         }
     }
 }
@@ -345,7 +385,7 @@ fn nothing_is_done_twice(
 ) {
     for pair in commits.windows(2) {
         let (before, after) = (pair[0].state, pair[1].state);
-        if after.version > before.version && after.digest == before.digest {
+        if after.version > before.version && after.digest.is_some() && after.digest == before.digest {
             report(
                 Invariant::Frugal,
                 format!("state {} has written rows that were stored already", after.id),
@@ -411,7 +451,7 @@ mod tests {
     }
 
     fn seen(state: i64, profile: i64, requested_seq: i64) -> Seen {
-        Seen { state, profile, requested_seq }
+        Seen { state, mark: 0, profile, requested_seq }
     }
 
     /// Profile a is stored, then b; a background trigger is served by the second commit.

@@ -201,17 +201,33 @@ pub async fn change_listings(cluster: Arc<Cluster>, seed: u64, stop: Cancellatio
         }
         // Registered before an instance can read it.
         cluster.ranking.push_generation(new);
-        if cluster.database.change_listings(number + 1, &old, &new).await {
-            cluster.counts.add("operation: listings: ok");
-        } else {
-            cluster.ranking.pop_generation();
-            cluster.counts.add("operation: listings: failed");
-        }
+        cluster.database.change_listings(number + 1, &new).await;
+        cluster.counts.add("operation: listings: ok");
         sleep(Duration::from_millis(rng.u64(200..1_200))).await;
     }
 }
 
-fn calculate_url(link: &Proxy, user: i64) -> String {
+/// Starts batches, and makes lists so old that the clean-up removes them.
+pub async fn work_in_the_background(
+    cluster: Arc<Cluster>,
+    users: Vec<i64>,
+    seed: u64,
+    stop: CancellationToken,
+) {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let http = Client::builder().timeout(Duration::from_secs(5)).build().unwrap();
+    while !stop.is_cancelled() {
+        let instance = &cluster.instances[rng.usize(..INSTANCES)];
+        let url = format!("http://{}/api/scheduler/trigger", instance.http.address);
+        let response = http.post(url).send().await;
+        let accepted = response.is_ok_and(|response| response.status().is_success());
+        cluster.counts.add(format!("operation: batch: {}", if accepted { "accepted" } else { "failed" }));
+        cluster.database.age(users[rng.usize(..users.len())]).await;
+        sleep(Duration::from_millis(rng.u64(1_000..4_000))).await;
+    }
+}
+
+pub fn calculate_url(link: &Proxy, user: i64) -> String {
     format!("http://{}/api/job-agent/recommendations/calculate/{user}", link.address)
 }
 

@@ -11,15 +11,17 @@ use std::time::Duration;
 use job_agent::domain::JobListing;
 use job_agent::listings::sample;
 use job_agent::storage::{ListingStore, MysqlAddress, MysqlStore, Store};
-use sqlx::Executor;
+use sqlx::{ConnectOptions, Executor};
 use tempfile::TempDir;
 
+use super::checker::Invariant;
 use super::database::Database;
 use super::instance::{CLOCK_OFFSETS, Instance, vocabulary_file};
 use super::mutants::Mutant;
 use super::oracle::{Ranking, vocabulary};
 use super::proxy::{Protocol, Proxy};
-use super::server::{DatabaseServer, RedisServer};
+use super::server::{RedisServer, Servers};
+use super::topology::{Kind, Sentinels, Topology};
 
 pub const INSTANCES: usize = 3;
 const DATABASE: &str = "chaos";
@@ -29,6 +31,8 @@ const DATABASE: &str = "chaos";
 pub struct Settings {
     /// `mysql` or `mariadb`.
     pub database: String,
+    /// A replicated engine instead of one server.
+    pub topology: Option<Kind>,
     pub with_redis: bool,
     /// The build that must be caught; `None`: job-agent as it is, which must violate nothing.
     pub mutant: Option<Mutant>,
@@ -37,8 +41,20 @@ pub struct Settings {
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let redis = if self.with_redis { "with" } else { "without" };
-        write!(f, "{}, {redis} Redis", self.database)?;
+        write!(f, "{}, {redis} Redis", self.engine())?;
         self.mutant.iter().try_for_each(|mutant| write!(f, ", mutant {}", mutant.name))
+    }
+}
+
+impl Settings {
+    /// The topology, or the server.
+    pub fn engine(&self) -> String {
+        self.topology.map_or_else(|| self.database.clone(), |topology| topology.to_string())
+    }
+
+    /// Whether the invariant holds on this engine.
+    pub fn promises(&self, invariant: Invariant) -> bool {
+        self.topology.is_none_or(|topology| topology.promises(invariant))
     }
 }
 
@@ -48,9 +64,9 @@ pub struct Cluster {
     pub instances: Vec<Instance>,
     pub ranking: Ranking,
     pub counts: Counts,
-    server: Arc<tokio::sync::Mutex<DatabaseServer>>,
+    servers: Arc<Servers>,
     redis: Option<tokio::sync::Mutex<RedisServer>>,
-    redis_client: Option<redis::Client>,
+    redis_address: Option<SocketAddr>,
     redis_losses: AtomicU64,
     revision: AtomicU32,
     folder: TempDir,
@@ -74,26 +90,16 @@ impl Counts {
     }
 }
 
-/// The server that `scripts/with-servers` has started.
-pub async fn database_server(settings: &Settings) -> Arc<tokio::sync::Mutex<DatabaseServer>> {
-    let variable = format!("TEST_{}_URL", settings.database.to_uppercase());
-    let url = std::env::var(&variable).unwrap_or_else(|_| {
-        panic!("{variable} is not set: run the campaign with scripts/chaos, which starts the servers")
-    });
-    Arc::new(tokio::sync::Mutex::new(DatabaseServer::take_over(&url).await))
-}
-
 impl Cluster {
     /// Starts a cluster with a database of its own.
-    pub async fn start(settings: Settings, server: Arc<tokio::sync::Mutex<DatabaseServer>>) -> Self {
-        let (address, (database, listings)) = {
-            let server = server.lock().await;
-            (server.address, create_database(&server).await)
-        };
-        let redis = match settings.with_redis {
+    pub async fn start(settings: Settings, servers: Arc<Servers>) -> Self {
+        let (database, listings) = create_database(&servers).await;
+        let address = servers.address().await;
+        let redis = match settings.with_redis && settings.topology.is_none() {
             true => Some(RedisServer::start().await),
             false => None,
         };
+        let sentinels = servers.sentinels().map(Sentinels::settings).unwrap_or_default();
         let folder = tempfile::tempdir().unwrap();
         // A copy: a build in the middle of a campaign must not replace the binary.
         let built = Path::new(env!("CARGO_BIN_EXE_job-agent"));
@@ -102,7 +108,8 @@ impl Cluster {
         let mut instances = Vec::new();
         for (number, clock_offset) in CLOCK_OFFSETS.into_iter().enumerate() {
             let (name, links) = (format!("instance-{number}"), links(address, redis.as_ref()).await);
-            instances.push(Instance::new(name, links, DATABASE, clock_offset, folder.path()));
+            let more = [sentinels.clone(), background_settings(&settings)].concat();
+            instances.push(Instance::new(name, links, DATABASE, more, clock_offset, folder.path()));
         }
         let cluster = Self {
             settings,
@@ -110,8 +117,8 @@ impl Cluster {
             instances,
             ranking: Ranking::new(listings),
             counts: Counts::default(),
-            server,
-            redis_client: redis.as_ref().map(RedisServer::client),
+            servers,
+            redis_address: redis.as_ref().map(|redis| redis.address),
             redis: redis.map(tokio::sync::Mutex::new),
             redis_losses: AtomicU64::new(0),
             revision: AtomicU32::new(0),
@@ -165,8 +172,22 @@ impl Cluster {
     }
 
     pub async fn restart_database(&self) {
-        self.server.lock().await.kill_and_restart().await;
-        self.counts.add(format!("fault: {} killed and restarted", self.settings.database));
+        if self.servers.restart().await {
+            self.counts.add(format!("fault: {} killed and restarted", self.settings.database));
+        }
+    }
+
+    pub fn topology(&self) -> Option<&Topology> {
+        self.servers.topology()
+    }
+
+    /// Another Redis becomes the primary of its set, without keys that had not reached it.
+    pub async fn change_redis_primary(&self, rng: &mut fastrand::Rng) {
+        let Some(sentinels) = self.servers.sentinels() else { return };
+        self.lose_redis_keys();
+        sentinels.change_primary(rng).await;
+        self.lose_redis_keys();
+        self.counts.add("fault: another Redis has become the primary");
     }
 
     pub async fn restart_redis(&self, down: Duration) {
@@ -198,14 +219,11 @@ impl Cluster {
 
     /// The answer as text; `None`: there is no Redis, or it does not answer.
     pub async fn redis_command(&self, words: &[&str]) -> Option<String> {
-        let client = self.redis_client.as_ref()?;
-        let config = redis::AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(Duration::from_secs(1)))
-            .set_response_timeout(Some(Duration::from_secs(1)));
-        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.ok()?;
-        let mut command = redis::Cmd::new();
-        command.arg(words);
-        let answer: redis::Value = command.query_async(&mut connection).await.ok()?;
+        let address = match self.servers.sentinels() {
+            Some(sentinels) => sentinels.primary().await?,
+            None => self.redis_address?,
+        };
+        let answer = redis_command(address, words).await?;
         Some(redis::from_redis_value(answer).unwrap_or_default())
     }
 
@@ -215,22 +233,48 @@ impl Cluster {
             let name = PathBuf::from(format!("{}.log", instance.name));
             let _ = std::fs::copy(self.folder().join(&name), folder.join(&name));
         }
+        for (name, log) in self.topology().into_iter().flat_map(Topology::logs) {
+            let _ = std::fs::copy(log, folder.join(format!("{name}.log")));
+        }
     }
 }
 
+/// The settings of instances that take part in background work by the clock.
+fn background_settings(settings: &Settings) -> Vec<(String, String)> {
+    if settings.topology.is_none() {
+        return Vec::new();
+    }
+    [("SCHEDULER_ENABLED", "true"), ("BATCH_CRON", "* * * * *"), ("CLEAN_UP_CRON", "* * * * *")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+}
+
+/// The answer of a Redis; `None`: it does not answer in time.
+pub async fn redis_command(address: SocketAddr, words: &[&str]) -> Option<redis::Value> {
+    let client = redis::Client::open(format!("redis://{address}")).unwrap();
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(1)))
+        .set_response_timeout(Some(Duration::from_secs(1)));
+    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await.ok()?;
+    let mut command = redis::Cmd::new();
+    command.arg(words);
+    command.query_async(&mut connection).await.ok()
+}
+
 /// A new database with the service's schema, the sample's listings and the audit.
-async fn create_database(server: &DatabaseServer) -> (Database, Vec<JobListing>) {
-    let options = server.options.clone().database(DATABASE);
-    let mut admin = server.connect().await;
+async fn create_database(servers: &Servers) -> (Database, Vec<JobListing>) {
+    let options = servers.options().await;
+    let mut admin = options.connect().await.unwrap();
     admin.execute("DROP DATABASE IF EXISTS chaos").await.unwrap();
     admin.execute("CREATE DATABASE chaos CHARACTER SET utf8mb4").await.unwrap();
-    let address = server.address;
+    let address = servers.address().await;
     let host = address.ip().to_string();
     let store = MysqlStore::new(&MysqlAddress::new(&host, address.port(), "root", None, DATABASE), 4);
     store.migrate().await.unwrap();
     store.create_source_tables().await.unwrap();
     store.import_listings(&sample::listings().unwrap()).await.unwrap();
-    let database = Database::new(options);
+    let session = servers.topology().map_or("DO 0", |topology| topology.kind.session());
+    let database = Database::new(options.database(DATABASE), session);
     database.add_audit().await;
     // Numbers the listings, too: the audit must not miss the first version.
     let mut listings = Vec::new();

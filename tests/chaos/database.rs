@@ -31,10 +31,14 @@ async fn until_ok<T, F: Future<Output = sqlx::Result<T>>>(mut attempt: impl FnMu
 }
 
 impl Database {
-    pub fn new(options: MySqlConnectOptions) -> Self {
+    /// `session` is executed on every new connection.
+    pub fn new(options: MySqlConnectOptions, session: &'static str) -> Self {
         let pool = MySqlPoolOptions::new()
             .max_connections(24)
             .acquire_timeout(Duration::from_secs(10))
+            .after_connect(move |connection, _| {
+                Box::pin(async move { connection.execute(session).await.map(drop) })
+            })
             .connect_lazy_with(options);
         Self { pool }
     }
@@ -75,15 +79,16 @@ impl Database {
             .is_ok()
     }
 
-    /// Whether the change was committed.
-    pub async fn change_listings(&self, number: u32, old: &Generation, new: &Generation) -> bool {
-        let change = async {
+    /// Repeats the change until it is known to be committed.
+    pub async fn change_listings(&self, number: u32, new: &Generation) {
+        until_ok(|| async {
             let mut transaction = self.pool.begin().await?;
             query("UPDATE chaos_generation SET generation = ?")
                 .bind(number)
                 .execute(&mut *transaction)
                 .await?;
-            for (slot, variant) in new.iter().enumerate().filter(|(slot, variant)| old[*slot] != **variant) {
+            // All of them: an earlier change may be lost with its server.
+            for (slot, variant) in new.iter().enumerate() {
                 let listing = moving_listing(slot, variant.unwrap_or_default());
                 let statement = match variant {
                     None => query("DELETE FROM job_listings WHERE id = ?").bind(listing.id.0),
@@ -103,11 +108,8 @@ impl Database {
                 statement.execute(&mut *transaction).await?;
             }
             transaction.commit().await
-        };
-        if change.await.is_ok() {
-            return true;
-        }
-        self.number("SELECT generation FROM chaos_generation").await == i64::from(number)
+        })
+        .await;
     }
 
     pub async fn number(&self, sql: &str) -> i64 {
@@ -115,11 +117,13 @@ impl Database {
         row.get(0)
     }
 
-    /// How many of these users have a lease, or pending triggers without being parked.
+    /// How many of these users have a lease, or pending triggers without being parked; and open batches, which may
+    /// trigger more.
     pub async fn pending(&self, users: &std::ops::Range<i64>) -> i64 {
         let (first, end) = (users.start, users.end);
         let sql = format!(
-            "SELECT COUNT(*) FROM recommendation_state WHERE user_id >= {first} AND user_id < {end} \
+            "SELECT (SELECT COUNT(*) FROM recommendation_batches WHERE finished_at IS NULL) + COUNT(*) \
+             FROM recommendation_state WHERE user_id >= {first} AND user_id < {end} \
              AND (lease_token IS NOT NULL \
                   OR (parked_at IS NULL AND (due_at IS NOT NULL OR completed_seq < requested_seq)))"
         );
@@ -143,15 +147,18 @@ impl Database {
             query(
                 "SELECT COALESCE((SELECT MAX(id) FROM chaos_audit WHERE user_id = ? AND version IS NOT NULL), 0), \
                         COALESCE((SELECT MAX(id) FROM chaos_audit WHERE user_id = ? AND version IS NULL), 0), \
-                        COALESCE((SELECT requested_seq FROM recommendation_state WHERE user_id = ?), 0)",
+                        COALESCE((SELECT requested_seq FROM recommendation_state WHERE user_id = ?), 0), \
+                        COALESCE((SELECT CAST(mark AS SIGNED) FROM chaos_audit \
+                                  WHERE user_id = ? AND version IS NOT NULL ORDER BY id DESC LIMIT 1), 0)",
             )
+            .bind(user)
             .bind(user)
             .bind(user)
             .bind(user)
             .fetch_one(&self.pool)
         })
         .await;
-        Seen { state: row.get(0), profile: row.get(1), requested_seq: row.get(2) }
+        Seen { state: row.get(0), profile: row.get(1), requested_seq: row.get(2), mark: row.get(3) }
     }
 
     /// The user's rows and the newest state change, read by one statement.
@@ -177,10 +184,9 @@ impl Database {
     /// The audit of users in this range.
     pub async fn audit(&self, users: std::ops::Range<i64>) -> BTreeMap<i64, UserHistory> {
         let rows = until_ok(|| {
-            query("SELECT * FROM chaos_audit WHERE user_id >= ? AND user_id < ? ORDER BY user_id, id")
-                .bind(users.start)
-                .bind(users.end)
-                .fetch_all(&self.pool)
+            let sql = "SELECT a.*, CAST(mark AS SIGNED) AS signed_mark FROM chaos_audit AS a \
+                       WHERE user_id >= ? AND user_id < ? ORDER BY user_id, id";
+            query(sql).bind(users.start).bind(users.end).fetch_all(&self.pool)
         })
         .await;
         let mut histories: BTreeMap<i64, UserHistory> = BTreeMap::new();
@@ -191,9 +197,11 @@ impl Database {
                 Some(key) => user.profiles.push(Profile { id, key }),
                 None => user.states.push(State {
                     id,
+                    mark: row.get("signed_mark"),
                     version: row.get("version"),
                     confirmations: row.get("confirmations"),
                     digest: row.get("result_digest"),
+                    saved_count: row.get("saved_count"),
                     catalogue_version: row.get("catalogue_version"),
                     scoring_revision: row.get("scoring_revision"),
                     requested_seq: row.get("requested_seq"),
@@ -220,6 +228,39 @@ impl Database {
             first = last;
         }
         catalogues
+    }
+
+    /// Makes these users active, and no others: batches are for them.
+    pub async fn activate(&self, users: std::ops::Range<i64>) {
+        until_ok(|| async {
+            let mut transaction = self.pool.begin().await?;
+            query("DELETE FROM users").execute(&mut *transaction).await?;
+            query("DELETE FROM profile_analysis").execute(&mut *transaction).await?;
+            for user in users.clone() {
+                query("INSERT INTO users (user_id) VALUES (?)").bind(user).execute(&mut *transaction).await?;
+                query("INSERT INTO profile_analysis (user_id) VALUES (?)")
+                    .bind(user)
+                    .execute(&mut *transaction)
+                    .await?;
+            }
+            transaction.commit().await
+        })
+        .await;
+    }
+
+    /// Makes the user's list so old that the next clean-up removes it. A run that finds it current makes it new.
+    pub async fn age(&self, user: i64) {
+        let sql =
+            "UPDATE recommendation_state SET verified_at = verified_at - INTERVAL 30 DAY WHERE user_id = ?";
+        // Whether it was committed does not matter.
+        let _ = query(sql).bind(user).execute(&self.pool).await;
+    }
+
+    /// Occurrences of scheduled jobs that have begun more than once.
+    pub async fn begun_twice(&self) -> Vec<String> {
+        let sql = "SELECT CONCAT(name, ' ', occurrence) FROM chaos_jobs GROUP BY name, occurrence HAVING COUNT(*) > 1";
+        let rows = until_ok(|| self.pool.fetch_all(sql)).await;
+        rows.iter().map(|row| row.get(0)).collect()
     }
 
     /// Locks the user's rows of a table for a while, as an operator's transaction might.

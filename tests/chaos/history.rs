@@ -15,6 +15,8 @@ pub struct History {
     pub database: String,
     pub with_redis: bool,
     pub fault_free: bool,
+    /// The changes of the primary, in order.
+    pub changes: Vec<PrimaryChange>,
     pub users: BTreeMap<i64, UserHistory>,
     /// The first and the last generation of the listings that a catalogue version may stand for.
     pub catalogues: BTreeMap<i64, (u32, u32)>,
@@ -30,6 +32,8 @@ pub struct UserHistory {
     pub snapshots: Vec<Snapshot>,
     pub triggers: Vec<Trigger>,
     pub planted: Vec<Planted>,
+    /// Triggers in the background that were accepted without a look into the database before and after them.
+    pub probes: u32,
     /// Processes that were killed because they had begun to serve this user.
     pub killed: u32,
 }
@@ -48,9 +52,13 @@ pub struct Profile {
 pub struct State {
     /// The id of its audit row.
     pub id: i64,
+    /// Of its audit row, and of no other, even if that is lost and its id is given to another.
+    pub mark: i64,
     pub version: i64,
     pub confirmations: i64,
+    /// `None`: the clean-up has removed the list, or rows whose listing is gone.
     pub digest: Option<String>,
+    pub saved_count: i64,
     pub catalogue_version: i64,
     pub scoring_revision: i64,
     pub requested_seq: i64,
@@ -75,6 +83,8 @@ pub struct Snapshot {
 pub struct Seen {
     /// The newest state change; 0 for none.
     pub state: i64,
+    /// Its [`State::mark`].
+    pub mark: i64,
     /// The newest committed profile.
     pub profile: i64,
     pub requested_seq: i64,
@@ -123,6 +133,16 @@ pub struct Run {
     pub to: i64,
 }
 
+/// A change of the primary, and the time for which callers were without service.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PrimaryChange {
+    pub name: String,
+    /// A primary failed; else an operator asked for it.
+    pub is_failover: bool,
+    /// The longest time without an acknowledged trigger.
+    pub without_service_millis: u64,
+}
+
 /// The system after the faults.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AtRest {
@@ -131,5 +151,7 @@ pub struct AtRest {
     pub failed_requests: Vec<String>,
     /// Processes that have ended without being killed.
     pub ended: Vec<String>,
+    /// Occurrences of scheduled jobs that have begun more than once.
+    pub begun_twice: Vec<String>,
     pub seconds_to_converge: f64,
 }

@@ -56,12 +56,14 @@ impl Instance {
         name: String,
         links: (Proxy, Proxy, Option<Proxy>),
         database: &str,
+        more_settings: Vec<(String, String)>,
         clock_offset: i64,
         folder: &Path,
     ) -> Self {
         let (http, database_link, redis) = links;
         let url = format!("mysql://root@{}/{database}?ssl-mode=DISABLED", database_link.address);
         let mut settings = settings(&name, &url);
+        settings.extend(more_settings);
         if let Some(redis) = &redis {
             settings.push(("REDIS_URL".to_owned(), format!("redis://{}", redis.address)));
         }

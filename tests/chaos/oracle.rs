@@ -78,11 +78,6 @@ impl Ranking {
         self.generations.lock().unwrap().push(generation);
     }
 
-    /// Forgets the newest generation, which was not committed.
-    pub fn pop_generation(&self) {
-        self.generations.lock().unwrap().pop();
-    }
-
     pub fn newest_generation(&self) -> (u32, Generation) {
         let generations = self.generations.lock().unwrap();
         (generations.len() as u32 - 1, *generations.last().unwrap())

@@ -1,4 +1,5 @@
-//! One history, with users of its own: clients and faults for six seconds, then rest, then the check.
+//! One history, with users of its own: clients and faults for six seconds, or until the primary has changed twice; then
+//! rest, then the check.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::checker::{Bounds, Violation, check};
-use super::clients::{UserClient, change_listings};
+use super::clients::{UserClient, change_listings, work_in_the_background};
 use super::cluster::Cluster;
 use super::faults;
-use super::history::{AtRest, History};
+use super::history::{AtRest, History, PrimaryChange};
 use super::instance::{LOCK_WAIT, MAX_ATTEMPTS, RUN_TIMEOUT};
+use super::probe::Probe;
 use super::rest;
 
 /// Users with ordinary clients.
@@ -23,6 +25,8 @@ const ORDINARY: i64 = 5;
 const INTERLEAVED: i64 = 3;
 /// Users who end every process that serves them.
 const KILLERS: i64 = 1;
+/// Users whose triggers show whether there is service.
+const PROBED: i64 = 1;
 const USERS_PER_HISTORY: i64 = 100;
 /// Above all other numbers on the wire, so that a user can be recognised in a statement's parameters.
 pub const USERS: std::ops::Range<i64> = 7_000_000_000..8_000_000_000;
@@ -47,14 +51,15 @@ pub struct Played {
 pub async fn history(cluster: &Arc<Cluster>, number: u64, seed: u64) -> Played {
     let started = Instant::now();
     let mut rng = fastrand::Rng::with_seed(seed);
-    let fault_free = rng.u64(..FAULT_FREE) == 0;
+    let fault_free = rng.u64(..FAULT_FREE) == 0 && cluster.topology().is_none();
     cluster.finish_rollout().await;
     let cast = Cast::new(cluster, number).await;
-    act(cluster, &cast, fault_free, &mut rng).await;
+    let changes = act(cluster, &cast, fault_free, &mut rng).await;
     // Without resets, transactions of connections that hang end by the server's time-out alone.
     cluster.heal(rng.u8(..10) > 0);
     let at_rest = rest::come_to_rest(cluster, &cast).await;
-    let history = record(cluster, &cast, seed, fault_free, at_rest).await;
+    let mut history = record(cluster, &cast, seed, fault_free, at_rest).await;
+    history.changes = changes;
     let checking = Instant::now();
     let (history, violations) = {
         let cluster = cluster.clone();
@@ -72,6 +77,7 @@ pub async fn history(cluster: &Arc<Cluster>, number: u64, seed: u64) -> Played {
 pub struct Cast {
     pub users: std::ops::Range<i64>,
     pub clients: Vec<Arc<UserClient>>,
+    pub probe: Option<Arc<Probe>>,
     pub http: Client,
 }
 
@@ -81,7 +87,13 @@ impl Cast {
         let http = Client::builder().timeout(Duration::from_secs(15)).build().unwrap();
         let clients = (first..first + ORDINARY + INTERLEAVED + KILLERS)
             .map(|user| UserClient::new(cluster.clone(), http.clone(), user));
-        Self { users: first..first + USERS_PER_HISTORY, clients: join_all(clients).await, http }
+        let (clients, mut probe) = (join_all(clients).await, None);
+        let last = first + ORDINARY + INTERLEAVED + KILLERS + PROBED;
+        if cluster.topology().is_some() {
+            probe = Some(Probe::new(cluster.clone(), last - PROBED).await);
+            cluster.database.activate(first..last).await;
+        }
+        Self { users: first..first + USERS_PER_HISTORY, clients, probe, http }
     }
 
     fn ordinary(&self) -> &[Arc<UserClient>] {
@@ -103,7 +115,12 @@ impl Cast {
 }
 
 /// Clients, and faults unless there are to be none, until the time is over and all of them have ended.
-async fn act(cluster: &Arc<Cluster>, cast: &Cast, fault_free: bool, rng: &mut fastrand::Rng) {
+async fn act(
+    cluster: &Arc<Cluster>,
+    cast: &Cast,
+    fault_free: bool,
+    rng: &mut fastrand::Rng,
+) -> Vec<PrimaryChange> {
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let begun = tokio::time::Instant::now();
     for client in cast.ordinary() {
@@ -117,10 +134,18 @@ async fn act(cluster: &Arc<Cluster>, cast: &Cast, fault_free: bool, rng: &mut fa
     if !fault_free {
         spawn_faults(cluster, cast, begun, &tasks, rng);
     }
+    let mut changes = Vec::new();
+    if let Some(probe) = &cast.probe {
+        tasks.spawn(probe.clone().run(stop.clone()));
+        let users = cast.ordinary().iter().map(|client| client.user).collect();
+        tasks.spawn(work_in_the_background(cluster.clone(), users, rng.u64(..), stop.clone()));
+        changes = faults::change_primaries(cluster, probe, rng.u64(..)).await;
+    }
     tokio::time::sleep_until(begun + faults::DURATION + Duration::from_millis(500)).await;
     stop.cancel();
     tasks.close();
     tasks.wait().await;
+    changes
 }
 
 fn spawn_faults(
@@ -131,7 +156,7 @@ fn spawn_faults(
     rng: &mut fastrand::Rng,
 ) {
     let victims = cast.victims();
-    for (at, fault) in faults::schedule(rng) {
+    for (at, fault) in faults::schedule(cluster.topology().is_some(), rng) {
         let (cluster, victims, seed) = (cluster.clone(), victims.clone(), rng.u64(..));
         tasks.spawn(async move {
             tokio::time::sleep_until(begun + at).await;
@@ -155,10 +180,11 @@ fn spawn_faults(
 async fn record(cluster: &Cluster, cast: &Cast, seed: u64, fault_free: bool, at_rest: AtRest) -> History {
     let mut history = History {
         seed,
-        database: cluster.settings.database.clone(),
+        database: cluster.settings.engine(),
         with_redis: cluster.settings.with_redis,
         fault_free,
-        users: cluster.database.audit(cast.users.clone()).await,
+        changes: Vec::new(),
+        users: rest::settled_audit(cluster, &cast.users).await,
         catalogues: cluster.database.catalogues().await,
         runs: if fault_free { rest::logged_runs(cluster).await } else { Vec::new() },
         at_rest,
@@ -171,12 +197,15 @@ async fn record(cluster: &Cluster, cast: &Cast, seed: u64, fault_free: bool, at_
         user.planted = log.planted;
         user.killed = log.killed;
     }
+    if let Some(probe) = &cast.probe {
+        history.users.entry(probe.user).or_default().probes = probe.accepted();
+    }
     history
 }
 
 /// Keeps a history and the logs of the instances, to be looked at later.
 pub fn keep(cluster: &Cluster, played: &Played) -> PathBuf {
-    let name = format!("chaos-{}-{}", cluster.settings.database, played.history.seed);
+    let name = format!("chaos-{}-{}", cluster.settings.engine(), played.history.seed);
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     let kept = serde_json::json!({

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use super::clients::fast_url;
 use super::cluster::{Cluster, INSTANCES};
-use super::history::{AtRest, Run};
+use super::history::{AtRest, Run, UserHistory};
 use super::instance::{CONNECTIONS, Instance, LEASE, RUN_TIMEOUT, WAIT_TIMEOUT};
 use super::play::Cast;
 
@@ -39,6 +39,9 @@ pub async fn come_to_rest(cluster: &Cluster, cast: &Cast) -> AtRest {
     for instance in &cluster.instances {
         at_rest.ended.extend(instance.ended_by_themselves().await);
     }
+    if cluster.topology().is_some() {
+        at_rest.begun_twice = cluster.database.begun_twice().await;
+    }
     at_rest.open_transactions = open_transactions(cluster).await;
     at_rest
 }
@@ -53,6 +56,19 @@ async fn converge(cluster: &Cluster, users: &Range<i64>) -> bool {
         sleep(Duration::from_millis(50)).await;
     }
     true
+}
+
+/// The audit of these users, after a batch or a clean-up has ended that the clock may have begun meanwhile.
+pub async fn settled_audit(cluster: &Cluster, users: &Range<i64>) -> BTreeMap<i64, UserHistory> {
+    for _ in 0..3 {
+        let audit = cluster.database.audit(users.clone()).await;
+        let last = audit.values().filter_map(|user| user.states.last());
+        if !last.into_iter().any(|state| state.leased || state.due && !state.parked) {
+            return audit;
+        }
+        converge(cluster, users).await;
+    }
+    cluster.database.audit(users.clone()).await
 }
 
 /// Transactions that do not end. Those of catalogue refreshes come and go.

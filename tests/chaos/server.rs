@@ -7,11 +7,72 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::mysql::MySqlConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor};
 use tokio::time::sleep;
 
+use super::cluster::Settings;
+use super::topology::{Sentinels, Topology};
+
 const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The database of a campaign: one server, or a replicated engine with a Redis of several servers beside it.
+pub enum Servers {
+    One(tokio::sync::Mutex<DatabaseServer>),
+    Replicated(Topology, Option<Sentinels>),
+}
+
+impl Servers {
+    /// Those that `scripts/with-servers` has started.
+    pub async fn take_over(settings: &Settings) -> Self {
+        if let Some(kind) = settings.topology {
+            return Self::Replicated(
+                Topology::take_over(kind),
+                settings.with_redis.then(Sentinels::take_over),
+            );
+        }
+        let variable = format!("TEST_{}_URL", settings.database.to_uppercase());
+        let url = std::env::var(&variable).unwrap_or_else(|_| {
+            panic!("{variable} is not set: run the campaign with scripts/chaos, which starts the servers")
+        });
+        Self::One(tokio::sync::Mutex::new(DatabaseServer::take_over(&url).await))
+    }
+
+    pub async fn address(&self) -> SocketAddr {
+        match self {
+            Self::One(server) => server.lock().await.address,
+            Self::Replicated(topology, _) => topology.address(),
+        }
+    }
+
+    pub async fn options(&self) -> MySqlConnectOptions {
+        match self {
+            Self::One(server) => server.lock().await.options.clone(),
+            Self::Replicated(topology, _) => topology.options(),
+        }
+    }
+
+    pub fn topology(&self) -> Option<&Topology> {
+        match self {
+            Self::One(_) => None,
+            Self::Replicated(topology, _) => Some(topology),
+        }
+    }
+
+    pub fn sentinels(&self) -> Option<&Sentinels> {
+        match self {
+            Self::One(_) => None,
+            Self::Replicated(_, sentinels) => sentinels.as_ref(),
+        }
+    }
+
+    /// SIGKILL, and a new start that recovers; `false`: there is more than one server.
+    pub async fn restart(&self) -> bool {
+        let Self::One(server) = self else { return false };
+        server.lock().await.kill_and_restart().await;
+        true
+    }
+}
 
 /// The database server that `scripts/with-servers` has started, taken over so that it can be killed: found by its
 /// port, and started again with its own command line.
@@ -81,10 +142,6 @@ impl DatabaseServer {
             }
             sleep(Duration::from_millis(50)).await;
         }
-    }
-
-    pub async fn connect(&self) -> MySqlConnection {
-        self.options.connect().await.unwrap()
     }
 }
 
@@ -158,7 +215,7 @@ impl RedisServer {
         self.await_ready().await;
     }
 
-    pub fn client(&self) -> redis::Client {
+    fn client(&self) -> redis::Client {
         redis::Client::open(format!("redis://{}", self.address)).unwrap()
     }
 

@@ -107,7 +107,7 @@ impl User {
             calculated_at: recorded.calculated_at,
             verified_at: recorded.verified_at,
         });
-        UserState { recorded, rows, listed: (1..=number).map(row).collect(), now }
+        UserState { recorded, rows, listed: (1..=number).map(row).collect(), now, server: String::new() }
     }
 
     /// `RunStore::replace` by the list `number`.

@@ -37,7 +37,8 @@ pub(super) async fn read(
 ) -> Result<Option<CatalogueChanges>, StoreError> {
     let mut versions = pool.begin().await?;
     let newest = lock_newest_version(&mut versions).await?;
-    let Some(delta) = read_delta(pool, columns, known, checked).await? else {
+    let (server,): (String,) = query_as(SERVER).fetch_one(&mut *versions).await?;
+    let Some(delta) = read_delta(pool, &server, columns, known, checked).await? else {
         versions.rollback().await?;
         return Ok(None);
     };
@@ -60,9 +61,15 @@ pub(super) async fn read(
     Ok(Some(known.apply(delta, CatalogueVersion(version))))
 }
 
+/// As [`UserState::server`](crate::storage::UserState::server).
+const SERVER: &str = r"
+SELECT CONCAT_WS('/', @@hostname, @@port, @@server_id)
+";
+
 /// `None` if the table was dropped, made or altered meanwhile, or if reading all listings is cheaper.
 async fn read_delta(
     pool: &Pool,
+    server: &str,
     columns: &SourceColumns,
     known: &ListingHashes,
     checked: &Checked,
@@ -73,7 +80,7 @@ async fn read_delta(
     let mut reader = pool.acquire().await?;
     query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *reader).await?;
     let mut snapshot = reader.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
-    let read = read_snapshot(&mut snapshot, columns, known, checked).await;
+    let read = read_snapshot(&mut snapshot, server, columns, known, checked).await;
     snapshot.rollback().await?;
     match read {
         Err(error) if is_outdated(&error) => Ok(None),
@@ -81,19 +88,26 @@ async fn read_delta(
     }
 }
 
-/// The clock, and the number of listings without those whose ids are too large for this service.
+/// The server, its clock, and the number of listings without those whose ids are too large for this service.
 const CLOCK_AND_COUNT: &str = r"
-SELECT UTC_TIMESTAMP(6), COUNT(id) - (SELECT COUNT(*) FROM job_listings WHERE id > 9223372036854775807)
+SELECT CONCAT_WS('/', @@hostname, @@port, @@server_id), UTC_TIMESTAMP(6),
+       COUNT(id) - (SELECT COUNT(*) FROM job_listings WHERE id > 9223372036854775807)
 FROM job_listings
 ";
 
 async fn read_snapshot(
     snapshot: &mut MySqlConnection,
+    server: &str,
     columns: &SourceColumns,
     known: &ListingHashes,
     checked: &Checked,
 ) -> Result<Option<Delta>, sqlx::Error> {
-    let (now, count): (DateTime<Utc>, i64) = query_as(CLOCK_AND_COUNT).fetch_one(&mut *snapshot).await?;
+    let (reads, now, count): (String, DateTime<Utc>, i64) =
+        query_as(CLOCK_AND_COUNT).fetch_one(&mut *snapshot).await?;
+    if reads != server {
+        // Around a failover: the other one may have newer listings.
+        return Err(sqlx::Error::Protocol(format!("{reads} has the listings, {server} numbers them")));
+    }
     let since = known.changed_since(now).unwrap_or(DateTime::UNIX_EPOCH);
     let mut delta = known.delta(Some(now));
     let mut candidates = candidates(&mut *snapshot, columns, known, since).await?;

@@ -134,6 +134,7 @@ SET version = version + 1, result_digest = ?, row_digests = FROM_BASE64(?), cata
         WHERE r.user_id = ?
     )
 WHERE user_id = ? AND version = ? AND confirmations = ?
+  AND CONCAT_WS('/', @@hostname, @@port, @@server_id) = ?
 "
         )
     };
@@ -178,6 +179,7 @@ async fn compare_and_bump(
         .bind(basis.user().get())
         .bind(basis.expected.version)
         .bind(basis.expected.confirmations)
+        .bind(&basis.server)
         .execute(connection)
         .await?;
     Ok(updated.rows_affected() == 1)

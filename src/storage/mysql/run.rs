@@ -27,7 +27,7 @@ SET confirmations = confirmations + 1,
     parked_at = NULL, last_error_code = NULL, last_error = NULL,
     catalogue_version = GREATEST(catalogue_version, ?), scoring_revision = GREATEST(scoring_revision, ?),
     verified_at = ?
-WHERE user_id = ? AND version = ?
+WHERE user_id = ? AND version = ? AND CONCAT_WS('/', @@hostname, @@port, @@server_id) = ?
 ";
 
 /// As [`CONFIRM`] for several users, each without a newer trigger than the served one. So the order in which the columns
@@ -39,10 +39,12 @@ UPDATE JSON_TABLE(?, '$[*]' COLUMNS (
     seen_seq BIGINT PATH '$.serves_seq',
     seen_catalogue BIGINT PATH '$.catalogue_version',
     seen_scoring BIGINT PATH '$.scoring_revision',
-    seen_at DATETIME(6) PATH '$.now'
+    seen_at DATETIME(6) PATH '$.now',
+    seen_server VARCHAR(300) CHARACTER SET utf8mb4 PATH '$.server'
 )) AS seen
 STRAIGHT_JOIN recommendation_state AS s
     ON s.user_id = seen_user AND s.version = seen_version AND s.requested_seq = seen_seq
+    AND seen_server = CONCAT_WS('/', @@hostname, @@port, @@server_id)
 SET confirmations = confirmations + 1,
     due_at = NULL, requested_at = NULL, completed_seq = seen_seq, lease_token = NULL, lease_until = NULL,
     attempts = 0, parked_at = NULL, last_error_code = NULL, last_error = NULL,
@@ -60,6 +62,7 @@ struct SentConfirmation {
     catalogue_version: i64,
     scoring_revision: i64,
     now: String,
+    server: String,
 }
 
 impl From<&Confirmation> for SentConfirmation {
@@ -71,6 +74,7 @@ impl From<&Confirmation> for SentConfirmation {
             catalogue_version: confirmation.catalogue_version.0,
             scoring_revision: confirmation.scoring_revision.0,
             now: confirmation.now.naive_utc().to_string(),
+            server: confirmation.server.clone(),
         }
     }
 }
@@ -104,6 +108,7 @@ async fn confirm(
         .bind(confirmation.now)
         .bind(confirmation.user.get())
         .bind(confirmation.version)
+        .bind(&confirmation.server)
         .execute(connection)
         .await?;
     Ok(match updated.rows_affected() {

@@ -20,7 +20,7 @@ const SNAPSHOT: &str = concat!(
 SELECT 'state' AS part, held.listed, UTC_TIMESTAMP(6) AS now,
        s.version, s.confirmations, s.result_digest, s.catalogue_version, s.scoring_revision, s.saved_count,
        s.rows_checksum, s.row_digests, s.requested_seq, s.completed_seq, s.calculated_at, s.verified_at,
-       NULL AS text1, NULL AS text2, NULL AS text3, NULL AS text4
+       CONCAT_WS('/', @@hostname, @@port, @@server_id) AS text1, NULL AS text2, NULL AS text3, NULL AS text4
 FROM (
     SELECT GROUP_CONCAT(CONCAT(r.job_listing_id, ' ', ",
     row_checksum!(),
@@ -88,7 +88,10 @@ impl FromRow<'_, MySqlRow> for Part {
                 goals: text("text3")?,
                 summary: text("text4")?,
             }),
-            _ => Self::State(state(StateRow::from_row(row)?, row.try_get("listed")?)),
+            _ => {
+                let state = state(StateRow::from_row(row)?, row.try_get("listed")?);
+                Self::State(UserState { server: text("text1")?.unwrap_or_default(), ..state })
+            }
         })
     }
 }

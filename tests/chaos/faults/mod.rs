@@ -1,5 +1,6 @@
 //! Faults: everything that is done to the system while clients use it. All choices come from a seed.
 
+mod failover;
 mod interleavings;
 mod links;
 mod processes;
@@ -9,11 +10,13 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+pub use self::failover::change_primaries;
 pub use self::interleavings::{begin_late, interleave};
 pub use self::processes::kill_every_process_that_serves;
 use crate::clients::UserClient;
 use crate::cluster::{Cluster, INSTANCES, Settings};
 use crate::history::Answer;
+use crate::topology::Change;
 
 /// Faults begin within this time.
 pub const DURATION: Duration = Duration::from_millis(6_000);
@@ -41,6 +44,10 @@ pub enum Fault {
     /// Another transaction locks a user's rows for longer than a session waits.
     HoldRows,
     TakeLock,
+    /// Another Redis of the set becomes its primary.
+    ChangeRedisPrimary,
+    /// The balancer before the members.
+    RestartBalancer,
 }
 
 /// How often each fault begins per 100 histories.
@@ -57,6 +64,21 @@ const RATES: [(Fault, u32); 12] = [
     (Fault::Deploy, 35),
     (Fault::HoldRows, 100),
     (Fault::TakeLock, 200),
+];
+
+/// The same beside changes of the primary.
+const RATES_BESIDE_FAILOVERS: [(Fault, u32); 11] = [
+    (Fault::Kill, 150),
+    (Fault::Stop, 60),
+    (Fault::AmbiguousCommit, 500),
+    (Fault::AmbiguousStatement, 200),
+    (Fault::EndAtStep, 100),
+    (Fault::Link, 150),
+    (Fault::FlushRedis, 30),
+    (Fault::Deploy, 20),
+    (Fault::TakeLock, 80),
+    (Fault::ChangeRedisPrimary, 50),
+    (Fault::RestartBalancer, 30),
 ];
 
 /// The names of the faults in the counts: a long campaign must have had every one.
@@ -76,12 +98,23 @@ pub fn names(settings: &Settings) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    names.push(format!("{} killed and restarted", settings.database));
+    if settings.topology.is_some() {
+        names.retain(|name| name != "rows locked for too long");
+        names.push("the balancer killed and restarted".to_owned());
+        names.extend(Change::ALL.map(|change| change.to_string()));
+        if settings.with_redis {
+            names.push("another Redis has become the primary".to_owned());
+        }
+    } else {
+        names.push(format!("{} killed and restarted", settings.database));
+    }
     let mut links = vec!["HTTP", "database"];
     if settings.with_redis {
+        names.extend(["FLUSHALL", "lock expired", "lock taken away"].map(str::to_owned));
+    }
+    if settings.with_redis && settings.topology.is_none() {
         links.push("Redis");
-        let redis = ["FLUSHALL", "Redis killed and restarted, empty", "lock expired", "lock taken away"];
-        names.extend(redis.map(str::to_owned));
+        names.push("Redis killed and restarted, empty".to_owned());
     }
     for link in links {
         names.extend(links::KINDS.map(|kind| format!("{link} link {kind}")));
@@ -90,13 +123,15 @@ pub fn names(settings: &Settings) -> Vec<String> {
 }
 
 /// The faults of one history, each with the time at which it begins.
-pub fn schedule(rng: &mut fastrand::Rng) -> Vec<(Duration, Fault)> {
+pub fn schedule(beside_failovers: bool, rng: &mut fastrand::Rng) -> Vec<(Duration, Fault)> {
     let mut schedule = Vec::new();
-    for (fault, rate) in RATES {
+    let (rates, duration): (&[_], _) =
+        if beside_failovers { (&RATES_BESIDE_FAILOVERS, 2 * DURATION) } else { (&RATES, DURATION) };
+    for &(fault, rate) in rates {
         let certain = rate / 100;
         let times = certain + u32::from(rng.u32(..100) < rate % 100);
         for _ in 0..times {
-            schedule.push((DURATION.mul_f64(rng.f64()), fault));
+            schedule.push((duration.mul_f64(rng.f64()), fault));
         }
     }
     schedule
@@ -126,6 +161,13 @@ pub async fn inject(cluster: Arc<Cluster>, users: Arc<[Arc<UserClient>]>, fault:
         Fault::TakeLock => {
             let ttl = Duration::from_millis(rng.u64(300..2_500));
             client.plant_lock(ttl, rng.u64(..)).await;
+        }
+        Fault::ChangeRedisPrimary => cluster.change_redis_primary(&mut rng).await,
+        Fault::RestartBalancer => {
+            if let Some(topology) = cluster.topology() {
+                topology.restart_balancer().await;
+                cluster.counts.add("fault: the balancer killed and restarted");
+            }
         }
     }
 }

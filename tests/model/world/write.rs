@@ -128,6 +128,7 @@ impl Transition<'_> {
             scoring_revision: ScoringRevision(write.inputs.scoring.into()),
             listed: read.state(now(write.era)).listed,
             now: now(write.era),
+            server: String::new(),
         }
     }
 }
