@@ -115,7 +115,7 @@ pub struct Point {
     pub users_per_claim: f64,
 }
 
-/// What a run does with a list.
+/// The effect of a run on a list.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Change {

@@ -9,7 +9,7 @@ use crate::plan::{Plan, Processors};
 /// The seed of the tables in docs/scale.md.
 pub const SEED: u64 = 1;
 
-/// What one processor of the database server can do.
+/// Rates of one processor of the database server.
 pub fn processors(measured: &Measured) -> String {
     let server = &measured.server;
     let mut table = heading(&["one processor of the server", "a second"]);

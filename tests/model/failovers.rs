@@ -1,4 +1,4 @@
-//! Scenarios with several servers: what is promised on them, and what is not.
+//! Scenarios with several servers: those that keep every promise, and counterexamples on the others.
 
 use crate::properties::{DURABLE, FORWARD, HONEST, KNOWN};
 use crate::scenarios::{CALM, NONE};
@@ -92,7 +92,7 @@ const NOT_CERTIFIED: Scenario = Scenario {
     ..FAILOVER
 };
 
-/// Servers on which a promise does not hold: the property, and the fewest steps to break it. The names and the numbers
+/// Servers that cannot keep a promise: the property, and the fewest steps to break it. The names and the numbers
 /// of steps are those of docs/model.md.
 pub const NOT_PROMISED: [(&str, Scenario, &str, usize); 8] = [
     ("asynchronous, a trigger", LOST_TRIGGER, DURABLE, 5),

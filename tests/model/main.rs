@@ -4,7 +4,7 @@
 //! world/      one user, the processes that work on it, and every event that is possible
 //! properties  conditions that hold in every state, and situations that occur in some
 //! scenarios   how often each event may happen, and the resulting number of states
-//! failovers   the same with several servers, and counterexamples to what these do not promise
+//! failovers   the same with several servers, and counterexamples to promises that these cannot keep
 //! mutants     changes to the protocol that must break a property
 //! ../spec/    the effect of every statement on the user, shared with the tests on real databases
 //! ```

@@ -9,7 +9,7 @@ use super::{Activity, Actor, Event, History, Phase, Scenario, World};
 use crate::mutants::Mutant;
 use crate::spec::User;
 
-/// The servers of the database, and what they promise.
+/// The servers of the database, and their promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Replication {
     /// One server takes writes, and a failover gives that to another one.
