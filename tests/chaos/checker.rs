@@ -329,9 +329,9 @@ fn acknowledged_triggers_are_recorded(events: &UserHistory, report: &mut dyn FnM
 /// become the primary.
 fn answers_are_not_lost(events: &UserHistory, report: &mut dyn FnMut(Invariant, String)) {
     for trigger in events.triggers.iter().filter(|trigger| trigger.after.state > 0) {
-        let (id, mark) = (trigger.after.state, trigger.after.mark);
-        if !events.states.iter().any(|state| (state.id, state.mark) == (id, mark)) {
-            report(Invariant::Durable, format!("{:?}, and state {id} is lost", trigger.answer));
+        if !events.states.iter().any(|state| state.mark == trigger.after.mark) {
+            let state = trigger.after.state;
+            report(Invariant::Durable, format!("{:?}, and state {state} is lost", trigger.answer));
         }
     }
 }
@@ -501,6 +501,33 @@ mod tests {
     #[test]
     fn a_good_history_violates_nothing() {
         assert_eq!(check(&history(good()), &Names, BOUNDS), []);
+    }
+
+    #[test]
+    fn a_promise_whose_state_is_lost_with_its_server_violates_i5() {
+        assert_eq!(after(|user| user.triggers[1].after.mark = 99), [Invariant::Durable]);
+        assert_eq!(after(|user| user.probes = 1), [Invariant::Durable]);
+    }
+
+    #[test]
+    fn a_clean_up_may_leave_no_rows_or_fewer_than_before() {
+        let cleaned = |saved_count, row_count| {
+            after(|user| {
+                let state = State {
+                    digest: None,
+                    saved_count,
+                    requested_seq: 1,
+                    completed_seq: 1,
+                    ..replaced(7, 3, "b")
+                };
+                user.states.push(state);
+                user.snapshots.push(Snapshot { state: 7, rows: "some".to_owned(), row_count });
+            })
+        };
+        assert_eq!(cleaned(0, 0), []);
+        assert_eq!(cleaned(3, 2), []);
+        assert_eq!(cleaned(0, 1), [Invariant::Atomic]);
+        assert_eq!(cleaned(3, 4), [Invariant::Atomic]);
     }
 
     #[test]

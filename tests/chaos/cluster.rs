@@ -94,7 +94,6 @@ impl Cluster {
     /// Starts a cluster with a database of its own.
     pub async fn start(settings: Settings, servers: Arc<Servers>) -> Self {
         let (database, listings) = create_database(&servers).await;
-        let address = servers.address().await;
         let redis = match settings.with_redis && settings.topology.is_none() {
             true => Some(RedisServer::start().await),
             false => None,
@@ -107,7 +106,8 @@ impl Cluster {
         std::fs::copy(binary, folder.path().join("job-agent")).unwrap();
         let mut instances = Vec::new();
         for (number, clock_offset) in CLOCK_OFFSETS.into_iter().enumerate() {
-            let (name, links) = (format!("instance-{number}"), links(address, redis.as_ref()).await);
+            let (name, links) =
+                (format!("instance-{number}"), links(servers.address(number).await, redis.as_ref()).await);
             let more = [sentinels.clone(), background_settings(&settings)].concat();
             instances.push(Instance::new(name, links, DATABASE, more, clock_offset, folder.path()));
         }
@@ -267,7 +267,7 @@ async fn create_database(servers: &Servers) -> (Database, Vec<JobListing>) {
     let mut admin = options.connect().await.unwrap();
     admin.execute("DROP DATABASE IF EXISTS chaos").await.unwrap();
     admin.execute("CREATE DATABASE chaos CHARACTER SET utf8mb4").await.unwrap();
-    let address = servers.address().await;
+    let address = servers.address(0).await;
     let host = address.ip().to_string();
     let store = MysqlStore::new(&MysqlAddress::new(&host, address.port(), "root", None, DATABASE), 4);
     store.migrate().await.unwrap();

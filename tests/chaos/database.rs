@@ -141,12 +141,13 @@ impl Database {
             .collect()
     }
 
-    /// The part of the user's state that a client logs before and after a trigger.
+    /// The part of the user's state that a client logs before and after a trigger. Of states and profiles, their number:
+    /// [`History::number`](super::history::History::number) finds their ids in the audit.
     pub async fn seen(&self, user: i64) -> Seen {
         let row = until_ok(|| {
             query(
-                "SELECT COALESCE((SELECT MAX(id) FROM chaos_audit WHERE user_id = ? AND version IS NOT NULL), 0), \
-                        COALESCE((SELECT MAX(id) FROM chaos_audit WHERE user_id = ? AND version IS NULL), 0), \
+                "SELECT (SELECT COUNT(*) FROM chaos_audit WHERE user_id = ? AND version IS NOT NULL), \
+                        (SELECT COUNT(*) FROM chaos_audit WHERE user_id = ? AND version IS NULL), \
                         COALESCE((SELECT requested_seq FROM recommendation_state WHERE user_id = ?), 0), \
                         COALESCE((SELECT CAST(mark AS SIGNED) FROM chaos_audit \
                                   WHERE user_id = ? AND version IS NOT NULL ORDER BY id DESC LIMIT 1), 0)",
@@ -161,14 +162,14 @@ impl Database {
         Seen { state: row.get(0), profile: row.get(1), requested_seq: row.get(2), mark: row.get(3) }
     }
 
-    /// The user's rows and the newest state change, read by one statement.
+    /// The user's rows and the number of state changes, read by one statement.
     pub async fn snapshot(&self, user: i64) -> Snapshot {
         let rows = until_ok(|| {
             query(
                 "SELECT CAST(s.id AS SIGNED) AS state, r.job_listing_id, \
                         CAST(ROUND(r.match_score * 100) AS SIGNED) AS hundredths, r.match_reason, \
                         CAST(r.recommendation_data AS CHAR) AS data \
-                 FROM (SELECT COALESCE(MAX(id), 0) AS id FROM chaos_audit \
+                 FROM (SELECT COUNT(*) AS id FROM chaos_audit \
                        WHERE user_id = ? AND version IS NOT NULL) AS s \
                  LEFT JOIN user_job_recommendations AS r ON r.user_id = ?",
             )

@@ -5,7 +5,7 @@
 //! lock orders a user's changes of either kind, and a run that reads a profile changes the state later. So the ids
 //! of a user's audit rows are the order of commits, and a state can only come from profiles with lower ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +23,34 @@ pub struct History {
     /// Runs as the instances have logged them; only of a history without faults.
     pub runs: Vec<Run>,
     pub at_rest: AtRest,
+}
+
+impl History {
+    /// Puts the audit in the order of commits, if ids do not tell it, and replaces the numbers of changes that clients saw
+    /// by the ids of the newest ones: what is visible is what was committed first.
+    pub fn number(&mut self, order: Option<&HashMap<i64, i64>>) {
+        for user in self.users.values_mut() {
+            if let Some(order) = order {
+                user.states.iter_mut().for_each(|state| state.id = order[&state.id]);
+                user.profiles.iter_mut().for_each(|profile| profile.id = order[&profile.id]);
+                user.states.sort_by_key(|state| state.id);
+                user.profiles.sort_by_key(|profile| profile.id);
+            }
+            let (states, profiles) = (&user.states, &user.profiles);
+            let newest = |ids: &mut dyn ExactSizeIterator<Item = i64>, number: i64| {
+                // More than there are: some are lost.
+                let last = (number as usize).min(ids.len());
+                last.checked_sub(1).and_then(|last| ids.nth(last)).unwrap_or_default()
+            };
+            let state = |number| newest(&mut states.iter().map(|state| state.id), number);
+            let profile = |number| newest(&mut profiles.iter().map(|profile| profile.id), number);
+            user.snapshots.iter_mut().for_each(|snapshot| snapshot.state = state(snapshot.state));
+            for seen in user.triggers.iter_mut().flat_map(|trigger| [&mut trigger.before, &mut trigger.after])
+            {
+                (seen.state, seen.profile) = (state(seen.state), profile(seen.profile));
+            }
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

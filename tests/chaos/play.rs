@@ -18,6 +18,7 @@ use super::history::{AtRest, History, PrimaryChange};
 use super::instance::{LOCK_WAIT, MAX_ATTEMPTS, RUN_TIMEOUT};
 use super::probe::Probe;
 use super::rest;
+use super::topology::Topology;
 
 /// Users with ordinary clients.
 const ORDINARY: i64 = 5;
@@ -200,6 +201,8 @@ async fn record(cluster: &Cluster, cast: &Cast, seed: u64, fault_free: bool, at_
     if let Some(probe) = &cast.probe {
         history.users.entry(probe.user).or_default().probes = probe.accepted();
     }
+    let order = cluster.topology().and_then(Topology::order_of_commits);
+    history.number(order.as_ref());
     history
 }
 

@@ -38,10 +38,11 @@ impl Servers {
         Self::One(tokio::sync::Mutex::new(DatabaseServer::take_over(&url).await))
     }
 
-    pub async fn address(&self) -> SocketAddr {
+    /// The database of this instance.
+    pub async fn address(&self, instance: usize) -> SocketAddr {
         match self {
             Self::One(server) => server.lock().await.address,
-            Self::Replicated(topology, _) => topology.address(),
+            Self::Replicated(topology, _) => topology.address(instance),
         }
     }
 

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154,SC2034 # shares its variables with with-servers
-# MariaDB with Galera: three nodes, and HAProxy, once so that all clients write to one node, and once so that they write
-# to all. Sourced by with-servers.
+# MariaDB with Galera: three nodes, and HAProxy: one that leads to one node, and three that each lead to another one.
+# TEST_GALERA_ARGS passes options to the nodes. Sourced by with-servers.
 
 galera=/usr/lib/galera/libgalera_smm.so
 
@@ -25,7 +25,7 @@ find_galera() {
 }
 
 start_galera() {
-  local number name hosts=() addresses='' file
+  local number name hosts=() addresses='' first
   make_galera_template
   for number in 1 2 3; do
     addresses+=${addresses:+,}$network.1$number
@@ -36,19 +36,22 @@ start_galera() {
     add_host "$name" "1$number"
     add_galera_node "$name" "$network.1$number" "$addresses"
   done
-  for file in one-writer all-writers; do
-    add_balancer "galera-$file" "haproxy-galera-$file.cfg" "${hosts[@]}"
-    await_sql "127.0.0.1:${port[galera-$file]}"
+  for first in 0 1 2; do
+    name=galera-$((first + 1))
+    add_balancer "$name" haproxy-galera.cfg "db-1=${hosts[first]#*=}" "db-2=${hosts[(first + 1) % 3]#*=}" \
+      "db-3=${hosts[(first + 2) % 3]#*=}"
+    await_sql "127.0.0.1:${port[$name]}"
   done
-  export TEST_GALERA_URL=mysql://root@127.0.0.1:${port[galera-one-writer]}
-  export TEST_GALERA_ALL_WRITERS_URL=mysql://root@127.0.0.1:${port[galera-all-writers]}
-  say "Galera behind port ${port[galera-one-writer]}, which leads to one node, and ${port[galera-all-writers]}"
+  export TEST_GALERA_URL=mysql://root@127.0.0.1:${port[galera-1]}
+  say "Galera behind port ${port[galera-1]}"
 }
 
 galera_options=(
   --max-connections=600 --innodb-buffer-pool-size=128M --skip-name-resolve
   --innodb-flush-log-at-trx-commit=1 --innodb-flush-method=nosync --sync-binlog=1
   --log-bin=binlog --binlog-format=ROW --log-slave-updates --innodb-autoinc-lock-mode=2
+  # shellcheck disable=SC2206 # split at blanks
+  ${TEST_GALERA_ARGS:-}
 )
 
 # A data folder that already belongs to a cluster: nodes begin with copies, and need no whole state transfer.

@@ -22,6 +22,11 @@ impl Topology {
             _ => until("a writer", || self.writer()).await,
         };
         let old = &self.members[number];
+        if change == Change::KilledWithReplicasBehind {
+            let holders = self.hold_up_others(number).await;
+            sleep(Duration::from_millis(rng.u64(500..2_000))).await;
+            drop(holders);
+        }
         failed();
         match change {
             Change::Killed | Change::KilledWithReplicasBehind | Change::KilledAndCloned => old.kill().await,
@@ -52,7 +57,7 @@ impl Topology {
 
     /// The node to which the balancer leads.
     async fn writer(&self) -> Option<usize> {
-        let address = ask(self.address(), ADDRESS).await?;
+        let address = ask(self.address(0), ADDRESS).await?;
         self.members.iter().position(|member| member.address.ip().to_string() == address)
     }
 

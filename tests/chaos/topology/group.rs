@@ -7,12 +7,15 @@ use tokio::time::sleep;
 use super::{Change, Process, Topology, ask, until};
 use crate::topology::process::Cut;
 
-/// Whether a member is a primary with a majority: its number in the group, as text.
+/// Whether a member is a primary with a majority: 1 or 0, as text.
 const IS_PRIMARY: &str = "SELECT CAST(COUNT(*) AS CHAR) FROM performance_schema.replication_group_members \
     WHERE MEMBER_ID = @@server_uuid AND MEMBER_ROLE = 'PRIMARY' AND MEMBER_STATE = 'ONLINE' \
       AND NOT @@super_read_only \
       AND (SELECT 2 * SUM(MEMBER_STATE IN ('ONLINE', 'RECOVERING')) > COUNT(*) \
            FROM performance_schema.replication_group_members)";
+/// Whether a member is a primary, though it may not yet take writes.
+const ELECTED: &str = "SELECT CAST(COUNT(*) AS CHAR) FROM performance_schema.replication_group_members \
+    WHERE MEMBER_ID = @@server_uuid AND MEMBER_ROLE = 'PRIMARY' AND MEMBER_STATE = 'ONLINE'";
 const ONLINE: &str = "SELECT CAST(COUNT(*) AS CHAR) FROM performance_schema.replication_group_members \
     WHERE MEMBER_STATE = 'ONLINE'";
 const IS_ONLINE: &str = "SELECT CAST(COUNT(*) AS CHAR) FROM performance_schema.replication_group_members \
@@ -36,7 +39,7 @@ impl Topology {
         let primary = until("a primary", || self.primary_but(usize::MAX)).await;
         let old = &self.members[primary];
         let holders = match change {
-            Change::KilledWithReplicasBehind => self.hold_up_replicas(primary).await,
+            Change::KilledWithReplicasBehind => self.hold_up_others(primary).await,
             _ => Vec::new(),
         };
         if !holders.is_empty() {
@@ -52,12 +55,13 @@ impl Topology {
             Change::CutOff => old.cut_off(&self.everyone_else(primary), Cut::Both),
             Change::SwitchOver => self.switch_over(primary, rng).await,
         }
-        until("another primary", || self.primary_but(primary)).await;
         if !holders.is_empty() {
-            // It has to apply what it has received, and cannot yet.
+            // Another one is elected, has to apply what it has received, and cannot yet.
+            until("an election", || self.member_that(ELECTED, primary)).await;
             sleep(Duration::from_millis(rng.u64(500..2_500))).await;
             drop(holders);
         }
+        until("another primary", || self.primary_but(primary)).await;
         // The old one comes back at once, or later.
         sleep(Duration::from_millis(rng.u64(..1_500))).await;
         match change {
@@ -77,8 +81,12 @@ impl Topology {
 
     /// The number of the primary, if it is not this one.
     async fn primary_but(&self, old: usize) -> Option<usize> {
+        self.member_that(IS_PRIMARY, old).await
+    }
+
+    async fn member_that(&self, is_so: &'static str, old: usize) -> Option<usize> {
         for (number, member) in self.others(old) {
-            if ask(member.address, IS_PRIMARY).await.as_deref() == Some("1") {
+            if ask(member.address, is_so).await.as_deref() == Some("1") {
                 return Some(number);
             }
         }

@@ -1,12 +1,14 @@
 //! Replicated engines: the members, the balancer before them, and what an operator or the engine does when the primary
 //! fails. `scripts/with-servers --topology` starts them.
 
+mod binlog;
 mod galera;
 mod group;
 mod process;
 mod replicas;
 mod sentinels;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,8 +19,8 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::time::{sleep, timeout};
 
 pub use self::process::{Cut, Process};
-use super::checker::Invariant;
 pub use self::sentinels::Sentinels;
+use super::checker::Invariant;
 
 /// How long a member may take to become primary, or to be a member again.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -153,7 +155,8 @@ impl fmt::Display for Change {
 pub struct Topology {
     pub kind: Kind,
     members: Vec<Process>,
-    balancer: Process,
+    /// One for all instances, or one for each.
+    balancers: Vec<Process>,
     /// The member that was made primary last, where an operator does that.
     promoted: AtomicUsize,
 }
@@ -164,19 +167,23 @@ impl Topology {
         Self {
             kind,
             members: Process::all("db"),
-            balancer: Process::named(kind.name()),
+            balancers: match kind {
+                Kind::GaleraAllWriters => Process::all("galera"),
+                Kind::GaleraOneWriter => vec![Process::named("galera-1")],
+                _ => vec![Process::named(kind.name())],
+            },
             promoted: AtomicUsize::new(0),
         }
     }
 
-    /// Leads to the primary.
-    pub fn address(&self) -> SocketAddr {
-        self.balancer.address
+    /// Leads to the primary, or to the node of this instance.
+    pub fn address(&self, instance: usize) -> SocketAddr {
+        self.balancers[instance % self.balancers.len()].address
     }
 
     /// An account with all rights, on the primary.
     pub fn options(&self) -> MySqlConnectOptions {
-        options(self.address())
+        options(self.address(0))
     }
 
     /// Another member becomes the primary; returns once the old one is a member again. `failed` is called when the old
@@ -191,8 +198,16 @@ impl Topology {
 
     /// SIGKILL, and a new start.
     pub async fn restart_balancer(&self) {
-        self.balancer.kill().await;
-        self.balancer.start(&[]);
+        self.balancers[0].kill().await;
+        self.balancers[0].start(&[]);
+    }
+
+    /// The places of the audit's rows in the order of commits, by their ids; `None`: their ids are in that order.
+    pub fn order_of_commits(&self) -> Option<HashMap<i64, i64>> {
+        let several = self.kind == Kind::GaleraAllWriters;
+        let orders = self.members.iter().map(|member| binlog::order_of(&member.data_folder(), "chaos_audit"));
+        // A node that was away for long may have taken a copy of the data instead of what it had missed.
+        several.then(|| orders.max_by_key(HashMap::len)).flatten()
     }
 
     fn others(&self, than: usize) -> impl Iterator<Item = (usize, &Process)> {
@@ -214,13 +229,16 @@ impl Topology {
     }
 
     /// Keeps the other members from applying what they receive, until the connections are closed.
-    async fn hold_up_replicas(&self, primary: usize) -> Vec<MySqlConnection> {
+    async fn hold_up_others(&self, primary: usize) -> Vec<MySqlConnection> {
+        let lock = match self.kind {
+            // Table locks give way to what a node receives.
+            Kind::GaleraOneWriter | Kind::GaleraAllWriters => "FLUSH TABLES WITH READ LOCK",
+            _ => "LOCK TABLES chaos.recommendation_state READ",
+        };
         let mut holders = Vec::new();
         for (_, member) in self.others(primary) {
             let Some(mut connection) = connect(member.address).await else { continue };
-            if timeout(SOON, execute(&mut connection, "LOCK TABLES chaos.recommendation_state READ")).await
-                == Ok(true)
-            {
+            if timeout(SOON, execute(&mut connection, lock)).await == Ok(true) {
                 holders.push(connection);
             }
         }
@@ -229,7 +247,7 @@ impl Topology {
 
     /// Where the members' logs are.
     pub fn logs(&self) -> impl Iterator<Item = (&str, std::path::PathBuf)> {
-        self.members.iter().chain([&self.balancer]).map(|process| (process.name.as_str(), process.log()))
+        self.members.iter().chain(&self.balancers).map(|process| (process.name.as_str(), process.log()))
     }
 
     fn promoted(&self) -> usize {

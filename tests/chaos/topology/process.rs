@@ -112,6 +112,12 @@ impl Process {
         assert!(status.unwrap().success(), "nft refuses {rules}");
     }
 
+    /// Of a server that is not in a file system of its own.
+    pub fn data_folder(&self) -> PathBuf {
+        let run = std::fs::read_to_string(self.folder.join("run")).unwrap();
+        run.split_whitespace().find_map(|word| word.strip_prefix("--datadir=")).unwrap().into()
+    }
+
     pub fn log(&self) -> PathBuf {
         self.folder.join("log")
     }

@@ -20,7 +20,7 @@ impl Topology {
         let primary = self.promoted();
         let old = &self.members[primary];
         let holders = match change {
-            Change::KilledWithReplicasBehind => self.hold_up_replicas(primary).await,
+            Change::KilledWithReplicasBehind => self.hold_up_others(primary).await,
             _ => Vec::new(),
         };
         sleep(Duration::from_millis(if holders.is_empty() { 0 } else { rng.u64(1_000..2_500) })).await;
