@@ -18,7 +18,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The database of a campaign: one server, or a replicated engine with a Redis of several servers beside it.
 pub enum Servers {
-    One(tokio::sync::Mutex<DatabaseServer>),
+    One(Box<tokio::sync::Mutex<DatabaseServer>>),
     Replicated(Topology, Option<Sentinels>),
 }
 
@@ -35,7 +35,7 @@ impl Servers {
         let url = std::env::var(&variable).unwrap_or_else(|_| {
             panic!("{variable} is not set: run the campaign with scripts/chaos, which starts the servers")
         });
-        Self::One(tokio::sync::Mutex::new(DatabaseServer::take_over(&url).await))
+        Self::One(Box::new(tokio::sync::Mutex::new(DatabaseServer::take_over(&url).await)))
     }
 
     /// The database of this instance.
