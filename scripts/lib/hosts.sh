@@ -87,13 +87,13 @@ await_log() {
 }
 
 # add_balancer NAME FILE HOST=ADDRESS...: HAProxy with a file of deploy/database, on a free port. The file has the hosts
-# by name. With TEST_CARELESS_BALANCER, it is one that others may have: its check believes a primary that was stopped, and
+# by name. One whose name ends in "careless" is such as others may have: its check believes a primary that was stopped, and
 # connections to a former primary stay.
 add_balancer() {
   local name=$1 file=$lib/../../deploy/database/$2 replace=() pair
   shift 2
   port[$name]=$(free_port)
-  if [ -n "${TEST_CARELESS_BALANCER:-}" ]; then
+  if [[ $name == *careless ]]; then
     # As many bytes as before.
     replace+=(-e 's/FROM haproxy.nothing)/FROM DUAL WHERE 1= 0)/' -e 's/ on-marked-down shutdown-sessions//')
   fi

@@ -304,19 +304,13 @@ fn is_recorded(trigger: &Trigger) -> bool {
     matches!(trigger.answer, Answer::Accepted | Answer::Queued)
 }
 
-/// I5. That a recorded trigger is then served is I6.
+/// I5. That a recorded trigger is then served is I6. Triggers of one user that meet may be one on record.
 fn acknowledged_triggers_are_recorded(events: &UserHistory, report: &mut dyn FnMut(Invariant, String)) {
     for trigger in events.triggers.iter().filter(|trigger| is_recorded(trigger)) {
         let (before, after) = (trigger.before.requested_seq, trigger.after.requested_seq);
         if after <= before {
             report(Invariant::Durable, format!("{:?}, but requested_seq is still {before}", trigger.answer));
         }
-    }
-    let accepted = events.triggers.iter().filter(|trigger| trigger.answer == Answer::Accepted).count();
-    let recorded = events.states.last().map_or(0, |state| state.requested_seq);
-    let accepted = accepted as i64 + i64::from(events.probes);
-    if recorded < accepted {
-        report(Invariant::Durable, format!("{accepted} triggers were accepted, {recorded} are recorded"));
     }
     for pair in events.states.windows(2) {
         if pair[1].requested_seq < pair[0].requested_seq || pair[1].completed_seq < pair[0].completed_seq {
@@ -506,7 +500,6 @@ mod tests {
     #[test]
     fn a_promise_whose_state_is_lost_with_its_server_violates_i5() {
         assert_eq!(after(|user| user.triggers[1].after.mark = 99), [Invariant::Durable]);
-        assert_eq!(after(|user| user.probes = 1), [Invariant::Durable]);
     }
 
     #[test]
@@ -621,8 +614,6 @@ mod tests {
             }),
             [Invariant::Durable]
         );
-        let another = trigger(Answer::Accepted, seen(6, 3, 0), seen(6, 3, 1));
-        assert_eq!(after(|user| user.triggers.push(another)), [Invariant::Durable]);
     }
 
     #[test]

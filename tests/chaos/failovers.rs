@@ -34,7 +34,7 @@ impl Failovers {
             let promised =
                 |answer: &Answer| matches!(answer, Answer::Success | Answer::Accepted | Answer::Queued);
             let triggers = user.triggers.iter().filter(|trigger| promised(&trigger.answer)).count();
-            self.acknowledged += triggers as u64 + u64::from(user.probes);
+            self.acknowledged += triggers as u64;
         }
     }
 

@@ -60,8 +60,6 @@ pub struct UserHistory {
     pub snapshots: Vec<Snapshot>,
     pub triggers: Vec<Trigger>,
     pub planted: Vec<Planted>,
-    /// Triggers in the background that were accepted without a look into the database before and after them.
-    pub probes: u32,
     /// Processes that were killed because they had begun to serve this user.
     pub killed: u32,
 }

@@ -199,7 +199,7 @@ async fn record(cluster: &Cluster, cast: &Cast, seed: u64, fault_free: bool, at_
         user.killed = log.killed;
     }
     if let Some(probe) = &cast.probe {
-        history.users.entry(probe.user).or_default().probes = probe.accepted();
+        history.users.entry(probe.user).or_default().triggers = probe.triggers();
     }
     let order = cluster.topology().and_then(Topology::order_of_commits);
     history.number(order.as_ref());

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::clients::calculate_url;
 use super::cluster::{Cluster, INSTANCES};
+use super::history::{Answer, Seen, Trigger};
 
 /// The time between two triggers, and so the error of what is measured.
 const EVERY: Duration = Duration::from_millis(100);
@@ -21,6 +22,7 @@ pub struct Probe {
     cluster: Arc<Cluster>,
     http: Client,
     accepted: Mutex<Vec<Accepted>>,
+    triggers: Mutex<Vec<Trigger>>,
 }
 
 /// A trigger that was acknowledged.
@@ -34,7 +36,7 @@ impl Probe {
     pub async fn new(cluster: Arc<Cluster>, user: i64) -> Arc<Self> {
         cluster.database.add_user(user, super::oracle::CAREERS[0].0, "v0").await;
         let http = Client::builder().timeout(PATIENCE).build().unwrap();
-        Arc::new(Self { user, cluster, http, accepted: Mutex::default() })
+        Arc::new(Self { user, cluster, http, accepted: Mutex::default(), triggers: Mutex::default() })
     }
 
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
@@ -56,12 +58,23 @@ impl Probe {
         let response = self.http.post(format!("{url}?background=true")).send().await;
         if response.is_ok_and(|response| response.status() == reqwest::StatusCode::ACCEPTED) {
             self.accepted.lock().unwrap().push(Accepted { sent, answered: Instant::now() });
+            let trigger = Trigger {
+                background: true,
+                instance,
+                // Not looked at: that would delay it.
+                before: Seen::default(),
+                answer: Answer::Accepted,
+                after: self.cluster.database.seen(self.user).await,
+                millis: sent.elapsed().as_millis() as u64,
+                undisturbed: false,
+            };
+            self.triggers.lock().unwrap().push(trigger);
         }
     }
 
-    /// How many triggers were acknowledged.
-    pub fn accepted(&self) -> u32 {
-        self.accepted.lock().unwrap().len() as u32
+    /// The triggers that were acknowledged.
+    pub fn triggers(&self) -> Vec<Trigger> {
+        std::mem::take(&mut *self.triggers.lock().unwrap())
     }
 
     /// Whether a trigger that was sent after this moment was acknowledged.

@@ -27,6 +27,9 @@ start_group_replication() {
   done
   form_group
   add_balancer group-replication haproxy-group-replication.cfg "${hosts[@]}"
+  if [ -n "${TEST_CARELESS_BALANCER:-}" ]; then
+    add_balancer group-replication-careless haproxy-group-replication.cfg "${hosts[@]}"
+  fi
   address=127.0.0.1:${port[group-replication]}
   await_sql "$address"
   export TEST_GROUP_REPLICATION_URL=mysql://root@$address

@@ -155,7 +155,9 @@ impl fmt::Display for Change {
 pub struct Topology {
     pub kind: Kind,
     members: Vec<Process>,
-    /// One for all instances, or one for each.
+    /// That of the harness, and of the instances unless they have others.
+    balancer: Process,
+    /// Those of the instances: one for all, or one for each.
     balancers: Vec<Process>,
     /// The member that was made primary last, where an operator does that.
     promoted: AtomicUsize,
@@ -164,13 +166,19 @@ pub struct Topology {
 impl Topology {
     /// The topology that `scripts/with-servers` has started.
     pub fn take_over(kind: Kind) -> Self {
+        let careless = std::env::var_os("TEST_CARELESS_BALANCER").is_some();
+        let balancer = match kind {
+            Kind::GaleraOneWriter | Kind::GaleraAllWriters => "galera-1",
+            _ => kind.name(),
+        };
         Self {
             kind,
             members: Process::all("db"),
+            balancer: Process::named(balancer),
             balancers: match kind {
                 Kind::GaleraAllWriters => Process::all("galera"),
-                Kind::GaleraOneWriter => vec![Process::named("galera-1")],
-                _ => vec![Process::named(kind.name())],
+                _ if careless => vec![Process::named(&format!("{balancer}-careless"))],
+                _ => Vec::new(),
             },
             promoted: AtomicUsize::new(0),
         }
@@ -178,12 +186,13 @@ impl Topology {
 
     /// Leads to the primary, or to the node of this instance.
     pub fn address(&self, instance: usize) -> SocketAddr {
-        self.balancers[instance % self.balancers.len()].address
+        let own = self.balancers.get(instance % self.balancers.len().max(1));
+        own.unwrap_or(&self.balancer).address
     }
 
     /// An account with all rights, on the primary.
     pub fn options(&self) -> MySqlConnectOptions {
-        options(self.address(0))
+        options(self.balancer.address)
     }
 
     /// Another member becomes the primary; returns once the old one is a member again. `failed` is called when the old
@@ -198,8 +207,9 @@ impl Topology {
 
     /// SIGKILL, and a new start.
     pub async fn restart_balancer(&self) {
-        self.balancers[0].kill().await;
-        self.balancers[0].start(&[]);
+        let balancer = self.balancers.first().unwrap_or(&self.balancer);
+        balancer.kill().await;
+        balancer.start(&[]);
     }
 
     /// The places of the audit's rows in the order of commits, by their ids; `None`: their ids are in that order.
@@ -247,7 +257,7 @@ impl Topology {
 
     /// Where the members' logs are.
     pub fn logs(&self) -> impl Iterator<Item = (&str, std::path::PathBuf)> {
-        self.members.iter().chain(&self.balancers).map(|process| (process.name.as_str(), process.log()))
+        self.members.iter().chain([&self.balancer]).map(|process| (process.name.as_str(), process.log()))
     }
 
     fn promoted(&self) -> usize {
