@@ -19,7 +19,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// The database of a campaign: one server, or a replicated engine with a Redis of several servers beside it.
 pub enum Servers {
     One(Box<tokio::sync::Mutex<DatabaseServer>>),
-    Replicated(Topology, Option<Sentinels>),
+    Replicated(Box<Topology>, Option<Sentinels>),
 }
 
 impl Servers {
@@ -27,7 +27,7 @@ impl Servers {
     pub async fn take_over(settings: &Settings) -> Self {
         if let Some(kind) = settings.topology {
             return Self::Replicated(
-                Topology::take_over(kind),
+                Box::new(Topology::take_over(kind)),
                 settings.with_redis.then(Sentinels::take_over),
             );
         }
