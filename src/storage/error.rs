@@ -135,7 +135,7 @@ const MYSQL_UNAVAILABLE: [u16; 29] = [
 ];
 
 /// A commit failed in the storage engine or in the replication beneath it. With error 149 of the engine it is a deadlock or
-/// a lost certification; else the node is in trouble (5 and 6 of Galera: it has lost its group).
+/// a lost certification; else the node is in trouble (Galera: it has lost its group).
 const MYSQL_ERROR_DURING_COMMIT: u16 = 1180;
 
 /// MySQL and MariaDB: 1452 a foreign key finds no row.
@@ -239,7 +239,7 @@ mod tests {
             (1180, "Got error 149 - 'Lock deadlock; Retry transaction' during COMMIT", Conflict),
             (1180, "Got error 149 \"Lock deadlock; Retry transaction\" during COMMIT", Conflict),
             (1180, "Got error 6 \"No such device or address\" during COMMIT", Unavailable),
-            (1180, "Got error 5 \"Input/output error\" during COMMIT", Unavailable),
+            (1180, "Error while appending streaming replication fragment(provider status: …)", Unavailable),
             (1047, "WSREP has not yet prepared node for application use", Unavailable),
             (1290, "The MySQL server is running with the --super-read-only option", Unavailable),
             (1792, "Cannot execute statement in a READ ONLY transaction.", Unavailable),

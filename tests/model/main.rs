@@ -4,15 +4,17 @@
 //! world/      one user, the processes that work on it, and every event that is possible
 //! properties  conditions that hold in every state, and situations that occur in some
 //! scenarios   how often each event may happen, and the resulting number of states
+//! failovers   the same with several servers, and counterexamples to promises that these cannot keep
 //! mutants     changes to the protocol that must break a property
 //! ../spec/    the effect of every statement on the user, shared with the tests on real databases
 //! ```
 //!
-//! `cargo test --test model` explores small scenarios and the mutants, in seconds. The large scenarios take
+//! `cargo test --test model` explores small scenarios, counterexamples and the mutants, in seconds. The large scenarios take
 //! minutes: `cargo test --test model -- --ignored --nocapture`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
+mod failovers;
 mod mutants;
 mod properties;
 mod scenarios;
@@ -25,6 +27,7 @@ use std::time::Instant;
 
 use stateright::{Checker, HasDiscoveries, Model};
 
+use self::failovers::NOT_PROMISED;
 use self::mutants::MUTANTS;
 use self::properties::POSSIBLE;
 use self::scenarios::{LARGE, SMALL};
@@ -147,4 +150,25 @@ fn every_mutant_is_caught() {
         shortest.push((mutant, events.len()));
     }
     assert_eq!(shortest, MUTANTS.map(|(mutant, _, _, steps)| (mutant, steps)));
+}
+
+#[test]
+fn every_promise_that_some_servers_cannot_keep_has_a_counterexample() {
+    let mut shortest = Vec::new();
+    for (name, scenario, property, _) in NOT_PROMISED {
+        let Some(events) = counterexample(&scenario, property) else { panic!("{name}: {property} holds") };
+        println!("{name}: after {} steps, {property} does not hold: {events:#?}", events.len());
+        shortest.push((name, events.len()));
+    }
+    assert_eq!(shortest, NOT_PROMISED.map(|(name, _, _, steps)| (name, steps)));
+}
+
+#[test]
+fn the_document_has_every_counterexample() {
+    let document = include_str!("../../docs/model.md");
+    for (place, (name, _, property, steps)) in NOT_PROMISED.iter().enumerate() {
+        let promise = property.split(' ').next().unwrap();
+        let row = format!("\n| {} | {name} | {promise} | {steps} |", place + 1);
+        assert!(document.contains(&row), "missing in docs/model.md: {row}");
+    }
 }

@@ -4,6 +4,7 @@
 //! binary, and the model catches the same ones under the same names. The exceptions are written down: a patch says
 //! in its head why the model has no such bug, and [`ONLY_IN_THE_MODEL`] says why there is no patch.
 
+use crate::failovers::{DEMOTED, DEMOTED_REQUEST, EVERY_NODE};
 use crate::properties::{
     CONFIRMED, CONVERGES, DURABLE, ENDS, FORWARD, HONEST, NO_LEASE, NOT_CHARGED, NOT_SWALLOWED, OURS,
     PARKS_WHAT_FAILED,
@@ -53,10 +54,16 @@ pub enum Mutant {
     AlteredRowsUnnoticed,
     /// A failure that is the server's fault counts against the user.
     OutagesAreCharged,
+    /// An instance keeps connections whose statements the old primary refuses.
+    OldPrimaryKept,
+    /// A commit that is refused at its certification counts as committed.
+    LostCertificationIsSuccess,
+    /// A state that was read on another server than the one that is written counts as the newest.
+    StaleServerCounts,
 }
 
 /// Each with the property that it breaks, and the fewest steps to do so.
-pub const MUTANTS: [(Mutant, Scenario, &str, usize); 19] = [
+pub const MUTANTS: [(Mutant, Scenario, &str, usize); 22] = [
     (Mutant::NoVersionCompare, REQUESTS, FORWARD, 7),
     (Mutant::InputsBeforeState, REQUESTS, FORWARD, 9),
     (Mutant::LoserAnswersSuccess, REQUESTS, HONEST, 8),
@@ -76,19 +83,23 @@ pub const MUTANTS: [(Mutant, Scenario, &str, usize); 19] = [
     (Mutant::RowsAreOnlyCounted, OTHER_WRITER, CONFIRMED, 4),
     (Mutant::AlteredRowsTrusted, OTHER_WRITER, CONFIRMED, 4),
     (Mutant::AlteredRowsUnnoticed, OTHER_WRITER, OURS, 1),
+    (Mutant::OldPrimaryKept, DEMOTED, CONVERGES, 3),
+    (Mutant::LostCertificationIsSuccess, EVERY_NODE, HONEST, 6),
+    (Mutant::StaleServerCounts, DEMOTED_REQUEST, HONEST, 6),
 ];
 
 /// Bugs that need no patch, and why.
-pub const ONLY_IN_THE_MODEL: [(Mutant, &str); 9] = [
+pub const ONLY_IN_THE_MODEL: [(Mutant, &str); 10] = [
     (Mutant::LostAnswerIsSuccess, "the campaign's loser-answers-success breaks the same decision"),
     (Mutant::CatalogueUnordered, "the campaign's scoring-unordered breaks the same decision"),
     (Mutant::UnparksWithoutDue, "a parked user with a newer trigger is too rare in a campaign"),
     (Mutant::ParksWhatIsNew, "a parked user with a newer trigger is too rare in a campaign"),
     (Mutant::OutagesAreCharged, "tests/it/servers_in_trouble.rs shows it on real servers"),
-    (Mutant::CleanUpDoesNotCount, "the campaign runs no clean-up: its histories last seconds"),
+    (Mutant::CleanUpDoesNotCount, "a clean-up that meets a run of the same user is too rare in a campaign"),
     (Mutant::RowsAreOnlyCounted, "the campaign has no other writer; tests/it/other_writers.rs has one"),
     (Mutant::AlteredRowsTrusted, "the campaign has no other writer; tests/it/other_writers.rs has one"),
-    (Mutant::AlteredRowsUnnoticed, "the campaign runs no clean-up: its histories last seconds"),
+    (Mutant::AlteredRowsUnnoticed, "a clean-up that meets a run of the same user is too rare in a campaign"),
+    (Mutant::OldPrimaryKept, "tests/it/failover.rs shows it on real servers"),
 ];
 
 #[test]

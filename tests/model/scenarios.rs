@@ -1,6 +1,10 @@
 //! The scenarios that are explored, each with the number of its states.
 
-use crate::world::{Budget, Scenario};
+use crate::failovers::{
+    DEMOTED, DEMOTED_AT_WORK, DEMOTED_REQUEST, DEMOTED_REQUESTS, DEMOTED_TWICE, EVERY_NODE,
+    EVERY_NODE_AT_WORK, FAILOVER, FAILOVER_AT_WORK, SURVIVORS, SURVIVORS_AT_NIGHT,
+};
+use crate::world::{Budget, OldPrimary, Replication, Scenario};
 
 /// One user, and no trigger.
 pub const CALM: Scenario = Scenario {
@@ -8,6 +12,8 @@ pub const CALM: Scenario = Scenario {
     catalogues: &[0],
     scorings: [0, 0],
     max_attempts: 1,
+    replication: Replication::OnePrimary { loses: false, old: OldPrimary::Gone, returns: false },
+    keeps_acknowledged: true,
     budget: Budget {
         requests: 0,
         background: 0,
@@ -21,10 +27,13 @@ pub const CALM: Scenario = Scenario {
         timeouts: 0,
         outages: 0,
         pauses: 0,
+        failovers: 0,
+        lags: 0,
     },
     mutant: None,
 };
-const NONE: Budget = CALM.budget;
+/// Nothing happens.
+pub const NONE: Budget = CALM.budget;
 
 /// Two requests while the inputs change and change back.
 pub const REQUESTS: Scenario =
@@ -64,7 +73,7 @@ const ROLLOUT_AT_WORK: Scenario =
     Scenario { budget: Budget { requests: 1, background: 1, ..NONE }, ..ROLLOUT };
 
 /// Explored with every `cargo test`.
-pub const SMALL: [(&str, Scenario, usize); 11] = [
+pub const SMALL: [(&str, Scenario, usize); 17] = [
     ("requests", REQUESTS, 4_404),
     ("rollout", ROLLOUT, 2_576),
     ("lost answer", LOST_ANSWER, 690),
@@ -76,6 +85,12 @@ pub const SMALL: [(&str, Scenario, usize); 11] = [
     ("retry", RETRY, 3_579),
     ("rollout at work", ROLLOUT_AT_WORK, 24_857),
     ("other writer", OTHER_WRITER, 10_622),
+    ("failover", FAILOVER, 574),
+    ("demoted", DEMOTED, 5_708),
+    ("demoted, a request", DEMOTED_REQUEST, 3_487),
+    ("demoted twice", DEMOTED_TWICE, 12_559),
+    ("survivors", SURVIVORS, 3_322),
+    ("every node", EVERY_NODE, 73_568),
 ];
 
 /// A request and a trigger in the background, while the inputs change and change back, and an answer of the
@@ -112,11 +127,16 @@ const LONG_SWITCH: Scenario = Scenario {
 };
 
 /// Explored on demand.
-pub const LARGE: [(&str, Scenario, usize); 6] = [
+pub const LARGE: [(&str, Scenario, usize); 11] = [
     ("lost answers", LOST_ANSWERS, 1_622_226),
     ("crashes", CRASHES, 551_639),
     ("pauses", PAUSES, 532_058),
     ("failures", FAILURES, 178_467),
     ("long night", LONG_NIGHT, 216_144),
     ("long switch", LONG_SWITCH, 30_146),
+    ("failover at work", FAILOVER_AT_WORK, 442_916),
+    ("demoted, two requests", DEMOTED_REQUESTS, 378_864),
+    ("demoted at work", DEMOTED_AT_WORK, 2_622_593),
+    ("survivors at night", SURVIVORS_AT_NIGHT, 1_211_218),
+    ("every node at work", EVERY_NODE_AT_WORK, 577_337),
 ];

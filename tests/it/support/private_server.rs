@@ -1,5 +1,4 @@
 use std::io::Write;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -8,6 +7,8 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use tempfile::{NamedTempFile, TempDir};
 
 use super::evidence::watch_log;
+use super::process::send_signal;
+use super::redis_server::free_port;
 use super::{Kind, eventually, server_variable};
 
 /// A MySQL or MariaDB of the test's own, to be stopped, filled up or set read-only: the program of the server that
@@ -70,8 +71,7 @@ impl PrivateServer {
 
     /// Any signal, by its name.
     pub fn signal(&self, name: &str) {
-        let process = self.child.as_ref().expect("it runs").id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
+        send_signal(self.child.as_ref().expect("it runs").id(), name);
     }
 
     /// On a disk of so many MiB. `None`: this user may not mount one.
@@ -103,7 +103,7 @@ impl PrivateServer {
         // The server's user.
         let owner = Command::new("chown").arg(&user).arg(folder.path()).status();
         assert!(owner.unwrap().success());
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let url = format!("mysql://root@127.0.0.1:{port}");
         let mut server = Self {
             url,

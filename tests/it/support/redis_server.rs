@@ -1,7 +1,10 @@
+use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
+use super::process::send_signal;
 use super::{eventually, server_variable};
 
 /// A private Redis that a test may stop and start again.
@@ -28,8 +31,15 @@ impl Tls {
     }
 }
 
+/// A port that no other test has got: the system gives a port again as soon as it is free.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        if GIVEN.lock().unwrap().insert(port) {
+            return port;
+        }
+    }
 }
 
 impl RedisServer {
@@ -113,8 +123,7 @@ impl RedisServer {
 
     /// Any signal, by its name.
     pub fn signal(&self, name: &str) {
-        let process = self.child.as_ref().expect("it runs").id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
+        send_signal(self.child.as_ref().expect("it runs").id(), name);
     }
 
     pub fn url(&self) -> String {

@@ -3,25 +3,23 @@
 use super::transition::Transition;
 use super::{Actor, Phase, Write};
 
-/// The part of the past that a property depends on.
+/// The part of the past of a server's data that a property depends on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct History {
     /// The newest inputs whose result the stored rows are known to be.
     pub shown: Option<Inputs>,
     /// Triggers that are recorded and not completed: number, and the newest profile when they were sent.
     pub triggers: Vec<(u16, u8)>,
-    /// The newest profile that a caller was promised to see, by 202 or `queued`.
-    pub promised: u8,
     /// Workers whose process ended during a run, since the attempts were last reset.
     pub killed: u8,
     /// The newest trigger that the worker knew when it parked the user.
     pub parked_with: u16,
-    pub violation: Option<Violation>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Violation {
     OtherRowsConfirmed,
+    FromLostInputs,
     WentBack,
     Swallowed,
     Dishonest,
@@ -39,7 +37,9 @@ pub struct Inputs {
 impl Transition<'_> {
     /// The write has landed: the stored rows are those of its inputs.
     pub(super) fn shows(&mut self, write: Write) {
-        let (new, history) = (write.inputs, &mut self.world.history);
+        let server = &mut self.world.server;
+        let (new, history) = (write.inputs, &mut server.history);
+        let lost = new.profile > server.profile || new.catalogue > server.catalogue;
         let old = history.shown.unwrap_or(Inputs { profile: 0, catalogue: 0, scoring: 0 });
         let newest = Inputs {
             profile: new.profile.max(old.profile),
@@ -51,10 +51,13 @@ impl Transition<'_> {
         history.shown = Some(if write.confirm { newest } else { new });
         let (shown, completed) = (
             history.shown.map_or(0, |shown| shown.profile),
-            self.world.user.recorded.as_ref().map_or(0, |recorded| recorded.completed_seq),
+            server.user.recorded.as_ref().map_or(0, |recorded| recorded.completed_seq),
         );
         let swallowed =
             history.triggers.iter().any(|(number, profile)| *number <= completed && *profile > shown);
+        if lost {
+            self.violated(Violation::FromLostInputs);
+        }
         if went_back {
             self.violated(Violation::WentBack);
         }
@@ -64,14 +67,14 @@ impl Transition<'_> {
     }
 
     pub(super) fn trigger_is_recorded(&mut self, profile: u8) {
-        let number = self.world.user.recorded.as_ref().map_or(0, |recorded| recorded.requested_seq);
-        self.world.history.triggers.push((number, profile));
+        let number = self.world.server.user.recorded.as_ref().map_or(0, |recorded| recorded.requested_seq);
+        self.world.server.history.triggers.push((number, profile));
         self.forget_settled();
     }
 
     /// Attempts count from zero again.
     pub(super) fn reset_attempts(&mut self) {
-        self.world.history.killed = 0;
+        self.world.server.history.killed = 0;
         for activity in &mut self.world.activities {
             if let Actor::Worker { counts, .. } = &mut activity.actor
                 && activity.phase != Phase::Found
@@ -83,9 +86,9 @@ impl Transition<'_> {
 
     /// Forgets the past that no property depends on any more, so that fewer states differ.
     pub(super) fn forget_settled(&mut self) {
-        let Some(recorded) = &self.world.user.recorded else { return };
+        let Some(recorded) = &self.world.server.user.recorded else { return };
         let (parked, completed) = (recorded.parked, recorded.completed_seq);
-        let history = &mut self.world.history;
+        let history = &mut self.world.server.history;
         if !parked {
             history.parked_with = 0;
         }
@@ -93,6 +96,6 @@ impl Transition<'_> {
     }
 
     pub(super) fn violated(&mut self, violation: Violation) {
-        self.world.history.violation.get_or_insert(violation);
+        self.world.violation.get_or_insert(violation);
     }
 }

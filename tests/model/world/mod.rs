@@ -12,12 +12,14 @@
 //! run         a request, and a run on behalf of a request or a worker
 //! worker      claims and leases
 //! write       statements: sent, landed, or orphaned by their sender
+//! servers     several servers: replication, failovers, nodes that are behind
 //! history     the past, which only the properties look at
 //! ```
 
 mod events;
 mod history;
 mod run;
+mod servers;
 mod transition;
 mod worker;
 mod write;
@@ -29,12 +31,12 @@ use stateright::Model;
 
 pub use self::events::Event;
 pub use self::history::{History, Inputs, Violation};
+pub use self::servers::{OldPrimary, Replication, Server};
 use self::transition::Transition;
 use self::worker::LeaseEnd;
 use self::write::SentStatement;
 pub use self::write::Write;
 use crate::mutants::Mutant;
-use crate::spec::User;
 
 /// The possible events, and how often each may happen.
 #[derive(Clone, Debug)]
@@ -47,6 +49,10 @@ pub struct Scenario {
     pub scorings: [u8; 2],
     /// The number of failed attempts after which a user is parked.
     pub max_attempts: u8,
+    /// The servers of the database.
+    pub replication: Replication,
+    /// Whether acknowledged triggers must survive (I4 and I5). Some servers cannot promise it; then the rest is asked.
+    pub keeps_acknowledged: bool,
     pub budget: Budget,
     /// The protocol's known bug; `None`: the protocol as it is.
     pub mutant: Option<Mutant>,
@@ -76,16 +82,21 @@ pub struct Budget {
     pub outages: u8,
     /// Leases that end before the worker that holds them.
     pub pauses: u8,
+    /// Times that another server becomes the primary.
+    pub failovers: u8,
+    /// Times that a node falls behind the others.
+    pub lags: u8,
 }
 
 /// Everything, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
-    pub user: User,
-    /// The number of the user's newest inputs.
-    pub profile: u8,
-    /// The number of the newest listings.
-    pub catalogue: u8,
+    /// The server that takes writes: the primary, or the node that has all commits.
+    pub server: Server,
+    /// Another server, with an earlier moment of the data.
+    pub other: Option<Server>,
+    /// The instances that still have connections to the old primary.
+    pub old_connections: [bool; 2],
     /// The listings that each instance has in memory.
     pub snapshots: [u8; 2],
     /// The activities of the instances, by slot: a worker in each, then one per request.
@@ -95,7 +106,9 @@ pub struct World {
     /// The number of retention times that have passed.
     pub era: u8,
     pub left: Budget,
-    pub history: History,
+    /// The newest profile that a caller was promised to see, by 202 or `queued`.
+    pub promised: u8,
+    pub violation: Option<Violation>,
 }
 
 /// A worker with a user, or a request with its run.
@@ -154,21 +167,22 @@ impl Model for Scenario {
 
     fn init_states(&self) -> Vec<World> {
         let unknown = World {
-            user: User::default(),
-            profile: 0,
-            catalogue: 0,
+            server: Server::default(),
+            other: None,
+            old_connections: [false; 2],
             snapshots: [0; 2],
             activities: Vec::new(),
             orphans: Vec::new(),
             era: 0,
             left: self.budget,
-            history: History::default(),
+            promised: 0,
+            violation: None,
         };
         let mut known = unknown.clone();
         let inputs = Inputs { profile: 0, catalogue: 0, scoring: self.scorings[0] };
-        _ = known.user.replace(&unknown.basis(inputs), self.list(inputs));
-        known.history.shown = Some(inputs);
-        vec![unknown, known]
+        _ = known.server.user.replace(&unknown.basis(inputs), self.list(inputs));
+        known.server.history.shown = Some(inputs);
+        vec![self.replicated(unknown), self.replicated(known)]
     }
 
     fn actions(&self, world: &World, events: &mut Vec<Event>) {
@@ -203,7 +217,7 @@ impl Scenario {
 impl World {
     /// The basis of a write by a run that starts now.
     fn basis(&self, inputs: Inputs) -> Basis {
-        let state = self.user.state(now(self.era));
+        let state = self.server.user.state(now(self.era));
         state.basis(CatalogueVersion(inputs.catalogue.into()), ScoringRevision(inputs.scoring.into()))
     }
 }

@@ -25,10 +25,10 @@ impl Transition<'_> {
         let world = &mut self.world;
         world.left.background -= 1;
         // Without careers there is nothing to record: a run answers.
-        let can_run = self.scenario.profiles[usize::from(world.profile)] > 0;
+        let can_run = self.scenario.profiles[usize::from(world.server.profile)] > 0;
         let phase = if can_run { Phase::Recording } else { Phase::Begin { attempt: 0 } };
         if can_run && self.scenario.is(Mutant::AcceptBeforeCommit) {
-            world.history.promised = world.history.promised.max(world.profile);
+            world.promised = world.promised.max(world.server.profile);
         }
         self.request(instance, phase);
     }
@@ -38,9 +38,15 @@ impl Transition<'_> {
             - self.world.left.requests
             - self.world.left.background;
         let remembers = self.scenario.is(Mutant::VersionMovedSoSkip);
-        let version =
-            self.world.user.recorded.as_ref().filter(|_| remembers).map_or(0, |recorded| recorded.version);
-        let actor = Actor::Request { profile: self.world.profile, version };
+        let version = self
+            .world
+            .server
+            .user
+            .recorded
+            .as_ref()
+            .filter(|_| remembers)
+            .map_or(0, |recorded| recorded.version);
+        let actor = Actor::Request { profile: self.world.server.profile, version };
         self.begin(Activity { slot: 1 + begun, instance, actor, phase, unsure: false });
     }
 
@@ -48,7 +54,7 @@ impl Transition<'_> {
     pub(super) fn read(&mut self, mut activity: Activity, attempt: u8) {
         let (world, instance) = (&self.world, usize::from(activity.instance));
         let (catalogue, scoring) = (world.snapshots[instance], self.scenario.scorings[instance]);
-        let state = world.user.state(now(world.era));
+        let state = world.server.user.state(now(world.era));
         if let Actor::Request { version, .. } = activity.actor
             && self.scenario.is(Mutant::VersionMovedSoSkip)
             && state.token().version > version.into()
@@ -57,11 +63,11 @@ impl Transition<'_> {
         }
         match self.before_ranking(&state, catalogue, scoring) {
             BeforeRanking::Proceed if self.scenario.is(Mutant::InputsBeforeState) => {
-                activity.phase = Phase::InputsRead { attempt, profile: world.profile, catalogue };
+                activity.phase = Phase::InputsRead { attempt, profile: world.server.profile, catalogue };
                 self.begin(activity);
             }
             BeforeRanking::Proceed => {
-                let (state, profile) = (self.state_for_decision(), world.profile);
+                let (state, profile) = (self.state_for_decision(), world.server.profile);
                 self.decide(activity, attempt, &state, profile, catalogue);
             }
             BeforeRanking::RefreshCatalogue => {
@@ -94,7 +100,7 @@ impl Transition<'_> {
 
     /// The parts of the state that a run remembers until it decides.
     pub(super) fn state_for_decision(&self) -> User {
-        let user = &self.world.user;
+        let user = &self.world.server.user;
         let recorded = user.recorded.as_ref().map(|recorded| Recorded {
             version: recorded.version,
             confirmations: recorded.confirmations,
@@ -137,6 +143,7 @@ impl Transition<'_> {
             read,
             inputs,
             era: self.world.era,
+            server: self.world.server.number,
         };
         activity.phase = Phase::Writing { attempt, write };
         self.begin(activity);
@@ -198,12 +205,14 @@ impl Transition<'_> {
             }
             Actor::Request { profile, .. } => match result {
                 Ok(Outcome::Computed { .. } | Outcome::UpToDate { .. }) => {
-                    if self.world.history.shown.is_none_or(|shown| shown.profile < profile) {
+                    let is_older =
+                        self.world.server.history.shown.is_none_or(|shown| shown.profile < profile);
+                    if is_older && self.scenario.keeps_acknowledged {
                         self.violated(Violation::Dishonest);
                     }
                 }
                 Ok(Outcome::Queued(_)) => {
-                    let promised = &mut self.world.history.promised;
+                    let promised = &mut self.world.promised;
                     *promised = (*promised).max(profile);
                 }
                 Ok(Outcome::NoProfileAnalysis | Outcome::NoJobRecommendations) | Err(_) => {}

@@ -17,8 +17,8 @@ impl Transition<'_> {
     pub(super) fn apply(&mut self, event: Event) {
         let world = &mut self.world;
         match event {
-            Event::ChangeProfile => world.profile += 1,
-            Event::ChangeListings => world.catalogue += 1,
+            Event::ChangeProfile => world.server.profile += 1,
+            Event::ChangeListings => world.server.catalogue += 1,
             Event::Refresh { instance } => self.refresh(instance),
             Event::Request { instance } => {
                 world.left.requests -= 1;
@@ -29,11 +29,11 @@ impl Transition<'_> {
             Event::RemoveDanglingRows => self.remove_dangling_rows(),
             Event::AlterRows => {
                 world.left.other_writers -= 1;
-                world.user.list.altered = true;
+                world.server.user.list.altered = true;
             }
             Event::RetryParked => {
                 world.left.retries -= 1;
-                world.user.retry_parked();
+                world.server.user.retry_parked();
                 self.reset_attempts();
                 self.forget_settled();
             }
@@ -64,10 +64,22 @@ impl Transition<'_> {
                 self.finish(activity, Err(Box::new(error)));
             }
             Event::Find { instance } => self.find(instance),
+            Event::FailOver { broken } => self.fail_over(&broken),
+            Event::FallBehind => {
+                world.left.lags -= 1;
+                world.other = Some(world.server.clone());
+            }
             Event::Continue { slot } => {
                 let activity = self.end(slot);
-                self.go_on(activity);
+                self.continue_on_primary(activity);
             }
+            Event::ContinueOnOldPrimary { slot } => {
+                let activity = self.end(slot);
+                self.go_on_at_old_primary(activity);
+            }
+            Event::Reconnect { instance } => self.reconnect(instance),
+            Event::Replicate => world.other = Some(world.server.clone()),
+            Event::CatchUp => world.other = None,
             Event::Land { nth } => {
                 let statement = world.orphans.remove(nth);
                 self.land(statement);
@@ -75,12 +87,12 @@ impl Transition<'_> {
             Event::Vanish { nth } => _ = world.orphans.remove(nth),
             Event::ExpireLease => {
                 world.left.pauses -= u8::from(world.lease_ends_early() == Some(true));
-                world.user.expire_lease();
+                world.server.user.expire_lease();
             }
-            Event::EndPause => world.user.end_pause(),
+            Event::EndPause => world.server.user.end_pause(),
             Event::NoticeAlteredRows => {
-                world.user.notice_altered();
-                self.trigger_is_recorded(self.world.profile);
+                world.server.user.notice_altered();
+                self.trigger_is_recorded(self.world.server.profile);
             }
         }
     }
@@ -90,14 +102,14 @@ impl Transition<'_> {
         self.world.activities.insert(place, activity);
     }
 
-    fn end(&mut self, slot: u8) -> Activity {
+    pub(super) fn end(&mut self, slot: u8) -> Activity {
         let place = self.world.activities.iter().position(|activity| activity.slot == slot);
         let Some(place) = place else { unreachable!("slot {slot} has no activity") };
         self.world.activities.remove(place)
     }
 
     /// The next step of an activity that is not disturbed.
-    fn go_on(&mut self, mut activity: Activity) {
+    pub(super) fn go_on(&mut self, mut activity: Activity) {
         match activity.phase {
             Phase::Found => self.claim_and_begin(activity),
             Phase::Begin { attempt } => self.read(activity, attempt),
@@ -126,34 +138,34 @@ impl Transition<'_> {
     }
 
     pub(super) fn refresh(&mut self, instance: u8) {
-        self.world.snapshots[usize::from(instance)] = self.world.catalogue;
+        self.world.snapshots[usize::from(instance)] = self.world.server.catalogue;
     }
 
     fn mark_by_batch(&mut self) {
         let world = &mut self.world;
         world.left.batches -= 1;
-        let parked = world.user.recorded.as_ref().is_some_and(|recorded| recorded.parked);
-        world.user.mark_due(1);
+        let parked = world.server.user.recorded.as_ref().is_some_and(|recorded| recorded.parked);
+        world.server.user.mark_due(1);
         if parked {
-            world.history.killed = world.history.killed.min(self.scenario.max_attempts - 1);
+            world.server.history.killed = world.server.history.killed.min(self.scenario.max_attempts - 1);
         }
-        self.trigger_is_recorded(self.world.profile);
+        self.trigger_is_recorded(self.world.server.profile);
     }
 
     fn remove_dangling_rows(&mut self) {
         let world = &mut self.world;
         world.left.dangling -= 1;
-        world.user.remove_dangling_rows(world.catalogue);
+        world.server.user.remove_dangling_rows(world.server.catalogue);
         // A parked user stays parked until the next trigger.
-        world.history.parked_with += u16::from(world.history.parked_with > 0);
-        self.trigger_is_recorded(self.world.profile);
+        world.server.history.parked_with += u16::from(world.server.history.parked_with > 0);
+        self.trigger_is_recorded(self.world.server.profile);
     }
 
     fn remove_old_list(&mut self) {
         let world = &mut self.world;
-        let version = world.user.recorded.as_ref().map_or(0, |recorded| recorded.version);
-        world.user.remove_list(now(world.era));
-        if let Some(recorded) = &mut world.user.recorded
+        let version = world.server.user.recorded.as_ref().map_or(0, |recorded| recorded.version);
+        world.server.user.remove_list(now(world.era));
+        if let Some(recorded) = &mut world.server.user.recorded
             && self.scenario.is(Mutant::CleanUpDoesNotCount)
         {
             recorded.version = version;
@@ -171,38 +183,43 @@ impl Transition<'_> {
             self.orphan_statement(&activity);
             let runs = !matches!(activity.phase, Phase::Found | Phase::GivingBack(_));
             if runs && matches!(activity.actor, Actor::Worker { counts: true, .. }) {
-                self.world.history.killed += 1;
+                self.world.server.history.killed += 1;
             }
         }
         self.refresh(instance);
+        self.reconnect(instance);
     }
 
     fn lose_answer(&mut self, slot: u8) {
         self.world.left.lost -= 1;
         let mut activity = self.end(slot);
         self.orphan_statement(&activity);
-        let unavailable = StoreError::unavailable("no answer");
-        match activity.phase {
+        if activity.phase == Phase::Found {
             // The claim lands, and the worker does not know.
-            Phase::Found => _ = self.claim(&mut activity),
-            Phase::Writing { attempt, write: Write { confirm, .. } }
-            | Phase::Written { attempt, confirm, .. } => {
-                activity.unsure = true;
-                self.after_write(activity, attempt, confirm, Err(unavailable));
-            }
-            Phase::Recording => self.finish(activity, Err(Box::new(CalculationError::Store(unavailable)))),
-            Phase::GivingBack(_) => {}
-            Phase::Begin { .. } | Phase::InputsRead { .. } => {
-                unreachable!("the activity waits for no answer")
-            }
+            self.claim(&mut activity);
         }
+        activity.unsure = matches!(activity.phase, Phase::Writing { .. } | Phase::Written { .. });
+        self.fail(activity, StoreError::unavailable("no answer"));
     }
 
     fn conflict(&mut self, slot: u8) {
         self.world.left.lost -= 1;
         let activity = self.end(slot);
-        let Phase::Writing { attempt, write } = activity.phase else { unreachable!("only writes conflict") };
-        let conflict = Err(StoreError::conflict("another transaction"));
-        self.after_write(activity, attempt, write.confirm, conflict);
+        self.fail(activity, StoreError::conflict("another transaction"));
+    }
+
+    /// The statement of the activity is answered by an error.
+    pub(super) fn fail(&mut self, activity: Activity, error: StoreError) {
+        match activity.phase {
+            Phase::Writing { attempt, write: Write { confirm, .. } }
+            | Phase::Written { attempt, confirm, .. } => {
+                self.after_write(activity, attempt, confirm, Err(error));
+            }
+            Phase::Recording => self.finish(activity, Err(Box::new(CalculationError::Store(error)))),
+            Phase::Found | Phase::GivingBack(_) => {}
+            Phase::Begin { .. } | Phase::InputsRead { .. } => {
+                unreachable!("the activity waits for no answer")
+            }
+        }
     }
 }

@@ -51,7 +51,7 @@ impl Actor {
 impl Transition<'_> {
     pub(super) fn find(&mut self, instance: u8) {
         let scoring = self.scenario.scorings[usize::from(instance)];
-        let Some(due) = self.world.user.due(user(), ScoringRevision(scoring.into())) else {
+        let Some(due) = self.world.server.user.due(user(), ScoringRevision(scoring.into())) else {
             unreachable!("the user is due")
         };
         let actor = Actor::Worker {
@@ -70,7 +70,7 @@ impl Transition<'_> {
         let Actor::Worker { attempts, .. } = activity.actor else { unreachable!("only workers claim") };
         match decision::after_claim(attempts.into(), self.scenario.max_attempts.into()) {
             AfterClaim::Run => {
-                if self.world.history.killed >= self.scenario.max_attempts {
+                if self.world.server.history.killed >= self.scenario.max_attempts {
                     self.violated(Violation::TriedAgain);
                 }
                 activity.phase = Phase::Begin { attempt: 0 };
@@ -90,9 +90,12 @@ impl Transition<'_> {
         // Unique among the tokens that may still be used.
         *token = (0..).find(|token| !self.world.knows(*token)).unwrap_or_default();
         let scoring = self.scenario.scorings[usize::from(activity.instance)];
-        let claimed =
-            self.world.user.claim(&due(*attempts, *requested_seq), *token, ScoringRevision(scoring.into()));
-        if let Some(recorded) = &mut self.world.user.recorded
+        let claimed = self.world.server.user.claim(
+            &due(*attempts, *requested_seq),
+            *token,
+            ScoringRevision(scoring.into()),
+        );
+        if let Some(recorded) = &mut self.world.server.user.recorded
             && claimed
             && self.scenario.is(Mutant::AttemptsCountedOnFailure)
         {
@@ -103,7 +106,7 @@ impl Transition<'_> {
 
     /// The statement of [`Actor::give_back`] lands.
     pub(super) fn end_lease(&mut self, attempts: u8, requested_seq: u16, token: u8, lease_end: LeaseEnd) {
-        let user = &mut self.world.user;
+        let user = &mut self.world.server.user;
         let before = user.recorded.clone().unwrap_or_default();
         let mut claimed = due(attempts, requested_seq);
         if self.scenario.is(Mutant::ParksWhatIsNew) {
@@ -117,7 +120,7 @@ impl Transition<'_> {
         }
         if ended && matches!(lease_end, LeaseEnd::Parked(_)) {
             if recorded.parked {
-                self.world.history.parked_with = requested_seq;
+                self.world.server.history.parked_with = requested_seq;
             } else {
                 self.reset_attempts();
             }
@@ -128,13 +131,13 @@ impl Transition<'_> {
 impl World {
     /// Whether the lease, if it ended now, would end before its worker; `None`: no lease can end.
     pub(super) fn lease_ends_early(&self) -> Option<bool> {
-        let lease = self.user.recorded.as_ref()?.lease.filter(|lease| !lease.over)?;
+        let lease = self.server.user.recorded.as_ref()?.lease.filter(|lease| !lease.over)?;
         Some(self.activities.iter().any(|activity| activity.holds(lease.token)))
     }
 
     /// Whether the token of a lease may still be used.
     fn knows(&self, token: u8) -> bool {
-        let held = self.user.recorded.as_ref().and_then(|recorded| recorded.lease);
+        let held = self.server.user.recorded.as_ref().and_then(|recorded| recorded.lease);
         held.is_some_and(|lease| lease.token == token)
             || self.activities.iter().any(|activity| activity.holds(token))
             || self.orphans.iter().any(

@@ -23,6 +23,8 @@ pub struct Write {
     pub(super) read: List,
     pub(super) inputs: Inputs,
     pub(super) era: u8,
+    /// The server that the run has read.
+    pub server: u8,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -58,8 +60,8 @@ impl Transition<'_> {
         match statement {
             SentStatement::Write(write) => _ = self.write(write),
             SentStatement::Record { profile } => {
-                let parked = self.world.user.recorded.as_ref().is_some_and(|recorded| recorded.parked);
-                self.world.user.request_run();
+                let parked = self.world.server.user.recorded.as_ref().is_some_and(|recorded| recorded.parked);
+                self.world.server.user.request_run();
                 if parked {
                     self.reset_attempts();
                 }
@@ -74,9 +76,13 @@ impl Transition<'_> {
 
     /// Whether the write won.
     pub(super) fn write(&mut self, write: Write) -> bool {
-        let before = self.world.user.recorded.clone().unwrap_or_default();
+        let is_elsewhere = write.server != self.world.server.number;
+        if is_elsewhere && !self.scenario.is(Mutant::StaleServerCounts) {
+            return false;
+        }
+        let before = self.world.server.user.recorded.clone().unwrap_or_default();
         let (basis, list) = (self.basis_of(write, &before), self.scenario.list(write.inputs));
-        let user = &mut self.world.user;
+        let user = &mut self.world.server.user;
         let stored = user.list;
         let written = if write.confirm { user.confirm(&basis) } else { user.replace(&basis, list) };
         if written == Written::Lost {
@@ -89,7 +95,7 @@ impl Transition<'_> {
             recorded.due = Due::No;
         }
         // Alterations that the run has seen are gone, or nothing is reported.
-        let left = if write.confirm { stored.number != list } else { self.world.user.list.altered };
+        let left = if write.confirm { stored.number != list } else { self.world.server.user.list.altered };
         if write.read.altered && (write.confirm || left) || write.confirm && left {
             self.violated(Violation::OtherRowsConfirmed);
         }
