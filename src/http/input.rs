@@ -124,7 +124,7 @@ impl<S: Send + Sync> FromRequest<S> for EmptyBody {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let body = Bytes::from_request(request, state).await.map_err(|_| ApiError::MalformedBody)?;
-        if !body.trim_ascii().is_empty() {
+        if !body.is_empty() {
             serde_json::from_slice::<Map<String, Value>>(&body).map_err(|_| ApiError::MalformedBody)?;
         }
         Ok(Self)

@@ -84,6 +84,7 @@ async fn bodies_are_empty_or_a_json_object_whatever_their_type() {
     let path = format!("{CALCULATE}/1");
     let refused: [(&[u8], u16, &str); 10] = [
         (b"{", 400, "malformed_body"),
+        (b"\t", 400, "malformed_body"),
         (b"[]", 400, "malformed_body"),
         (b"null", 400, "malformed_body"),
         (b"1", 400, "malformed_body"),
@@ -99,7 +100,7 @@ async fn bodies_are_empty_or_a_json_object_whatever_their_type() {
     }
     let deep = format!("{}{}", "{\"a\":".repeat(5_000), "}".repeat(5_000));
     check(&app, Method::POST, &path, 400, "malformed_body", |request| request.body(deep)).await;
-    for accepted in ["", "{}", " \n", "{\"unknown\":[1]}"] {
+    for accepted in ["", "{}", " {}\n", "{\"unknown\":[1]}"] {
         for content_type in ["application/json", "application/x-www-form-urlencoded", "nonsense"] {
             let send = |request: RequestBuilder| request.header("content-type", content_type).body(accepted);
             let answer = app.send(Method::POST, &path, send).await;
