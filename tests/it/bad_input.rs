@@ -82,7 +82,7 @@ async fn bodies_are_empty_or_a_json_object_whatever_their_type() {
     let database = TestDatabase::create_empty(Kind::Sqlite).await;
     let app = TestApp::start(&database, &[]).await;
     let path = format!("{CALCULATE}/1");
-    let refused: [(&[u8], u16, &str); 10] = [
+    let refused: [(&[u8], u16, &str); 11] = [
         (b"{", 400, "malformed_body"),
         (b"\t", 400, "malformed_body"),
         (b"[]", 400, "malformed_body"),
