@@ -2,14 +2,18 @@
 //! way wait, and then go together, with one statement and one commit. A write that is alone does not wait.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::timeout;
 
 /// Writes that go together. They wait for each other's locks, too.
 const MOST: usize = 16;
 /// Groups on their way at the same time.
 const TURNS: usize = 2;
+/// How long a write waits for a turn. Then it goes all the same: those before it may be stuck behind a lock.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// A kind of write that can be done alone or in a group.
 #[async_trait]
@@ -84,7 +88,7 @@ impl<W: GroupedWrite> Inner<W> {
 
     /// Serves those who wait by now, who may have been served by an earlier turn.
     async fn take_turn(self: Arc<Self>) {
-        let Ok(turn) = self.turns.clone().acquire_owned().await else { return };
+        let turn = timeout(PATIENCE, self.turns.clone().acquire_owned()).await.ok().and_then(Result::ok);
         let mut group: Vec<_> = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             let size = waiting.len().min(MOST);
@@ -92,7 +96,7 @@ impl<W: GroupedWrite> Inner<W> {
         };
         if group.len() <= 1 {
             if let Some((_, alone)) = group.pop() {
-                _ = alone.send(Turn::Alone(Some(turn)));
+                _ = alone.send(Turn::Alone(turn));
             }
             return;
         }
@@ -121,6 +125,13 @@ mod tests {
         groups: Mutex<Vec<usize>>,
     }
 
+    impl Doubling {
+        fn new() -> Arc<Self> {
+            let (first, alone) = (Barrier::new(TURNS + 1), AtomicUsize::new(0));
+            Arc::new(Self { first, alone, groups: Mutex::default() })
+        }
+    }
+
     #[async_trait]
     impl GroupedWrite for Arc<Doubling> {
         type Item = u64;
@@ -143,11 +154,7 @@ mod tests {
     /// The results of writes that arrive while the first ones are on their way, the sizes of groups, and the number of
     /// writes that were done alone.
     async fn arrive(numbers: &[u64]) -> (Vec<u64>, Vec<usize>, usize) {
-        let doubling = Arc::new(Doubling {
-            first: Barrier::new(TURNS + 1),
-            alone: AtomicUsize::new(0),
-            groups: Mutex::default(),
-        });
+        let doubling = Doubling::new();
         let writes = GroupCommit::new(doubling.clone());
         let first = join_all((0..TURNS).map(|_| writes.write(1)));
         let others = join_all(numbers.iter().map(|number| writes.write(*number)));
@@ -184,11 +191,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_caller_that_goes_away_takes_no_write_of_others_with_it() {
-        let doubling = Arc::new(Doubling {
-            first: Barrier::new(TURNS + 1),
-            alone: AtomicUsize::new(0),
-            groups: Mutex::default(),
-        });
+        let doubling = Doubling::new();
         let writes = GroupCommit::new(doubling.clone());
         let first = join_all((0..TURNS).map(|_| writes.write(1)));
         let gone = tokio::spawn({
@@ -206,5 +209,19 @@ mod tests {
         let (_, result, ()) = tokio::join!(first, other, release);
         assert_eq!(result, 8);
         assert_eq!(*doubling.groups.lock().unwrap(), [2], "the write of the caller that has gone is done");
+    }
+
+    #[tokio::test]
+    async fn writes_do_not_wait_for_those_that_are_stuck() {
+        let doubling = Doubling::new();
+        let writes = GroupCommit::new(doubling.clone());
+        let stuck = join_all((0..TURNS).map(|_| writes.write(1)));
+        let others = async {
+            let results = join_all((5..8).map(|number| writes.write(number))).await;
+            doubling.first.wait().await;
+            results
+        };
+        assert_eq!(tokio::join!(stuck, others), (vec![2; TURNS], vec![10, 12, 14]));
+        assert_eq!(*doubling.groups.lock().unwrap(), [3]);
     }
 }

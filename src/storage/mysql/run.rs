@@ -83,9 +83,9 @@ impl From<&Confirmation> for SentConfirmation {
 /// the order of the users' ids.
 pub(super) async fn confirm_all(
     connection: &mut MySqlConnection,
-    confirmations: impl IntoIterator<Item = &Confirmation>,
+    confirmations: &[Confirmation],
 ) -> Result<bool, StoreError> {
-    let mut sent: Vec<SentConfirmation> = confirmations.into_iter().map(Into::into).collect();
+    let mut sent: Vec<SentConfirmation> = confirmations.iter().map(Into::into).collect();
     sent.sort_unstable_by_key(|confirmation| confirmation.user);
     if sent.is_empty() {
         return Ok(true);

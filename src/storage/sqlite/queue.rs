@@ -1,4 +1,4 @@
-//! Durable triggers and the leases of workers. Each operation is one statement on one row.
+//! Durable triggers and the leases of workers. Each operation is one statement.
 
 use std::collections::BTreeSet;
 
