@@ -16,7 +16,7 @@ use sqlx_macros::FromRow;
 use tokio::task::coop::consume_budget;
 
 use super::checksums::Checked;
-use super::session::Pool;
+use super::session::{Pool, this_server};
 use super::source::{JOB_LISTINGS, SourceColumns, is_outdated};
 use crate::domain::{CatalogueVersion, ListingId};
 use crate::storage::known_listings::{BLOCK, Delta, ListingHashes};
@@ -61,10 +61,7 @@ pub(super) async fn read(
     Ok(Some(known.apply(delta, CatalogueVersion(version))))
 }
 
-/// As [`UserState::server`](crate::storage::UserState::server).
-const SERVER: &str = r"
-SELECT CONCAT_WS('/', @@hostname, @@port, @@server_id)
-";
+const SERVER: &str = concat!("SELECT ", this_server!());
 
 /// `None` if the table was dropped, made or altered meanwhile, or if reading all listings is cheaper.
 async fn read_delta(
@@ -89,11 +86,15 @@ async fn read_delta(
 }
 
 /// The server, its clock, and the number of listings without those whose ids are too large for this service.
-const CLOCK_AND_COUNT: &str = r"
-SELECT CONCAT_WS('/', @@hostname, @@port, @@server_id), UTC_TIMESTAMP(6),
+const CLOCK_AND_COUNT: &str = concat!(
+    r"
+SELECT ",
+    this_server!(),
+    r", UTC_TIMESTAMP(6),
        COUNT(id) - (SELECT COUNT(*) FROM job_listings WHERE id > 9223372036854775807)
 FROM job_listings
-";
+"
+);
 
 async fn read_snapshot(
     snapshot: &mut MySqlConnection,

@@ -14,7 +14,7 @@ use sqlx::types::Json;
 
 use super::fingerprint::row_checksum;
 use super::run::confirm_all;
-use super::session::Pool;
+use super::session::{Pool, this_server};
 use crate::domain::{ListingId, Recommendation, UserId};
 use crate::storage::diff::Difference;
 use crate::storage::{Confirmation, LockedBasis, RowChanges, StoreError, Write, Written, content};
@@ -134,7 +134,9 @@ SET version = version + 1, result_digest = ?, row_digests = FROM_BASE64(?), cata
         WHERE r.user_id = ?
     )
 WHERE user_id = ? AND version = ? AND confirmations = ?
-  AND CONCAT_WS('/', @@hostname, @@port, @@server_id) = ?
+  AND ",
+            this_server!(),
+            r" = ?
 "
         )
     };

@@ -8,13 +8,14 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::query;
 use sqlx::types::Json;
 
-use super::session::{self, READ_PATIENCE};
+use super::session::{self, READ_PATIENCE, this_server};
 use super::{MysqlStore, replace, snapshot};
 use crate::domain::{Recommendation, UserId};
 use crate::storage::{Confirmation, LockedBasis, RowChanges, RunStore, Snapshot, StoreError, Write, Written};
 
 /// The lines from due_at to last_error are the same as in `replace::COMPARE_AND_BUMP`.
-const CONFIRM: &str = r"
+const CONFIRM: &str = concat!(
+    r"
 UPDATE recommendation_state
 SET confirmations = confirmations + 1,
     -- A newer trigger than the served one leaves the user due, even if earlier runs of it were parked. The
@@ -27,12 +28,16 @@ SET confirmations = confirmations + 1,
     parked_at = NULL, last_error_code = NULL, last_error = NULL,
     catalogue_version = GREATEST(catalogue_version, ?), scoring_revision = GREATEST(scoring_revision, ?),
     verified_at = ?
-WHERE user_id = ? AND version = ? AND CONCAT_WS('/', @@hostname, @@port, @@server_id) = ?
-";
+WHERE user_id = ? AND version = ? AND ",
+    this_server!(),
+    r" = ?
+"
+);
 
 /// As [`CONFIRM`] for several users, each without a newer trigger than the served one. So the order in which the columns
 /// are assigned, which is not defined for a join, does not matter.
-const CONFIRM_ALL: &str = r"
+const CONFIRM_ALL: &str = concat!(
+    r"
 UPDATE JSON_TABLE(?, '$[*]' COLUMNS (
     seen_user BIGINT PATH '$.user',
     seen_version BIGINT PATH '$.version',
@@ -44,14 +49,17 @@ UPDATE JSON_TABLE(?, '$[*]' COLUMNS (
 )) AS seen
 STRAIGHT_JOIN recommendation_state AS s
     ON s.user_id = seen_user AND s.version = seen_version AND s.requested_seq = seen_seq
-    AND seen_server = CONCAT_WS('/', @@hostname, @@port, @@server_id)
+    AND seen_server = ",
+    this_server!(),
+    r"
 SET confirmations = confirmations + 1,
     due_at = NULL, requested_at = NULL, completed_seq = seen_seq, lease_token = NULL, lease_until = NULL,
     attempts = 0, parked_at = NULL, last_error_code = NULL, last_error = NULL,
     catalogue_version = GREATEST(catalogue_version, seen_catalogue),
     scoring_revision = GREATEST(scoring_revision, seen_scoring),
     verified_at = seen_at
-";
+"
+);
 
 /// A confirmation on its way to the server.
 #[derive(Serialize)]

@@ -119,6 +119,14 @@ impl Pool {
     }
 }
 
+/// Names the server that executes the statement, as [`UserState::server`](crate::storage::UserState::server).
+macro_rules! this_server {
+    () => {
+        "CONCAT_WS('/', @@hostname, @@port, @@server_id)"
+    };
+}
+pub(super) use this_server;
+
 /// The rows of a user are read as one text, which by default ends after 1 KiB.
 const SETTINGS: &str = r"
 SET SESSION wait_timeout = 20, innodb_lock_wait_timeout = 3, group_concat_max_len = 16777216

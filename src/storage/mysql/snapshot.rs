@@ -5,6 +5,7 @@ use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::{FromRow, Row};
 
 use super::fingerprint::row_checksum;
+use super::session::this_server;
 use super::source::{SourceQuery, SourceTables};
 use crate::domain::{ListingId, UserId};
 use crate::storage::rows::StateRow;
@@ -20,7 +21,9 @@ const SNAPSHOT: &str = concat!(
 SELECT 'state' AS part, held.listed, UTC_TIMESTAMP(6) AS now,
        s.version, s.confirmations, s.result_digest, s.catalogue_version, s.scoring_revision, s.saved_count,
        s.rows_checksum, s.row_digests, s.requested_seq, s.completed_seq, s.calculated_at, s.verified_at,
-       CONCAT_WS('/', @@hostname, @@port, @@server_id) AS text1, NULL AS text2, NULL AS text3, NULL AS text4
+       ",
+    this_server!(),
+    r" AS text1, NULL AS text2, NULL AS text3, NULL AS text4
 FROM (
     SELECT GROUP_CONCAT(CONCAT(r.job_listing_id, ' ', ",
     row_checksum!(),
