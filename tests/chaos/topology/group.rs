@@ -111,17 +111,16 @@ impl Topology {
             }
             async move {
                 let members = Some(self.members.len().to_string());
+                let mut is_whole = true;
                 for member in &self.members {
-                    let whole = ask(member.address, ONLINE).await == members;
-                    if !member.is_running() || is_late && !whole && !self.is_online(member).await {
+                    let sees_all = ask(member.address, ONLINE).await == members;
+                    if !member.is_running() || is_late && !sees_all && !self.is_online(member).await {
                         member.kill().await;
                         member.start(&[]);
                     }
-                    if !whole {
-                        return None;
-                    }
+                    is_whole &= sees_all;
                 }
-                Some(())
+                is_whole.then_some(())
             }
         })
         .await;
