@@ -69,18 +69,21 @@ async fn a_client_that_disconnects_leaves_no_transaction_and_no_lock(database: T
 
 async fn sessions_are_set_up_for_the_protocol(database: TestDatabase) {
     let store = database.mysql_store();
+    let mut connection = store.connection().await.unwrap();
     let (wait, row_wait): (i64, i64) =
         sqlx::query_as("SELECT CAST(@@wait_timeout AS SIGNED), CAST(@@innodb_lock_wait_timeout AS SIGNED)")
-            .fetch_one(store.pool())
+            .fetch_one(&mut *connection)
             .await
             .unwrap();
     assert_eq!((wait, row_wait), (20, 3));
     let isolation: Option<(String,)> =
-        sqlx::query_as("SELECT CAST(@@transaction_isolation AS CHAR)").fetch_one(store.pool()).await.ok();
+        sqlx::query_as("SELECT CAST(@@transaction_isolation AS CHAR)").fetch_one(&mut *connection).await.ok();
     let isolation = match isolation {
         Some(isolation) => isolation,
         // MariaDB before 11.1.
-        None => sqlx::query_as("SELECT CAST(@@tx_isolation AS CHAR)").fetch_one(store.pool()).await.unwrap(),
+        None => {
+            sqlx::query_as("SELECT CAST(@@tx_isolation AS CHAR)").fetch_one(&mut *connection).await.unwrap()
+        }
     };
     assert_eq!(isolation.0, "READ-COMMITTED");
 }
