@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use job_agent::coordination::UserLocks;
 use job_agent::domain::{CatalogueVersion, ScoringRevision};
-use job_agent::storage::{QueueStore, RunStore};
+use job_agent::storage::{QueueStore, ReadStore, RunStore, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::{RedisServer, TestApp, TestDatabase, USER, eventually, on_servers};
 
 on_servers!(
+    a_connection_that_has_answered_goes_back_without_a_question,
     a_cancelled_transaction_loses_no_later_write,
     a_client_that_disconnects_leaves_no_transaction_and_no_lock,
     sessions_are_set_up_for_the_protocol,
@@ -65,6 +66,23 @@ async fn a_client_that_disconnects_leaves_no_transaction_and_no_lock(database: T
         assert_eq!(redis.lock_of(user).await, None);
     }
     eventually("no transaction is open", || async { database.transactions("TRUE").await == 0 }).await;
+}
+
+async fn a_connection_that_has_answered_goes_back_without_a_question(database: TestDatabase) {
+    let (store, user) = (database.mysql_store(), USER.try_into().unwrap());
+    for _ in 0..5 {
+        store.snapshot(user).await.unwrap();
+        store.stored_list(user, 20, 0).await.unwrap();
+        store.request_run(user).await.unwrap();
+        store.request_runs_with_careers(&[user]).await.unwrap();
+    }
+    assert_eq!(store.connections().idle, 1, "the same connection did all of it");
+    // Pings among other commands that are no statements.
+    let (_, asked): (String, String) = sqlx::query_as("SHOW SESSION STATUS LIKE 'Com_admin_commands'")
+        .fetch_one(&mut *store.connection().await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(asked, "0");
 }
 
 async fn sessions_are_set_up_for_the_protocol(database: TestDatabase) {
