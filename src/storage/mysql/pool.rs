@@ -10,11 +10,11 @@ use std::time::Duration;
 use deadpool::managed::{self, Metrics, Object, PoolError, QueueMode, RecycleError, RecycleResult, WeakPool};
 use futures::future::{BoxFuture, join_all};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
-use sqlx::{ConnectOptions, Connection, Executor, query_as};
+use sqlx::{ConnectOptions, Connection, query_as};
 use tokio::time::{sleep, timeout};
 
 use super::renewal::Renewal;
-use super::session::{SETTINGS, Session, Transaction};
+use super::session::{Session, Transaction, set_up};
 use crate::storage::{Connections, StoreError, StoreErrorKind};
 
 /// How long a caller waits for a connection.
@@ -25,7 +25,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest of these pauses.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Below `wait_timeout` of [`SETTINGS`], so that no connection is used that the server has ended.
+/// Below the `wait_timeout` of sessions, so that no connection is used that the server has ended.
 const MAX_IDLE: Duration = Duration::from_secs(12);
 
 /// A name that leads to another server by now is noticed, even if the old one goes on answering.
@@ -209,9 +209,7 @@ impl managed::Manager for Connector {
             sleep(pause).await;
             pause = LONGEST_PAUSE.min(2 * pause);
         };
-        for setting in SETTINGS {
-            connection.execute(*setting).await?;
-        }
+        set_up(&mut connection).await?;
         Ok(connection)
     }
 

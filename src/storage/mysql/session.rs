@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use deadpool::managed::Object;
 use sqlx::mysql::MySqlConnection;
-use sqlx::{Connection, Executor, query};
+use sqlx::{Connection, Executor, Row, query};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -18,11 +18,28 @@ pub(super) const READ_PATIENCE: Duration = Duration::from_secs(2);
 /// Time limit of a statement that writes one row: longer than it may wait for a lock.
 pub(super) const WRITE_PATIENCE: Duration = Duration::from_secs(4);
 
-/// Of every connection. The rows of a user are read as one text, which by default ends after 1 KiB.
-pub(super) const SETTINGS: &[&str] = &[
-    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-    "SET SESSION wait_timeout = 20, innodb_lock_wait_timeout = 3, group_concat_max_len = 16777216",
-];
+/// The rows of a user are read as one text, which by default ends after 1 KiB.
+const SETTINGS: &str = r"
+SET SESSION wait_timeout = 20, innodb_lock_wait_timeout = 3, group_concat_max_len = 16777216
+";
+
+/// `ON` for a node of a Galera cluster; no row for a server that knows of no Galera.
+const IS_GALERA_NODE: &str = r"
+SHOW VARIABLES LIKE 'wsrep_on'
+";
+
+/// Sets up the session of a new connection.
+pub(super) async fn set_up(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
+    connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
+    connection.execute(SETTINGS).await?;
+    let row = connection.fetch_optional(IS_GALERA_NODE).await?;
+    if row.is_some_and(|row| row.try_get(1).is_ok_and(|value: String| value == "ON")) {
+        // A node may show less than another one has answered, until it is told to wait for that: a run would find the list
+        // of an older profile current.
+        connection.execute("SET SESSION wsrep_sync_wait = 1").await?;
+    }
+    Ok(())
+}
 
 /// Names the server that executes the statement, as [`UserState::server`](crate::storage::UserState::server).
 macro_rules! this_server {
