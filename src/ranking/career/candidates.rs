@@ -193,7 +193,8 @@ fn select_indices(count: usize, condition: impl Fn(usize) -> bool) -> impl Itera
 }
 
 fn improve(best: &mut Match, found: Match) {
-    if found.fit > best.fit || (found.fit == best.fit && found.shown.order() < best.shown.order()) {
+    let comes_first = found.fit == best.fit && found.shown.order() < best.shown.order();
+    if found.is_better_than(*best) || comes_first && !best.is_better_than(found) {
         *best = found;
     }
 }

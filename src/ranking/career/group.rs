@@ -80,6 +80,11 @@ impl Phrase {
         self.mask.is_power_of_two()
     }
 
+    /// The bits of the tokens that tell the subject; all bits if it only names a role.
+    pub fn subject(&self) -> u64 {
+        if self.mask == self.role { self.mask } else { self.mask & !self.role }
+    }
+
     /// Whether it is nothing but initials that name no function (`RN`).
     pub fn is_initials(&self) -> bool {
         const LONGEST: usize = 3;

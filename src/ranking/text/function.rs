@@ -95,6 +95,9 @@ const _: () = assert!(FUNCTIONS.len() <= 32);
 const PLANNING: u32 = 4;
 
 impl Functions {
+    /// Engineering, which like a role exists for many subjects: a `보안 엔지니어` does the work of a `보안 담당자`.
+    pub const ENGINEERING: Self = Self(1 << 1);
+
     /// The functions of neighbouring words: a manager or owner of a product or a project plans.
     pub fn of_words<'w>(words: impl IntoIterator<Item = (Lexeme<'w>, Self)>) -> Self {
         let mut before = None;
