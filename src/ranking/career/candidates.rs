@@ -135,7 +135,7 @@ fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phra
     let names = group.names();
     let core = group.core();
     let shows_some = |at: usize| {
-        ((titles[at] & names) | skills[at] != 0) & ((titles[at] | skills[at] | texts[at]) & core != 0)
+        ((titles[at] | skills[at]) & names != 0) & ((titles[at] | skills[at] | texts[at]) & core != 0)
     };
     for listing in select_indices(segment.len(), shows_some) {
         let masks = [titles[listing], skills[listing], texts[listing]];
@@ -151,7 +151,7 @@ fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut 
     let [titles, skills, texts] = masks;
     let names = group.names();
     let core = group.core();
-    let shows_some = |at: usize| ((titles[at] & names) | skills[at] == 0) & (texts[at] & core != 0);
+    let shows_some = |at: usize| ((titles[at] | skills[at]) & names == 0) & (texts[at] & core != 0);
     for listing in select_indices(best.len(), shows_some) {
         let masks = [titles[listing], 0, texts[listing]];
         let found = known.entry((titles[listing], texts[listing]));

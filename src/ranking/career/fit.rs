@@ -42,7 +42,7 @@ const OTHER_SECTOR_SHARE: f64 = 0.85;
 pub const LEAST_FIT: u16 = FULL / 100 * 30;
 
 /// The evidence gate of a title that shows a whole word of the subject and not the subject: nearly all of the name.
-const LEAST_FIT_OF_WORD: u16 = FULL / 100 * 40;
+const LEAST_FIT_OF_WORD: u16 = FULL / 100 * 45;
 
 /// The tokens of a group that a listing has, as bits; one mask per field.
 pub type Masks = [u64; FIELDS];
@@ -169,7 +169,7 @@ const WEAK_SHARE: f64 = 0.7;
 
 /// The fit of a title that shows the whole subject, else of weak evidence.
 fn fit(group: &Group, phrase: &Phrase, masks: Masks, title: TitleForm) -> u16 {
-    let shown = match level(group, phrase, masks[Field::Title as usize], title) {
+    let shown = match level(group, phrase, masks, title) {
         Some(level) => level * form(group, phrase, masks, title),
         None => WEAK_SHARE * weak(group, phrase, masks),
     };
@@ -189,10 +189,14 @@ fn modified(phrase: &Phrase, masks: Masks) -> f64 {
 }
 
 /// How surely a title names the phrase's job; `None` if it does not show the whole subject.
-fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Option<f64> {
+fn level(group: &Group, phrase: &Phrase, masks: Masks, title: TitleForm) -> Option<f64> {
+    let [in_title, in_skills, in_text] = masks;
     let subject = phrase.subject();
     if in_title & subject != subject {
         return None;
+    }
+    if phrase.is_other_sense(in_title, in_title | in_skills | in_text) {
+        return Some(0.35);
     }
     let functions = title.functions;
     let extra = functions.without(phrase.functions);
@@ -207,7 +211,9 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
             true if phrase.is_initials() && !functions.is_empty() => return Some(0.4),
             true if extra.is_empty() => return Some(1.0),
             true => return Some(0.96),
-            false if has_role && !other_sector && extra.is_empty() => return Some(0.9),
+            false if has_role && !other_sector && extra.is_empty() => {
+                return Some(if same_sector || phrase.is_own_name() { 0.9 } else { 0.75 });
+            }
             false if has_role => return Some(0.6),
             // A role that exists in any function says nothing away from the subject.
             false => {}
@@ -215,7 +221,8 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
     }
     // Several words of a subject side by side are surer than the sector of a shorter name inside them.
     let doubtful = other_sector && (phrase.subject_words.len() < 2 || !is_joined(phrase.subject_joints));
-    let level = if strays || phrase.is_boilerplate {
+    let is_boilerplate = phrase.is_boilerplate || phrase.has_boilerplate && !is_joined(phrase.subject_joints);
+    let level = if strays || is_boilerplate {
         0.35
     } else if phrase.is_profession {
         0.7
@@ -234,7 +241,13 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
             _ if phrase.is_function && !same_sector && !phrase.is_own_name() => 0.5,
             _ if phrase.is_function && !same_sector => 0.7,
             // A single word may stand beside any job (`브랜드`).
-            (true, true) if !same_sector && phrase.subject_words.len() == 1 => 0.7,
+            (true, true) if !same_sector && phrase.subject_words.len() == 1 => {
+                if phrase.is_own_name() {
+                    0.7
+                } else {
+                    0.6
+                }
+            }
             // The function of a synonym beside another one is more often only a part of the work (`연구`).
             (_, false)
                 if phrase.is_function
@@ -254,7 +267,7 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
         }
     } else if functions.is_empty() {
         // A single word beside which nothing tells the work may belong to any job (`브랜드`, `서비스`).
-        if phrase.subject_words.len() == 1 && !phrase.is_own_name() && !same_sector { 0.45 } else { 0.7 }
+        if phrase.subject_words.len() == 1 { 0.45 } else { 0.7 }
     } else {
         0.3
     };

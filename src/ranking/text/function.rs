@@ -87,6 +87,7 @@ const FUNCTIONS: &[Function] = &[
     ),
     function(&["보안", "보호", "침해대응", "해킹", "화이트해커"], &["security", "ciso", "soc"]),
     function(&["운전", "배달"], &["driver"]),
+    function(&["인허가"], &["ra", "regulatory"]),
     function(&["모델러", "모델링", "애니메이터", "애니메이션", "이펙터"], &["modeler", "animator", "vfx"]),
 ];
 const _: () = assert!(FUNCTIONS.len() <= 32);

@@ -23,6 +23,8 @@ pub struct PhraseText {
     pub is_function: bool,
     /// Whether its subject could stand in any title (`채용 담당자`).
     pub is_boilerplate: bool,
+    /// Whether a word of its subject could (`채용 브랜딩 담당자`).
+    pub has_boilerplate: bool,
     /// Whether it names a profession that needs a licence or a degree (`회계사`): its activity alone is another job.
     pub is_profession: bool,
 }
@@ -91,6 +93,7 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
         .filter(|((_, tokens), _)| tokens.iter().any(|token| token.kind == PhraseTokenKind::Subject));
     let subject: Vec<Lexeme<'_>> = subject.map(|(_, (lexeme, _))| *lexeme).collect();
     text.is_function = matches!(subject.as_slice(), [only] if Functions::is_name(*only));
+    text.has_boilerplate = subject.iter().any(|word| is_boilerplate(*word));
     text.is_boilerplate = !subject.is_empty() && subject.iter().all(|word| is_boilerplate(*word));
     text.functions = Functions::of_words(functions);
     if let [(word, tokens)] = text.words.as_mut_slice()
