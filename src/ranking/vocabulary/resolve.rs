@@ -3,7 +3,8 @@
 use rustc_hash::FxHashMap;
 
 use super::{CareerEntry, Vocabulary};
-use crate::ranking::text::phrase::{is_bare_role, names_a_role, readings, subject_key};
+use crate::ranking::text::compact;
+use crate::ranking::text::phrase::{has_neutral_role, is_bare_role, names_a_role, readings, subject_key};
 
 /// A career that a name stands for or comes closest to.
 #[derive(Clone, Debug)]
@@ -44,6 +45,10 @@ const ANYWHERE: &[&str] = &[
     "선임",
 ];
 
+/// Words in the middle of a name that say little about the work.
+const GENERIC: &[&str] =
+    &["운영", "관리", "서비스", "시스템", "프로젝트", "솔루션", "사업", "전략", "전문", "구축"];
+
 impl Vocabulary {
     /// The career that a name stands for or comes closest to; `None` if no part of it is known.
     pub(in crate::ranking) fn resolve(&self, name: &str) -> Option<Resolved<'_>> {
@@ -55,7 +60,14 @@ impl Vocabulary {
         if let Some(entry) = readings.iter().find_map(|name| self.of_subject(name)) {
             return Some(Resolved { entry, nearness: Nearness::OtherRole, modifiers: String::new() });
         }
-        readings.iter().find_map(|name| self.inside(name))
+        let is_generic = |word: &str| GENERIC.contains(&word);
+        let narrower = readings.iter().find_map(|name| self.without_a_word(name, is_generic));
+        let narrower = narrower.or_else(|| readings.iter().find_map(|name| self.inside(name)));
+        let narrower =
+            narrower.or_else(|| readings.iter().find_map(|name| self.without_a_word(name, |_| true)));
+        narrower
+            .or_else(|| readings.iter().find_map(|name| self.without_last_word(name)))
+            .or_else(|| readings.iter().find_map(|name| self.beginning_so(name)))
     }
 
     /// Whether a name is one of the table's.
@@ -68,8 +80,8 @@ impl Vocabulary {
         Some(self.resolve(name)?.entry.phrases.first()?)
     }
 
-    /// The career with this subject and another role (`영상 편집 전문가` for `영상 편집자`): the only one, or the first whose own
-    /// name it is.
+    /// The career with this subject and another role (`영상 편집 전문가` for `영상 편집자`): the first whose own name it is, or else
+    /// one whose own name begins so or any, if all are of one sector.
     fn of_subject(&self, name: &str) -> Option<&CareerEntry> {
         if is_bare_role(name) || !names_a_role(name) {
             return None;
@@ -77,10 +89,55 @@ impl Vocabulary {
         let key = subject_key(name);
         let careers = self.by_subject.get(&key)?;
         let is_own_name = |at: &&usize| subject_key(&self.careers[**at].phrases[0]) == key;
-        match (careers.as_slice(), careers.iter().find(is_own_name)) {
-            ([only], _) | (_, Some(only)) => self.careers.get(*only),
-            _ => None,
+        let first = self.careers.get(*careers.first()?)?;
+        let is_of_one_sector = careers.iter().all(|at| self.careers[*at].sector == first.sector);
+        let begins_so = |at: &&usize| compact(&self.careers[**at].phrases[0]).starts_with(&key);
+        match (careers.iter().find(is_own_name), careers.iter().find(begins_so)) {
+            (Some(own), _) => self.careers.get(*own),
+            (None, Some(own)) if is_of_one_sector => self.careers.get(*own),
+            (None, _) => is_of_one_sector.then_some(first),
         }
+    }
+
+    /// A name of at least three words without one of those in the middle that may be dropped (`LLM 서비스 개발자`). The first must
+    /// tell the work without it: `요양` cannot be dropped after `방문`.
+    fn without_a_word(&self, name: &str, may_drop: impl Fn(&str) -> bool) -> Option<Resolved<'_>> {
+        const SHORTEST_FIRST: usize = 3;
+        let words: Vec<&str> = name.split_whitespace().collect();
+        let middle = 1..words.len().saturating_sub(1);
+        let tells = |word: &str| word.is_ascii() || word.chars().nth(SHORTEST_FIRST - 1).is_some();
+        words.first().filter(|first| tells(first))?;
+        middle.rev().filter(|&at| may_drop(words[at])).find_map(|at| {
+            let shorter = [&words[..at], &words[at + 1..]].concat().join(" ");
+            let found = self.find(&shorter).or_else(|| self.of_subject(&shorter));
+            let modifiers = words[at].to_owned();
+            let whole = found.map(|entry| Resolved { entry, nearness: Nearness::Inside, modifiers });
+            whole.or_else(|| self.inside(&shorter))
+        })
+    }
+
+    /// A known name that only a last word makes unknown (`골프장 캐디 마스터`).
+    fn without_last_word(&self, name: &str) -> Option<Resolved<'_>> {
+        let (shorter, _) = name.rsplit_once(char::is_whitespace)?;
+        let entry = self.find(shorter)?;
+        Some(Resolved { entry, nearness: Nearness::Inside, modifiers: String::new() })
+    }
+
+    /// The career with most names that begin with the subject of a name whose role exists in any function
+    /// (`탄소배출권 전문가` for `탄소배출권 분석가`).
+    fn beginning_so(&self, name: &str) -> Option<Resolved<'_>> {
+        const SHORTEST_SUBJECT: usize = 3;
+        let key = subject_key(name);
+        if is_bare_role(name) || !has_neutral_role(name) || key.chars().nth(SHORTEST_SUBJECT - 1).is_none() {
+            return None;
+        }
+        let count = |entry: &CareerEntry| {
+            entry.phrases.iter().filter(|phrase| compact(phrase).starts_with(&key)).count()
+        };
+        let counted = self.careers.iter().map(|entry| (count(entry), entry));
+        // Of several with equally many, the first.
+        let (_, entry) = counted.rev().filter(|(count, _)| *count > 0).max_by_key(|(count, _)| *count)?;
+        Some(Resolved { entry, nearness: Nearness::Inside, modifiers: String::new() })
     }
 
     /// The longest known name at the end of a longer one (`소비재 해외영업 전문가`), unless it is a bare role.
