@@ -15,7 +15,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use self::file::File;
 pub(in crate::ranking) use self::resolve::Nearness;
 use self::resolve::by_subject;
-use crate::ranking::text::hangul::is_hangul;
+use crate::ranking::text::hangul::{is_hangul, names_a_company};
 use crate::ranking::text::phrase::subject_words;
 use crate::ranking::text::token::Token;
 use crate::ranking::text::{compact, normalise};
@@ -183,7 +183,8 @@ impl Vocabulary {
                 starts[last.saturating_sub(LONGEST_NAME)..last].iter().map(|&start| &title[start..end]);
             // A name may be the end of a compound. `온라인MD` is two words already, `사내변호사` is one.
             let inside = words[last - 1].char_indices().skip(1).map(|(at, _)| &words[last - 1][at..]);
-            let inside = inside.filter(|name| name.starts_with(is_hangul));
+            let inside =
+                inside.filter(|name| name.starts_with(is_hangul) && !names_a_company(words[last - 1]));
             let Some(mentions) = several.chain(inside).find_map(|name| self.by_phrase.get(name)) else {
                 continue;
             };
