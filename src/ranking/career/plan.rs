@@ -56,11 +56,10 @@ impl Plan {
             Nearness::OtherRole => OTHER_ROLE,
             Nearness::Inside => INSIDE,
         };
-        for entry in &entry {
-            for other in &entry.phrases {
-                let worth = if entry.broad.contains(other) { worth.min(BROAD) } else { worth };
-                texts.extend(readings(other).into_iter().map(|text| (text, worth)));
-            }
+        let names = entry.iter().flat_map(|entry| entry.phrases.iter().map(|name| (name, &entry.broad)));
+        for (name, broad) in names {
+            let worth = if broad.contains(name) { worth.min(BROAD) } else { worth };
+            texts.extend(readings(name).into_iter().map(|text| (text, worth)));
         }
         let near = entry.iter().flat_map(|entry| &entry.near);
         texts.extend(near.map(|other| (other.clone(), worth.min(NEAR))));
