@@ -111,14 +111,6 @@ pub struct Connections {
     pub max: u32,
 }
 
-impl Connections {
-    fn of<D: sqlx::Database>(pool: &sqlx::Pool<D>) -> Self {
-        let open = pool.size();
-        let idle = u32::try_from(pool.num_idle()).unwrap_or(open).min(open);
-        Self { idle, in_use: open - idle, max: pool.options().get_max_connections() }
-    }
-}
-
 /// Time limit of one step on the queue or on a batch, and of the first write of a run.
 pub const STEP_LIMIT: Duration = Duration::from_secs(10);
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use job_agent::domain::{ListingId, Recommendation, Score};
-use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions, MySqlRow};
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlPool, MySqlPoolOptions, MySqlRow};
 use sqlx::{AssertSqlSafe, Connection, Executor, Row, query};
 use tokio::time::sleep;
 
@@ -30,6 +30,11 @@ async fn until_ok<T, F: Future<Output = sqlx::Result<T>>>(mut attempt: impl FnMu
     attempt().await.unwrap_or_else(|error| panic!("the database has been unreachable for a minute: {error}"))
 }
 
+async fn takes_writes(connection: &mut MySqlConnection) -> sqlx::Result<bool> {
+    let is_read_only = connection.fetch_one("SELECT CAST(@@global.read_only AS CHAR) IN ('1', 'ON')").await?;
+    Ok(!is_read_only.get::<bool, _>(0))
+}
+
 impl Database {
     /// `session` is executed on every new connection.
     pub fn new(options: MySqlConnectOptions, session: &'static str) -> Self {
@@ -37,8 +42,18 @@ impl Database {
             .max_connections(24)
             .acquire_timeout(Duration::from_secs(10))
             .after_connect(move |connection, _| {
-                Box::pin(async move { connection.execute(session).await.map(drop) })
+                Box::pin(async move {
+                    connection.execute(session).await?;
+                    // A balancer may lead to a replica for a moment, or to a member that is still joining.
+                    match takes_writes(connection).await? {
+                        true => Ok(()),
+                        false => {
+                            Err(sqlx::Error::Protocol("connected to a server that is read only".to_owned()))
+                        }
+                    }
+                })
             })
+            .before_acquire(|connection, _| Box::pin(takes_writes(connection)))
             .connect_lazy_with(options);
         Self { pool }
     }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use job_agent::coordination::UserLocks;
 use job_agent::domain::{CatalogueVersion, ScoringRevision};
-use job_agent::storage::{QueueStore, RunStore};
+use job_agent::storage::{QueueStore, ReadStore, RunStore, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::support::{RedisServer, TestApp, TestDatabase, USER, eventually, on_servers};
 
 on_servers!(
+    a_connection_that_has_answered_goes_back_without_a_question,
     a_cancelled_transaction_loses_no_later_write,
     a_client_that_disconnects_leaves_no_transaction_and_no_lock,
     sessions_are_set_up_for_the_protocol,
@@ -67,20 +68,40 @@ async fn a_client_that_disconnects_leaves_no_transaction_and_no_lock(database: T
     eventually("no transaction is open", || async { database.transactions("TRUE").await == 0 }).await;
 }
 
+async fn a_connection_that_has_answered_goes_back_without_a_question(database: TestDatabase) {
+    let (store, user) = (database.mysql_store(), USER.try_into().unwrap());
+    for _ in 0..5 {
+        store.snapshot(user).await.unwrap();
+        store.stored_list(user, 20, 0).await.unwrap();
+        store.request_run(user).await.unwrap();
+        store.request_runs_with_careers(&[user]).await.unwrap();
+    }
+    assert_eq!(store.connections().idle, 1, "the same connection did all of it");
+    // Pings among other commands that are no statements.
+    let (_, asked): (String, String) = sqlx::query_as("SHOW SESSION STATUS LIKE 'Com_admin_commands'")
+        .fetch_one(&mut *store.connection().await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(asked, "0");
+}
+
 async fn sessions_are_set_up_for_the_protocol(database: TestDatabase) {
     let store = database.mysql_store();
+    let mut connection = store.connection().await.unwrap();
     let (wait, row_wait): (i64, i64) =
         sqlx::query_as("SELECT CAST(@@wait_timeout AS SIGNED), CAST(@@innodb_lock_wait_timeout AS SIGNED)")
-            .fetch_one(store.pool())
+            .fetch_one(&mut *connection)
             .await
             .unwrap();
     assert_eq!((wait, row_wait), (20, 3));
     let isolation: Option<(String,)> =
-        sqlx::query_as("SELECT CAST(@@transaction_isolation AS CHAR)").fetch_one(store.pool()).await.ok();
+        sqlx::query_as("SELECT CAST(@@transaction_isolation AS CHAR)").fetch_one(&mut *connection).await.ok();
     let isolation = match isolation {
         Some(isolation) => isolation,
         // MariaDB before 11.1.
-        None => sqlx::query_as("SELECT CAST(@@tx_isolation AS CHAR)").fetch_one(store.pool()).await.unwrap(),
+        None => {
+            sqlx::query_as("SELECT CAST(@@tx_isolation AS CHAR)").fetch_one(&mut *connection).await.unwrap()
+        }
     };
     assert_eq!(isolation.0, "READ-COMMITTED");
 }

@@ -527,8 +527,10 @@ async fn an_import_larger_than_a_packet_is_split(database: TestDatabase) {
     // For sessions that begin now. No other test sends a larger statement.
     database.execute("SET GLOBAL max_allowed_packet = 2097152").await;
     let store = database.mysql_store();
-    let packet: (i64,) =
-        sqlx::query_as("SELECT CAST(@@max_allowed_packet AS SIGNED)").fetch_one(store.pool()).await.unwrap();
+    let packet: (i64,) = sqlx::query_as("SELECT CAST(@@max_allowed_packet AS SIGNED)")
+        .fetch_one(&mut *store.connection().await.unwrap())
+        .await
+        .unwrap();
     assert_eq!(packet.0, 2 << 20);
     let of_size = |job: usize, bytes: usize| ListingRecord {
         description: Some("x".repeat(bytes)),

@@ -89,7 +89,7 @@ pub const MUTANTS: [(Mutant, Scenario, &str, usize); 22] = [
 ];
 
 /// Bugs that need no patch, and why.
-pub const ONLY_IN_THE_MODEL: [(Mutant, &str); 10] = [
+pub const ONLY_IN_THE_MODEL: [(Mutant, &str); 9] = [
     (Mutant::LostAnswerIsSuccess, "the campaign's loser-answers-success breaks the same decision"),
     (Mutant::CatalogueUnordered, "the campaign's scoring-unordered breaks the same decision"),
     (Mutant::UnparksWithoutDue, "a parked user with a newer trigger is too rare in a campaign"),
@@ -99,7 +99,6 @@ pub const ONLY_IN_THE_MODEL: [(Mutant, &str); 10] = [
     (Mutant::RowsAreOnlyCounted, "the campaign has no other writer; tests/it/other_writers.rs has one"),
     (Mutant::AlteredRowsTrusted, "the campaign has no other writer; tests/it/other_writers.rs has one"),
     (Mutant::AlteredRowsUnnoticed, "a clean-up that meets a run of the same user is too rare in a campaign"),
-    (Mutant::OldPrimaryKept, "tests/it/failover.rs shows it on real servers"),
 ];
 
 #[test]

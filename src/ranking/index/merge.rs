@@ -8,12 +8,22 @@ use super::live_segment::LiveSegment;
 use super::segment::{Facts, SEGMENT_LISTINGS, Segment};
 use crate::ranking::text::token::Token;
 
-/// Drops empty segments, rewrites those with more deleted listings than others, and merges the last ones until each
-/// is at least twice as large as the next, or two together would have more than `most` listings.
+/// A segment is rewritten once one in so many of its listings is deleted. Without that, memory would grow by half before
+/// it shrinks again.
+const ONE_DELETED_IN: usize = 8;
+
+/// Drops empty segments, rewrites those with more deleted listings than others and the worst of the rest, and merges the
+/// last ones until each is at least twice as large as the next, or two together would have more than `most` listings.
 pub fn merge_small(segments: &mut Vec<LiveSegment>, most: usize) {
     segments.retain(|live| live.len() > 0);
-    for live in segments.iter_mut().filter(|live| live.len() * 2 < live.segment.len()) {
+    for live in segments.iter_mut().filter(|live| live.len() < deleted(live)) {
         *live = merge(std::slice::from_ref(live));
+    }
+    // Only one: changes that are spread over all listings would have all segments rewritten by the same refresh.
+    if let Some(worst) = segments.iter_mut().max_by_key(|live| deleted(live))
+        && deleted(worst) * ONE_DELETED_IN >= worst.segment.len()
+    {
+        *worst = merge(std::slice::from_ref(worst));
     }
     while let [.., before, last] = segments.as_slice() {
         let together = before.len() + last.len();
@@ -24,6 +34,10 @@ pub fn merge_small(segments: &mut Vec<LiveSegment>, most: usize) {
         segments.truncate(segments.len() - 2);
         segments.push(merged);
     }
+}
+
+fn deleted(live: &LiveSegment) -> usize {
+    live.segment.len() - live.len()
 }
 
 fn merge(segments: &[LiveSegment]) -> LiveSegment {

@@ -205,6 +205,17 @@ fn of_two_listings_with_one_id_the_later_counts() {
 }
 
 #[test]
+fn listings_that_have_been_replaced_take_little_memory() {
+    let all: Vec<_> = (1..=400).map(|id| listing(id, "백엔드 개발자")).collect();
+    let mut refreshed = catalogue(&all);
+    for (number, changed) in all.chunks(4).cycle().take(300).enumerate() {
+        refreshed = refreshed.with_changes(CatalogueVersion(number as i64 + 2), changed, &[]);
+        let held: usize = refreshed.segments().iter().map(|live| live.segment.len()).sum();
+        assert!(held <= all.len() * 5 / 4, "{held} after {number} refreshes");
+    }
+}
+
+#[test]
 fn skills_alone_are_no_reason() {
     let mut other = listing(1, "간호사");
     other.tech_stack = "Java, AWS, Spring".to_owned();

@@ -16,7 +16,8 @@ use sqlx_macros::FromRow;
 use tokio::task::coop::consume_budget;
 
 use super::checksums::Checked;
-use super::session::{Pool, this_server};
+use super::pool::Pool;
+use super::session::this_server;
 use super::source::{JOB_LISTINGS, SourceColumns, is_outdated};
 use crate::domain::{CatalogueVersion, ListingId};
 use crate::storage::known_listings::{BLOCK, Delta, ListingHashes};

@@ -11,7 +11,7 @@ use sqlx::query_as;
 use tokio::task::coop::consume_budget;
 
 use super::changes::are_too_many;
-use super::session::Pool;
+use super::pool::Pool;
 use super::source::{JOB_LISTINGS, SourceColumns, is_outdated};
 use crate::domain::ListingId;
 use crate::storage::StoreError;

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{query, query_as};
 
 use super::fingerprint::altered_users;
+use super::pool::Pool;
 use super::replace::ensure_state_row;
-use super::session::Pool;
 use super::source::if_table_exists;
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;

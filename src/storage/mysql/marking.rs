@@ -6,7 +6,7 @@ use sqlx::{query, query_as};
 use sqlx_macros::FromRow;
 
 use super::fingerprint::altered_users;
-use super::session::Pool;
+use super::pool::Pool;
 use super::source::{SourceQuery, SourceTables};
 use crate::domain::{BatchId, Lane, UserId};
 use crate::storage::batches::{ACTIVE_DAYS, StoredScope};

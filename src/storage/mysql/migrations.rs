@@ -9,7 +9,7 @@ use sqlx::migrate::{Migration, Migrator};
 use sqlx::mysql::MySqlConnection;
 use sqlx::{AssertSqlSafe, Executor, query, query_as, query_scalar};
 
-use super::session::Pool;
+use super::pool::Pool;
 use super::source::number;
 use crate::storage::StoreError;
 

@@ -16,6 +16,7 @@ mod listings;
 mod marking;
 mod migrations;
 mod parked;
+mod pool;
 mod queue;
 mod reads;
 mod renewal;
@@ -29,15 +30,16 @@ mod session;
 mod snapshot;
 mod source;
 
+use std::ops::DerefMut;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::mysql::MySqlPool;
+use sqlx::mysql::MySqlConnection;
 
 pub use self::address::{InvalidMysqlAddress, MysqlAddress};
+use self::pool::{Pool, Role};
 use self::replica::Replica;
-use self::session::Role;
 use self::source::SourceTables;
 use crate::domain::{ListingId, ScoringRevision, UserId};
 use crate::storage::{
@@ -47,7 +49,7 @@ use crate::storage::{
 /// The store on MySQL or MariaDB.
 #[derive(Clone, Debug)]
 pub struct MysqlStore {
-    pool: session::Pool,
+    pool: Pool,
     source: Arc<SourceTables>,
     replica: Option<Replica>,
 }
@@ -55,15 +57,14 @@ pub struct MysqlStore {
 impl MysqlStore {
     /// A store that connects when it is first used; `max_connections` is the size of its pool.
     pub fn new(address: &MysqlAddress, max_connections: u32) -> Self {
-        let pool = session::Pool::new(address.options(), max_connections, Role::Primary);
+        let pool = Pool::new(address.options(), max_connections, Role::Primary);
         Self { pool, source: Arc::default(), replica: None }
     }
 
     /// Reads lists and states of users on a replica at this address, with as many connections, unless it is behind for
     /// the user: it is waited for so long, and then the primary is read.
     pub fn reading_from(mut self, address: &MysqlAddress, wait: Duration) -> Self {
-        let max_connections = self.pool.connections().options().get_max_connections();
-        self.replica = Some(Replica::new(address, max_connections, wait));
+        self.replica = Some(Replica::new(address, self.pool.max_connections(), wait));
         self
     }
 
@@ -95,9 +96,12 @@ impl MysqlStore {
         Ok(checked.map(|checked| checked.suspects))
     }
 
-    /// The pool, for tests that look at its connections.
-    pub fn pool(&self) -> &MySqlPool {
-        self.pool.connections()
+    /// A connection of the pool, for tests that look at the settings of its session.
+    ///
+    /// # Errors
+    /// None can be had.
+    pub async fn connection(&self) -> Result<impl DerefMut<Target = MySqlConnection>, StoreError> {
+        self.pool.acquire().await
     }
 }
 
@@ -133,7 +137,7 @@ impl Store for MysqlStore {
     }
 
     fn connections(&self) -> Connections {
-        Connections::of(self.pool.connections())
+        self.pool.counts()
     }
 
     fn read_replica(&self) -> Option<ReadReplica> {

@@ -3,7 +3,7 @@
 use sqlx::types::Json;
 use sqlx::{query, query_as};
 
-use super::session::Pool;
+use super::pool::Pool;
 use crate::domain::UserId;
 use crate::storage::rows::{UserRow, users};
 use crate::storage::{Retried, StoreError};

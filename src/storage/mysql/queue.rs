@@ -128,8 +128,11 @@ impl QueueStore for MysqlStore {
         let record = || {
             let lane = lane_number(Lane::RealTime);
             let record = async move {
+                let mut session = self.pool.acquire().await?;
                 let record = query(REQUEST_RUN).bind(user.get()).bind(lane).bind(lane);
-                Ok(record.execute(&mut *self.pool.acquire().await?).await?)
+                let recorded = record.execute(&mut *session).await?;
+                session.give_back();
+                Ok(recorded)
             };
             record.boxed()
         };
@@ -146,8 +149,10 @@ impl QueueStore for MysqlStore {
             let (lane, asked) = (lane_number(Lane::RealTime), Json(users.clone()));
             let bind = move |query: StatementQuery| query.bind(lane).bind(asked.clone()).bind(lane);
             let record = async move {
-                let connection = &mut *self.pool.acquire().await?;
-                self.source.execute(connection, REQUEST_RUNS_WITH_CAREERS, bind).await
+                let mut session = self.pool.acquire().await?;
+                let recorded = self.source.execute(&mut session, REQUEST_RUNS_WITH_CAREERS, bind).await?;
+                session.give_back();
+                Ok(recorded)
             };
             record.boxed()
         };

@@ -110,7 +110,15 @@ impl MysqlStore {
             return Ok(answer);
         }
         let read = &read;
-        let on_primary = || async move { read(&mut *self.pool.acquire().await?, &self.source).await }.boxed();
+        let on_primary = || {
+            let read = async move {
+                let mut session = self.pool.acquire().await?;
+                let answer = read(&mut session, &self.source).await?;
+                session.give_back();
+                Ok(answer)
+            };
+            read.boxed()
+        };
         self.pool.twice(READ_PATIENCE, on_primary).await
     }
 }

@@ -13,8 +13,9 @@ use sqlx::query;
 use sqlx::types::Json;
 
 use super::fingerprint::row_checksum;
+use super::pool::Pool;
 use super::run::confirm_all;
-use super::session::{Pool, this_server};
+use super::session::this_server;
 use crate::domain::{ListingId, Recommendation, UserId};
 use crate::storage::diff::Difference;
 use crate::storage::{Confirmation, LockedBasis, RowChanges, StoreError, Write, Written, content};

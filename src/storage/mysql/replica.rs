@@ -18,7 +18,8 @@ use sqlx_macros::FromRow;
 use tokio::time::sleep;
 
 use super::MysqlAddress;
-use super::session::{Pool, READ_PATIENCE, Role};
+use super::pool::{Pool, Role};
+use super::session::{READ_PATIENCE, Session};
 use super::source::SourceTables;
 use crate::domain::UserId;
 use crate::storage::{ReadReplica, StoreError, within};
@@ -118,11 +119,21 @@ impl Replica {
             shared.unavailable.fetch_add(1, Ordering::Relaxed);
             return Ok(None);
         }
-        let newest = || async move { progress(&mut *primary.acquire().await?, user.get()).await }.boxed();
+        let newest = || {
+            let newest = async move {
+                let mut session = primary.acquire().await?;
+                let newest = progress(&mut session, user.get()).await?;
+                session.give_back();
+                Ok(newest)
+            };
+            newest.boxed()
+        };
         let newest = primary.twice(READ_PATIENCE, newest).await?;
         let steps = async {
             let Some(mut session) = shared.session_with(newest, user).await? else { return Ok(None) };
-            read(&mut session, &shared.source).await.map(Some)
+            let answer = read(&mut session, &shared.source).await?;
+            session.give_back();
+            Ok(Some(answer))
         };
         Ok(match within(PATIENCE + shared.wait, steps).await {
             Ok(Some(answer)) => {
@@ -159,18 +170,14 @@ impl Replica {
 
 impl Shared {
     /// A connection that shows at least this progress, from now on. None is held while the replica is waited for.
-    async fn session_with(
-        &self,
-        newest: Progress,
-        user: UserId,
-    ) -> Result<Option<super::session::Session>, StoreError> {
+    async fn session_with(&self, newest: Progress, user: UserId) -> Result<Option<Session>, StoreError> {
         let (deadline, mut pause) = (Instant::now() + self.wait, FIRST_PAUSE);
         loop {
             let mut session = self.pool.acquire().await?;
             if progress(&mut session, user.get()).await?.includes(newest) {
                 return Ok(Some(session));
             }
-            drop(session);
+            session.give_back();
             if Instant::now() + pause > deadline {
                 return Ok(None);
             }

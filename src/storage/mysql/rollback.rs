@@ -2,7 +2,7 @@
 
 use sqlx::{query, query_as};
 
-use super::session::Pool;
+use super::pool::Pool;
 use crate::domain::{ScoringRevision, UserId};
 use crate::storage::StoreError;
 use crate::storage::rows::{UserRow, users};

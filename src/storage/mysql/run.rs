@@ -129,8 +129,12 @@ async fn confirm(
 impl RunStore for MysqlStore {
     async fn snapshot(&self, user: UserId) -> Result<Snapshot, StoreError> {
         let read = || {
-            let read =
-                async move { snapshot::read(&mut *self.pool.acquire().await?, &self.source, user).await };
+            let read = async move {
+                let mut session = self.pool.acquire().await?;
+                let snapshot = snapshot::read(&mut session, &self.source, user).await?;
+                session.give_back();
+                Ok(snapshot)
+            };
             read.boxed()
         };
         self.pool.twice(READ_PATIENCE, read).await
@@ -146,11 +150,17 @@ impl RunStore for MysqlStore {
     }
 
     async fn confirm(&self, confirmation: &Confirmation) -> Result<Written, StoreError> {
-        confirm(&mut *self.pool.acquire().await?, confirmation).await
+        let mut session = self.pool.acquire().await?;
+        let written = confirm(&mut session, confirmation).await?;
+        session.give_back();
+        Ok(written)
     }
 
     async fn confirm_all(&self, confirmations: &[Confirmation]) -> Result<bool, StoreError> {
-        confirm_all(&mut *self.pool.acquire().await?, confirmations).await
+        let mut session = self.pool.acquire().await?;
+        let are_all_confirmed = confirm_all(&mut session, confirmations).await?;
+        session.give_back();
+        Ok(are_all_confirmed)
     }
 
     async fn write_together(&self, writes: &[Write<'_>]) -> Result<Option<Vec<RowChanges>>, StoreError> {

@@ -5,7 +5,7 @@ use sqlx::mysql::MySqlConnection;
 use sqlx::{query, query_as};
 
 use super::batches::{finish, open_or_join};
-use super::session::Pool;
+use super::pool::Pool;
 use crate::domain::BatchId;
 use crate::storage::batches::StoredScope;
 use crate::storage::{BatchScope, ListingJob, Occurrence, ScheduledJob, StoreError, UnseenListings};

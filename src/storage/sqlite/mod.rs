@@ -97,7 +97,9 @@ impl Store for SqliteStore {
     }
 
     fn connections(&self) -> Connections {
-        Connections::of(&self.pool)
+        let open = self.pool.size();
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(open).min(open);
+        Connections { idle, in_use: open - idle, max: self.pool.options().get_max_connections() }
     }
 
     async fn close(&self) {

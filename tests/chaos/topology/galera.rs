@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Change, Cut, Kind, Process, Topology, ask, until};
+use super::{Change, Cut, Kind, Topology, ask, until};
 
 const ADDRESS: &str = "SELECT @@report_host";
 const NODES: &str = "SELECT CAST(IF((SELECT COUNT(*) FROM information_schema.GLOBAL_STATUS \
@@ -64,14 +64,17 @@ impl Topology {
     /// Returns when all nodes are synchronous; starts those again that have ended.
     async fn await_all_nodes(&self) {
         let all = Some(self.members.len().to_string());
-        let are_synchronous = async |member: &Process| {
-            if !member.is_running() {
-                member.start(&[]);
+        let all = &all;
+        until("all nodes to be synchronous", || async move {
+            let mut are_synchronous = true;
+            for member in &self.members {
+                if !member.is_running() {
+                    member.start(&[]);
+                }
+                are_synchronous &= ask(member.address, NODES).await == *all;
             }
-            (ask(member.address, NODES).await == all).then_some(())
-        };
-        for member in &self.members {
-            until("all nodes to be synchronous", || are_synchronous(member)).await;
-        }
+            are_synchronous.then_some(())
+        })
+        .await;
     }
 }

@@ -14,6 +14,8 @@ pub struct RedisServer {
     password: Option<String>,
     arguments: Vec<String>,
     child: Option<Child>,
+    /// For the copy that it writes for a replica.
+    folder: Option<tempfile::TempDir>,
 }
 
 /// A second port, for connections with TLS.
@@ -50,7 +52,14 @@ impl RedisServer {
     }
 
     fn on_a_free_port() -> Self {
-        Self { port: free_port(), tls: None, password: None, arguments: Vec::new(), child: None }
+        Self {
+            port: free_port(),
+            tls: None,
+            password: None,
+            arguments: Vec::new(),
+            child: None,
+            folder: None,
+        }
     }
 
     /// With a second port that has this certificate and key (PEM).
@@ -103,6 +112,9 @@ impl RedisServer {
             command.arg("--tls-key-file").arg(file("key.pem"));
         }
         command.args(&self.arguments);
+        let folder = tempfile::tempdir().unwrap();
+        command.current_dir(folder.path());
+        self.folder = Some(folder);
         self.child = Some(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
         eventually("Redis answers", || async {
             match self.client().get_multiplexed_async_connection().await {
