@@ -135,7 +135,7 @@ fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phra
     let names = group.names();
     let core = group.core();
     let shows_some = |at: usize| {
-        ((titles[at] & names) | skills[at] != 0) & ((titles[at] | skills[at] | texts[at]) & core != 0)
+        ((titles[at] | skills[at]) & names != 0) & ((titles[at] | skills[at] | texts[at]) & core != 0)
     };
     for listing in select_indices(segment.len(), shows_some) {
         let masks = [titles[listing], skills[listing], texts[listing]];
@@ -151,7 +151,7 @@ fn match_texts(group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut 
     let [titles, skills, texts] = masks;
     let names = group.names();
     let core = group.core();
-    let shows_some = |at: usize| ((titles[at] & names) | skills[at] == 0) & (texts[at] & core != 0);
+    let shows_some = |at: usize| ((titles[at] | skills[at]) & names == 0) & (texts[at] & core != 0);
     for listing in select_indices(best.len(), shows_some) {
         let masks = [titles[listing], 0, texts[listing]];
         let found = known.entry((titles[listing], texts[listing]));
@@ -193,7 +193,8 @@ fn select_indices(count: usize, condition: impl Fn(usize) -> bool) -> impl Itera
 }
 
 fn improve(best: &mut Match, found: Match) {
-    if found.fit > best.fit || (found.fit == best.fit && found.shown.order() < best.shown.order()) {
+    let comes_first = found.fit == best.fit && found.shown.order() < best.shown.order();
+    if found.is_better_than(*best) || comes_first && !best.is_better_than(found) {
         *best = found;
     }
 }

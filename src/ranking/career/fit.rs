@@ -4,6 +4,8 @@ use super::group::{Group, Phrase};
 use crate::ranking::index::inverted_index::{FIELDS, Field};
 use crate::ranking::index::segment::TitleForm;
 use crate::ranking::score::FULL;
+use crate::ranking::text::audience::Audience;
+use crate::ranking::text::function::Functions;
 
 /// Worth of a phrase's token by the field that has it, in 1/100.
 const FIELD_WORTH: [u32; FIELDS] = [100, 65, 50];
@@ -16,6 +18,9 @@ const ROLE_ALONE: u32 = 80;
 
 /// Share of a title that is reserved for people in alternative military service.
 const RESERVED_SHARE: f64 = 0.85;
+
+/// Share of a title that offers a course, not a job.
+const COURSE_SHARE: f64 = 0.4;
 
 /// Share of the fit that depends on how much of the phrase the skills and the text repeat.
 const SUPPORT_SHARE: f64 = 0.16;
@@ -33,8 +38,28 @@ const SCATTERED_SHARE: f64 = 0.70;
 /// Factor for a part of a phrase in a title that only names jobs of other sectors.
 const OTHER_SECTOR_SHARE: f64 = 0.85;
 
+/// The evidence gate: the least fit of a listing that is recommended.
+pub const LEAST_FIT: u16 = FULL / 100 * 30;
+
+/// The evidence gate of a title that shows a whole word of the subject and not the subject: nearly all of the name.
+const LEAST_FIT_OF_WORD: u16 = FULL / 100 * 45;
+
 /// The tokens of a group that a listing has, as bits; one mask per field.
 pub type Masks = [u64; FIELDS];
+
+/// How much of a phrase a title shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// The whole subject.
+    Subject,
+    /// A whole word of the subject.
+    Word,
+    /// Nothing but roles and parts of words.
+    Fragment,
+}
 
 /// The best that a listing shows of a career. The representation makes [`Nothing`](Self::Nothing) all zeros: a search for a
 /// career begins by filling a list of all listings with it.
@@ -46,8 +71,8 @@ pub enum Shown {
     Nothing = 0,
     /// A phrase of the plan.
     Phrase {
-        /// Whether the title shows the whole phrase.
-        whole: bool,
+        /// How much of the phrase the title shows.
+        extent: Extent,
         /// Its number, counted over all groups of the plan.
         number: u16,
     },
@@ -58,6 +83,16 @@ pub enum Shown {
 }
 
 impl Shown {
+    /// Whether it passes the evidence gate with a fit.
+    pub fn is_evidence(self, fit: u16) -> bool {
+        match self {
+            Self::Phrase { extent: Extent::Whole | Extent::Subject, .. } => fit >= LEAST_FIT,
+            Self::Phrase { extent: Extent::Word, .. } => fit >= LEAST_FIT_OF_WORD,
+            Self::Phrase { extent: Extent::Fragment, .. } => false,
+            Self::SectorJob | Self::SectorWord | Self::Nothing => false,
+        }
+    }
+
     /// Of two matches with the same fit, the one with the smaller order counts.
     pub fn order(self) -> u16 {
         match self {
@@ -77,6 +112,12 @@ pub struct Match {
 }
 
 impl Match {
+    /// Whether it counts and not the other: evidence counts more than a higher fit that is none.
+    pub fn is_better_than(self, other: Self) -> bool {
+        let rank = |of: Self| (of.shown.is_evidence(of.fit), of.fit);
+        rank(self) > rank(other)
+    }
+
     /// For a title that names a job of the career's sector, if nothing in the listing shows the career itself.
     pub fn sector_job() -> Self {
         Self { fit: points(WEAK_SHARE * SAME_SECTOR_SHARE), shown: Shown::SectorJob }
@@ -88,19 +129,33 @@ impl Match {
     }
 }
 
-/// The match of the first phrase with the highest fit. `first_phrase` is the number of the group's first phrase.
+/// The match of the best phrase, of several the first. `first_phrase` is the number of the group's first phrase.
 pub fn best_phrase(group: &Group, masks: Masks, title: TitleForm, first_phrase: u16) -> Match {
     let mut best = Match::default();
     let [in_title, in_skills, in_text] = masks;
     let shown = in_title | in_skills | in_text;
     for (index, phrase) in group.phrases.iter().enumerate().filter(|(_, phrase)| shown & phrase.core != 0) {
         let fit = fit(group, phrase, masks, title);
-        if fit > best.fit {
-            let whole = in_title & phrase.mask == phrase.mask;
-            best = Match { fit, shown: Shown::Phrase { number: first_phrase + index as u16, whole } };
+        let shown = Shown::Phrase { number: first_phrase + index as u16, extent: extent(phrase, in_title) };
+        let found = Match { fit, shown };
+        if found.is_better_than(best) {
+            best = found;
         }
     }
     best
+}
+
+fn extent(phrase: &Phrase, in_title: u64) -> Extent {
+    let shows = |mask: u64| in_title & mask == mask;
+    if shows(phrase.mask) {
+        Extent::Whole
+    } else if shows(phrase.subject()) {
+        Extent::Subject
+    } else if phrase.subject_words.iter().any(|&word| shows(word)) {
+        Extent::Word
+    } else {
+        Extent::Fragment
+    }
 }
 
 /// The highest possible fit of a listing whose title and skills show nothing but the sector.
@@ -114,7 +169,7 @@ const WEAK_SHARE: f64 = 0.7;
 
 /// The fit of a title that shows the whole subject, else of weak evidence.
 fn fit(group: &Group, phrase: &Phrase, masks: Masks, title: TitleForm) -> u16 {
-    let shown = match level(group, phrase, masks[Field::Title as usize], title) {
+    let shown = match level(group, phrase, masks, title) {
         Some(level) => level * form(group, phrase, masks, title),
         None => WEAK_SHARE * weak(group, phrase, masks),
     };
@@ -134,10 +189,14 @@ fn modified(phrase: &Phrase, masks: Masks) -> f64 {
 }
 
 /// How surely a title names the phrase's job; `None` if it does not show the whole subject.
-fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Option<f64> {
-    let subject = if phrase.mask == phrase.role { phrase.mask } else { phrase.mask & !phrase.role };
+fn level(group: &Group, phrase: &Phrase, masks: Masks, title: TitleForm) -> Option<f64> {
+    let [in_title, in_skills, in_text] = masks;
+    let subject = phrase.subject();
     if in_title & subject != subject {
         return None;
+    }
+    if phrase.is_other_sense(in_title, in_title | in_skills | in_text) {
+        return Some(0.35);
     }
     let functions = title.functions;
     let extra = functions.without(phrase.functions);
@@ -152,7 +211,9 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
             true if phrase.is_initials() && !functions.is_empty() => return Some(0.4),
             true if extra.is_empty() => return Some(1.0),
             true => return Some(0.96),
-            false if has_role && !other_sector && extra.is_empty() => return Some(0.9),
+            false if has_role && !other_sector && extra.is_empty() => {
+                return Some(if same_sector || phrase.is_own_name() { 0.9 } else { 0.75 });
+            }
             false if has_role => return Some(0.6),
             // A role that exists in any function says nothing away from the subject.
             false => {}
@@ -160,7 +221,8 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
     }
     // Several words of a subject side by side are surer than the sector of a shorter name inside them.
     let doubtful = other_sector && (phrase.subject_words.len() < 2 || !is_joined(phrase.subject_joints));
-    let level = if strays || phrase.is_boilerplate {
+    let is_boilerplate = phrase.is_boilerplate || phrase.has_boilerplate && !is_joined(phrase.subject_joints);
+    let level = if strays || is_boilerplate {
         0.35
     } else if phrase.is_profession {
         0.7
@@ -179,7 +241,21 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
             _ if phrase.is_function && !same_sector && !phrase.is_own_name() => 0.5,
             _ if phrase.is_function && !same_sector => 0.7,
             // A single word may stand beside any job (`브랜드`).
-            (true, true) if !same_sector && phrase.subject_words.len() == 1 => 0.7,
+            (true, true) if !same_sector && phrase.subject_words.len() == 1 => {
+                if phrase.is_own_name() {
+                    0.7
+                } else {
+                    0.6
+                }
+            }
+            // The function of a synonym beside another one is more often only a part of the work (`연구`).
+            (_, false)
+                if phrase.is_function
+                    && !phrase.is_own_name()
+                    && !extra.without(Functions::ENGINEERING).is_empty() =>
+            {
+                0.45
+            }
             (_, true) => 0.92,
             (_, false) => 0.75,
         }
@@ -190,7 +266,8 @@ fn level(group: &Group, phrase: &Phrase, in_title: u64, title: TitleForm) -> Opt
             (false, false) => 0.7,
         }
     } else if functions.is_empty() {
-        0.7
+        // A single word beside which nothing tells the work may belong to any job (`브랜드`, `서비스`).
+        if phrase.subject_words.len() == 1 { 0.45 } else { 0.7 }
     } else {
         0.3
     };
@@ -253,7 +330,11 @@ fn form(group: &Group, phrase: &Phrase, masks: Masks, title: TitleForm) -> f64 {
     let elsewhere = (masks[Field::Skills as usize] | masks[Field::Text as usize]) & phrase.mask;
     let support = f64::from(group.weight_of(elsewhere)) / f64::from(phrase.weight);
     let support = if title.has_text { support } else { 0.5 };
-    let open = if title.reserved { RESERVED_SHARE } else { 1.0 };
+    let open = match title.audience {
+        Audience::Workers => 1.0,
+        Audience::Conscripts => RESERVED_SHARE,
+        Audience::Learners => COURSE_SHARE,
+    };
     open - PURITY_SHARE * (1.0 - purity.min(1.0)) - SUPPORT_SHARE * (1.0 - support)
 }
 

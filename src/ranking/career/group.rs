@@ -8,6 +8,9 @@ use crate::ranking::text::token::Token;
 /// Most tokens of a group: one bit each.
 pub const GROUP_TOKENS: usize = 64;
 
+/// Most tokens of a phrase that tell in which sense a listing uses its words.
+pub const SENSE_TOKENS: usize = 2;
+
 /// Factor of the weight of an ending such as `발자` in `개발자`.
 const ENDING_WEIGHT: u32 = 3;
 /// Factor of the weight of any other token.
@@ -26,6 +29,8 @@ pub struct Group {
     pub any_sector: u64,
     /// The bit of [`Token::sector_word`] for the career's sector; no bit if the sector is unknown.
     pub sector_word: u64,
+    /// The bits of the words that tell senses.
+    senses: u64,
 }
 
 /// A token of a phrase.
@@ -64,10 +69,16 @@ pub struct Phrase {
     pub is_function: bool,
     /// Whether its subject could stand in any title (`채용 담당자`).
     pub is_boilerplate: bool,
+    /// Whether a word of its subject could (`채용 브랜딩 담당자`).
+    pub has_boilerplate: bool,
     /// Whether it names a profession that needs a licence or a degree (`회계사`).
     pub is_profession: bool,
     /// The bits of each word that the career's own name has besides the phrase, which are not in the mask.
     pub modifiers: Vec<u64>,
+    /// The bit of the words by which a listing means the career, if the phrase has a homonym; see [`Self::is_other_sense`].
+    pub own_sense: u64,
+    /// The bit of the words by which a listing may mean something else.
+    pub other_sense: u64,
     /// The sum of the weights of its tokens.
     pub weight: u32,
     /// Its words and the bits of each word's tokens, in order.
@@ -78,6 +89,17 @@ impl Phrase {
     /// Whether it is a single token. Outside titles, such a token is more often a homonym than the job.
     pub fn is_lone(&self) -> bool {
         self.mask.is_power_of_two()
+    }
+
+    /// The bits of the tokens that tell the subject; all bits if it only names a role.
+    pub fn subject(&self) -> u64 {
+        if self.mask == self.role { self.mask } else { self.mask & !self.role }
+    }
+
+    /// Whether a listing with these tokens in its title, and these anywhere, uses a word of the phrase in another sense.
+    pub fn is_other_sense(&self, in_title: u64, anywhere: u64) -> bool {
+        let means_other = |mask: u64| mask & self.other_sense != 0 && mask & self.own_sense == 0;
+        means_other(in_title) || means_other(anywhere)
     }
 
     /// Whether it is nothing but initials that name no function (`RN`).
@@ -124,6 +146,7 @@ impl Group {
             role_functions: phrase.cut.role_functions,
             is_function: phrase.cut.is_function,
             is_boilerplate: phrase.cut.is_boilerplate,
+            has_boilerplate: phrase.cut.has_boilerplate,
             is_profession: phrase.cut.is_profession,
             ..Phrase::default()
         };
@@ -176,6 +199,16 @@ impl Group {
         }
     }
 
+    /// Adds the words that tell in which sense a listing uses the words of the last phrase.
+    pub fn add_senses(&mut self, own: &[Token], other: &[Token]) {
+        // Without a weight, a token would count in titles only.
+        let (own, other) = (self.mask_of(own, 1), self.mask_of(other, 1));
+        self.senses |= own | other;
+        if let Some(phrase) = self.phrases.last_mut() {
+            (phrase.own_sense, phrase.other_sense) = (own, other);
+        }
+    }
+
     /// The bit of a token, as a mask.
     fn mask_of(&mut self, alternatives: &[Token], weight: u32) -> u64 {
         self.bit(alternatives, weight).map_or(0, |bit| 1 << bit)
@@ -195,9 +228,9 @@ impl Group {
         Some(self.tokens.len() as u8 - 1)
     }
 
-    /// The mask of all tokens but those of the sector.
+    /// The mask of all tokens but those that tell the sector or a sense.
     pub fn names(&self) -> u64 {
-        !(self.sector | self.any_sector | self.sector_word)
+        !(self.sector | self.any_sector | self.sector_word | self.senses)
     }
 
     /// The mask of the tokens of which a listing must have one to show anything of any phrase.

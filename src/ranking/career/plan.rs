@@ -1,6 +1,6 @@
 //! A career made ready for searching: its phrases as weighted tokens.
 
-use super::group::{GROUP_TOKENS, Group, Phrase};
+use super::group::{GROUP_TOKENS, Group, Phrase, SENSE_TOKENS};
 use crate::ranking::text::phrase::{PhraseText, PhraseToken, PhraseTokenKind, phrase_text, readings};
 use crate::ranking::text::token::Token;
 use crate::ranking::vocabulary::{Nearness, Vocabulary};
@@ -11,6 +11,8 @@ pub const OWN_NAME: u16 = 100;
 const SYNONYM: u16 = 91;
 /// p of the names of a career that differs in the role, in 1/100.
 pub const OTHER_ROLE: u16 = 90;
+/// p of a synonym that has other meanings as well, in 1/100.
+const BROAD: u16 = 67;
 /// p of the names of other careers that suit, in 1/100.
 const NEAR: u16 = 82;
 /// p of the names of the careers of a family, in 1/100.
@@ -54,8 +56,10 @@ impl Plan {
             Nearness::OtherRole => OTHER_ROLE,
             Nearness::Inside => INSIDE,
         };
-        for other in entry.iter().flat_map(|entry| &entry.phrases) {
-            texts.extend(readings(other).into_iter().map(|text| (text, worth)));
+        let names = entry.iter().flat_map(|entry| entry.phrases.iter().map(|name| (name, &entry.broad)));
+        for (name, broad) in names {
+            let worth = if broad.contains(name) { worth.min(BROAD) } else { worth };
+            texts.extend(readings(name).into_iter().map(|text| (text, worth)));
         }
         let near = entry.iter().flat_map(|entry| &entry.near);
         texts.extend(near.map(|other| (other.clone(), worth.min(NEAR))));
@@ -68,6 +72,11 @@ impl Plan {
         for phrase in &phrases {
             let modifiers = if phrase.worth == INSIDE { modifiers.words.as_slice() } else { &[] };
             plan.add(phrase, &core(phrase, &phrases), modifiers, &mut weigh);
+            let words = phrase.cut.words.iter().map(|(word, _)| word.as_str());
+            let homonym = entry.and_then(|entry| vocabulary.homonym(&entry.sector, words));
+            if let (Some(homonym), Some(group)) = (homonym, plan.groups.last_mut()) {
+                group.add_senses(&homonym.own, &homonym.other);
+            }
         }
         plan
     }
@@ -82,7 +91,7 @@ impl Plan {
     ) {
         let words = phrase.cut.words.iter().chain(modifiers);
         let tokens: usize = words.map(|(_, tokens)| tokens.len()).sum();
-        let needed = tokens + phrase.cut.joints.len();
+        let needed = tokens + phrase.cut.joints.len() + SENSE_TOKENS;
         let mut group = match self.groups.pop() {
             Some(last) if last.tokens.len() + needed <= GROUP_TOKENS => last,
             full => {

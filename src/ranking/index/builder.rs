@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 use super::inverted_index::{Field, Inverter};
 use super::segment::{Brief, Facts, Segment, TitleForm};
 use crate::domain::{JobListing, ListingId};
+use crate::ranking::text::audience::Audience;
 use crate::ranking::text::english::{is_stop_word, word_tokens};
 use crate::ranking::text::experience::{asked_years, stated_in_title};
 use crate::ranking::text::function::{Functions, names_a_department};
@@ -15,7 +16,7 @@ use crate::ranking::text::hangul::{hangul_tokens, is_hangul, text_endings, title
 use crate::ranking::text::licence::{Hints, Licence, required_licence};
 use crate::ranking::text::sketch::{Sketcher, word_hash};
 use crate::ranking::text::skills::listed_skills;
-use crate::ranking::text::title::{TitleWord, company_key, is_reserved, title_key, title_words};
+use crate::ranking::text::title::{TitleWord, company_key, title_key, title_words};
 use crate::ranking::text::token::{Token, hash};
 use crate::ranking::text::{Lexeme, lexemes, normalise};
 use crate::ranking::vocabulary::Vocabulary;
@@ -105,19 +106,20 @@ impl SegmentBuilder {
                 day: u16::try_from(crawled_at / SECONDS_PER_DAY).unwrap_or(0),
                 years: asked,
                 licence,
-                title: TitleForm { functions, tokens, reserved: is_reserved(&words), has_text },
+                title: TitleForm { functions, tokens, audience: Audience::of(&words), has_text },
                 lists_skills,
             },
         });
     }
 
-    /// Adds a title's words; returns the number of distinct tokens of its core words, a Latin word counting once.
+    /// Adds a title's words; returns the number of distinct tokens of its core words, without those of another name in
+    /// brackets; a Latin word counts once.
     fn add_title(&mut self, words: &[TitleWord<'_>]) -> u8 {
         let mut core_tokens = 0;
         let mut before: Option<Lexeme<'_>> = None;
         for word in words {
             let added = self.add_lexeme(Field::Title, word.lexeme);
-            if word.core {
+            if word.core && !word.aside {
                 core_tokens += match word.lexeme {
                     Lexeme::Hangul(_) => added,
                     Lexeme::Word(_) => added.min(1),

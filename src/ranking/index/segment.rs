@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::inverted_index::InvertedIndex;
 use super::listing_set::ListingSet;
+use crate::ranking::text::audience::Audience;
 use crate::ranking::text::experience::AskedYears;
 use crate::ranking::text::function::Functions;
 use crate::ranking::text::licence::Licence;
@@ -53,10 +54,10 @@ pub struct Brief {
 pub struct TitleForm {
     /// The functions that the title names.
     pub functions: Functions,
-    /// Distinct tokens of the title's core words.
+    /// Distinct tokens of the title's core words, without those of another name in brackets.
     pub tokens: u8,
-    /// Whether the job is reserved for people in alternative military service.
-    pub reserved: bool,
+    /// For whom the posting is.
+    pub audience: Audience,
     /// Whether the listing has a description or a list of skills; of one without, most is unknown.
     pub has_text: bool,
 }

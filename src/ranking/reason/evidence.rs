@@ -1,7 +1,7 @@
 //! The part of a career's phrase that a listing's title shows.
 
 use crate::ranking::career::candidates::{Candidate, Candidates, GroupOrdinals};
-use crate::ranking::career::fit::Shown;
+use crate::ranking::career::fit::{Extent, Shown};
 use crate::ranking::career::group::Phrase;
 use crate::ranking::career::plan::Plan;
 use crate::ranking::index::inverted_index::{Field, InvertedIndex};
@@ -25,7 +25,8 @@ impl<'p> Evidence<'p> {
         segment: &SegmentQuery<'_>,
         candidate: &Candidate,
     ) -> Option<Self> {
-        let Shown::Phrase { number, whole } = candidate.shown else { return None };
+        let Shown::Phrase { number, extent } = candidate.shown else { return None };
+        let whole = extent == Extent::Whole;
         let (group, phrase) = plan.phrase(number)?;
         let mask = if whole {
             phrase.mask

@@ -13,19 +13,17 @@ use self::query::{Query, SegmentQuery};
 use self::top_hits::{Hit, TopHits};
 use crate::domain::{Career, Score};
 use crate::ranking::career::candidates::{Candidate, Candidates};
+use crate::ranking::career::fit::LEAST_FIT;
 use crate::ranking::catalogue::CareerIndex;
-use crate::ranking::score::{FLOOR, FULL, RIGHT};
-
-/// The evidence gate: the fit of a title that shows a career's subject, or nearly all of it with its role.
-const LEAST_FIT: u16 = FULL / 100 * 30;
+use crate::ranking::score::{FLOOR, RIGHT};
 
 /// Which hits a search returns.
 #[derive(Clone, Copy)]
 pub struct SearchOptions {
     /// The least score.
     floor: Score,
-    /// The least fit.
-    least_fit: u16,
+    /// Whether only listings count that show enough of a career.
+    needs_evidence: bool,
     /// Whether copies of a posting count once.
     copies_count_once: bool,
     /// The position of the only career that counts; `None`: all do.
@@ -35,10 +33,11 @@ pub struct SearchOptions {
 impl SearchOptions {
     /// For users. The evidence gate: a listing whose title does not show a career is not recommended.
     pub const RECOMMEND: Self =
-        Self { floor: FLOOR, least_fit: LEAST_FIT, copies_count_once: true, only: None };
+        Self { floor: FLOOR, needs_evidence: true, copies_count_once: true, only: None };
 
     /// For measuring: graded sets judge every listing for itself, however low its score.
-    pub const EVALUATE: Self = Self { floor: Score(0), least_fit: 1, copies_count_once: false, only: None };
+    pub const EVALUATE: Self =
+        Self { floor: Score(0), needs_evidence: false, copies_count_once: false, only: None };
 
     /// For users: what is right for one of their careers.
     pub fn right_for(career: usize) -> Self {
@@ -116,6 +115,9 @@ impl<'s> Search<'s> {
                 continue;
             }
             rest = others;
+            if self.options.needs_evidence && !candidate.shown.is_evidence(candidate.fit) {
+                continue;
+            }
             let Some(score) = self.score(segment, candidate, bound) else { continue };
             let facts = &segment.live.segment.facts()[usize::from(candidate.listing)];
             let group = if self.options.copies_count_once { facts.duplicate_key } else { facts.id as u64 };
@@ -129,7 +131,7 @@ impl<'s> Search<'s> {
 
     /// A candidate with a lower fit is not returned.
     fn least_fit(&self, bound: &ScoreBound) -> u16 {
-        bound.least_fit().max(self.options.least_fit)
+        bound.least_fit().max(if self.options.needs_evidence { LEAST_FIT } else { 1 })
     }
 
     /// A candidate's score; `None` if the candidate cannot be among the best.

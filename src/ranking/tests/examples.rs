@@ -256,6 +256,98 @@ fn jobs(listings: &[JobListing]) -> Catalogue {
     builder.finish(CatalogueVersion(7))
 }
 
+const HOMONYMS: &str = r#"
+    revision = 1
+    job_nouns = ["엔지니어", "간호사", "전문가", "컨설턴트"]
+    known_titles = ["품질관리"]
+    [[homonyms]]
+    words = ["QA"]
+    fields = ["IT·개발"]
+    own = ["버그", "app"]
+    other = ["식품", "공정"]
+    [[homonyms]]
+    words = ["간호사"]
+    fields = ["의료"]
+    own = []
+    other = ["동물"]
+    [broad]
+    "위기관리 커뮤니케이션 전문가" = ["커뮤니케이션 전문가"]
+    [fields."IT·개발"]
+    "QA 엔지니어" = []
+    [fields."의료"]
+    "병원 간호사" = ["간호사"]
+    [fields."홍보"]
+    "위기관리 커뮤니케이션 전문가" = ["커뮤니케이션 전문가", "위기 대응 컨설턴트"]
+"#;
+
+fn homonyms(listings: &[JobListing]) -> Catalogue {
+    let mut builder = CatalogueBuilder::new(Arc::new(Vocabulary::parse(HOMONYMS).unwrap()));
+    listings.iter().for_each(|listing| builder.push(listing));
+    builder.finish(CatalogueVersion(7))
+}
+
+#[test]
+fn the_words_around_a_homonym_tell_whether_it_is_the_job() {
+    let described =
+        |id, title: &str, text: &str| JobListing { description: text.to_owned(), ..listing(id, title) };
+    let catalogue = homonyms(&[
+        described(1, "QA 엔지니어", "버그를 찾고 기록합니다."),
+        described(2, "QA 엔지니어", "공정 점검과 시료 분석을 맡습니다."),
+        described(3, "QA 엔지니어", "공정 관리 시스템의 버그를 찾습니다."),
+        listing(4, "QA 엔지니어"),
+        described(5, "식품 QA 엔지니어", "버그를 찾습니다."),
+        listing(6, "동물병원 간호사"),
+        listing(7, "요양병원 간호사"),
+    ]);
+    let mut found = ids(&catalogue, &user("QA 엔지니어"));
+    found.sort_unstable();
+    assert_eq!(found, [1, 3, 4]);
+    assert_eq!(ids(&catalogue, &user("병원 간호사")), [7]);
+}
+
+#[test]
+fn a_broad_name_stands_for_its_career_and_is_only_close_to_its_other_names() {
+    let catalogue = homonyms(&[listing(1, "커뮤니케이션 전문가"), listing(2, "위기 대응 컨설턴트")]);
+    assert_eq!(ids(&catalogue, &user("커뮤니케이션 전문가")), [1, 2]);
+    let found = catalogue.recommend(&user("위기관리 커뮤니케이션 전문가"), 50);
+    assert_eq!(found.iter().map(|found| found.listing_id.0).collect::<Vec<_>>(), [2, 1]);
+    assert!(found[1].reason.contains("가까운 직업"), "{}", found[1].reason);
+}
+
+#[test]
+fn a_course_is_not_recommended() {
+    let titles = [
+        "백엔드 개발자 양성과정 모집",
+        "부트캠프 플랫폼 백엔드 개발자",
+        "백엔드 개발자 국비지원 교육생 모집",
+    ];
+    let listings: Vec<_> = (1..).zip(titles).map(|(id, title)| listing(id, title)).collect();
+    assert_eq!(ids(&catalogue(&listings), &user("백엔드 개발자")), [2]);
+}
+
+#[test]
+fn another_name_in_brackets_does_not_count_against_a_title() {
+    let titles = ["서버 개발자 (Backend Developer)", "서버 개발자", "Backend Developer (서버 개발자)"];
+    let listings: Vec<_> = (1..).zip(titles).map(|(id, title)| listing(id, title)).collect();
+    let recommended = catalogue(&listings).recommend(&user("서버 개발자"), 50);
+    let scores: Vec<Score> = recommended.iter().map(|found| found.score).collect();
+    assert!(scores.iter().all(|score| *score == scores[0]), "{scores:?}");
+}
+
+#[test]
+fn one_job_at_several_places_counts_once() {
+    let titles = [
+        "백엔드 개발자 (판교)",
+        "부산지사 백엔드 개발자",
+        "백엔드 개발자 - 대전/세종 근무",
+        "백엔드 개발자 (판교)",
+    ];
+    let of_company =
+        |(id, title): (i64, &&str)| JobListing { company: "하늘".to_owned(), ..listing(id, title) };
+    let listings: Vec<_> = (1..).zip(titles.iter()).map(of_company).collect();
+    assert_eq!(ids(&catalogue(&listings), &user("백엔드 개발자")).len(), 2, "지사 stays a word of the title");
+}
+
 #[test]
 fn words_outside_the_title_are_no_evidence_of_the_job() {
     let mut tool = listing(1, "AWS 엔지니어");

@@ -14,6 +14,10 @@ pub fn word_tokens(word: &str) -> impl Iterator<Item = Token> {
 /// shorter word and for one that has other characters than letters.
 pub fn stem(word: &str) -> Option<String> {
     let is_english = word.len() >= 4 && word.bytes().all(|b| b.is_ascii_lowercase());
+    // Their stems are those of product, intern, animation and each other.
+    if ["production", "internal", "animal", "government", "governance"].contains(&word) {
+        return Some(word.to_owned());
+    }
     // An accountant is no account.
     let kept = ["ant", "ants"].iter().find(|end| word.ends_with(*end));
     if let Some(kept) = kept.filter(|_| is_english) {
@@ -71,5 +75,7 @@ mod tests {
     fn inflected_forms_share_a_stem() {
         assert_eq!(stem("engineering"), stem("engineers"));
         assert_eq!(stem("c++"), None);
+        assert_ne!(stem("production"), stem("product"));
+        assert_ne!(stem("government"), stem("governance"));
     }
 }

@@ -35,6 +35,22 @@ const SENIOR_YEARS: u8 = 5;
 /// Words of a title for people with at most [`JUNIOR_YEARS`].
 const JUNIOR: &[&str] = &["주니어", "junior"];
 const JUNIOR_YEARS: u8 = 4;
+/// Ranks of Korean companies, which a title names alone or with 급 (`대리~과장급`), and the least and the most years that
+/// people of each usually have.
+const RANKS: &[(&str, u8, u8)] = &[
+    ("사원", 0, 3),
+    ("주임", 1, 4),
+    ("대리", 3, 7),
+    ("과장", 5, 11),
+    ("차장", 8, 15),
+    ("부장", 10, OPEN_END),
+    ("본부장", 10, OPEN_END),
+    ("임원", 12, OPEN_END),
+    ("선임", 3, 8),
+    ("책임", 6, OPEN_END),
+    ("수석", 8, OPEN_END),
+    ("principal", 8, OPEN_END),
+];
 /// A larger number is not a number of years (`2024년` is a date).
 const MOST_YEARS: u32 = 40;
 
@@ -49,9 +65,21 @@ pub fn stated_in_title<'w>(title: &str, words: impl Iterator<Item = &'w str> + C
     let says = |levels: &[&str]| {
         words.clone().any(|word| levels.iter().any(|level| word.starts_with(level) || word.ends_with(level)))
     };
+    let rank = |word: &str| {
+        let bare = ["급이상", "직급", "급"].iter().find_map(|end| word.strip_suffix(end));
+        let is_named = |name: &str| match name {
+            // Without 급, `사원`, `선임` and `책임` are said of anyone.
+            "사원" | "주임" | "선임" | "책임" => bare == Some(name),
+            _ => bare.unwrap_or(word) == name,
+        };
+        RANKS.iter().find(|(name, ..)| is_named(name)).map(|&(_, least, most)| (least, most))
+    };
+    let ranks = || words.clone().filter_map(rank).reduce(|one, next| (one.0.min(next.0), one.1.max(next.1)));
     let has_digit = title.bytes().any(|b| b.is_ascii_digit());
     let range = if has_digit && stated_years(title).is_some() {
         asked_range(title)
+    } else if let Some(range) = ranks() {
+        Some(range)
     } else if says(SENIOR) {
         Some((SENIOR_YEARS, OPEN_END))
     } else if says(JUNIOR) {
@@ -127,6 +155,30 @@ fn one_number(years: u8, after: &str) -> (u8, u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ranking::text::{Lexeme, lexemes};
+
+    #[test]
+    fn a_title_tells_years_by_number_level_or_rank() {
+        let cases: &[(&str, Option<(u8, u8)>)] = &[
+            ("재무 담당자 (대리~과장급)", Some((3, 11))),
+            ("설비보전 (부장급)", Some((10, OPEN_END))),
+            ("영업 관리 차장", Some((8, 15))),
+            ("선임급 개발자", Some((3, 8))),
+            ("수석 연구원", Some((8, OPEN_END))),
+            ("인사팀장", Some((5, OPEN_END))),
+            ("시니어 디자이너", Some((5, OPEN_END))),
+            ("과장급 (3~6년)", Some((3, 6))),
+            ("대리점 영업 담당자", None),
+            ("주차장 관리원", None),
+            ("판매 사원", None),
+            ("선임 간호사", None),
+        ];
+        for (title, expected) in cases {
+            let words = lexemes(title).map(Lexeme::as_str).collect::<Vec<_>>();
+            let found = stated_in_title(title, words.iter().copied()).map(AskedYears::range);
+            assert_eq!(found, expected.map(|(least, most)| least..=most), "{title}");
+        }
+    }
 
     #[test]
     fn the_wording_of_job_sites_is_understood() {

@@ -87,6 +87,7 @@ const FUNCTIONS: &[Function] = &[
     ),
     function(&["보안", "보호", "침해대응", "해킹", "화이트해커"], &["security", "ciso", "soc"]),
     function(&["운전", "배달"], &["driver"]),
+    function(&["인허가"], &["ra", "regulatory"]),
     function(&["모델러", "모델링", "애니메이터", "애니메이션", "이펙터"], &["modeler", "animator", "vfx"]),
 ];
 const _: () = assert!(FUNCTIONS.len() <= 32);
@@ -95,6 +96,9 @@ const _: () = assert!(FUNCTIONS.len() <= 32);
 const PLANNING: u32 = 4;
 
 impl Functions {
+    /// Engineering, which like a role exists for many subjects: a `보안 엔지니어` does the work of a `보안 담당자`.
+    pub const ENGINEERING: Self = Self(1 << 1);
+
     /// The functions of neighbouring words: a manager or owner of a product or a project plans.
     pub fn of_words<'w>(words: impl IntoIterator<Item = (Lexeme<'w>, Self)>) -> Self {
         let mut before = None;

@@ -18,17 +18,25 @@ pub fn names_a_person(word: &str) -> bool {
     matches!(word.chars().next_back(), Some('원' | '사' | '공' | '자' | '가' | '수'))
 }
 
-/// The endings of a word in a title: as written, and without a particle (`변호사를`).
+/// Whether a Hangul word names a company and ends like a profession: `제약사` is no `약사`.
+pub fn names_a_company(word: &str) -> bool {
+    word.ends_with("제약사")
+}
+
+/// The endings of a word in a title: as written, and without a particle (`변호사를`). A company is no profession.
 pub fn title_endings(run: &str) -> impl Iterator<Item = Token> {
-    [ending(run), without_particle(run).and_then(ending)].into_iter().flatten()
+    let (own, bare) = (Some(run), without_particle(run));
+    let words = [own, bare].into_iter().flatten().filter(|word| !names_a_company(word));
+    words.filter_map(ending)
 }
 
 /// The endings of a word in a text, as in a title; but only words that look like a profession are kept, since
 /// texts are long.
 pub fn text_endings(run: &str) -> impl Iterator<Item = Token> {
     // At the end of a word in a sentence, 가 is nearly always a particle.
-    let own = (names_a_person(run) && !run.ends_with('가')).then_some(run);
-    let bare = without_particle(run).filter(|bare| names_a_person(bare));
+    let is_person = |word: &&str| names_a_person(word) && !names_a_company(word);
+    let own = Some(run).filter(|run| is_person(run) && !run.ends_with('가'));
+    let bare = without_particle(run).filter(is_person);
     [own.and_then(ending), bare.and_then(ending)].into_iter().flatten()
 }
 
@@ -64,6 +72,12 @@ pub fn ending(word: &str) -> Option<Token> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_company_does_not_end_like_a_profession() {
+        assert_eq!(title_endings("제약사").count() + text_endings("제약사의").count(), 0);
+        assert_eq!(title_endings("병원약사").collect::<Vec<_>>(), [Token::ending('약', '사')]);
+    }
 
     #[test]
     fn hangul_becomes_syllable_pairs() {

@@ -4,12 +4,14 @@
 //! is cut into overlapping pairs of syllables (`백엔드` is `백엔`, `엔드`): on job postings they find as much as a
 //! morphological analyser does, on compounds more, and they need no dictionary.
 
+pub mod audience;
 pub mod english;
 pub mod experience;
 pub mod function;
 pub mod hangul;
 pub mod licence;
 pub mod phrase;
+pub mod place;
 pub mod roles;
 pub mod sketch;
 pub mod skills;

@@ -23,6 +23,8 @@ pub struct PhraseText {
     pub is_function: bool,
     /// Whether its subject could stand in any title (`채용 담당자`).
     pub is_boilerplate: bool,
+    /// Whether a word of its subject could (`채용 브랜딩 담당자`).
+    pub has_boilerplate: bool,
     /// Whether it names a profession that needs a licence or a degree (`회계사`): its activity alone is another job.
     pub is_profession: bool,
 }
@@ -91,6 +93,7 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
         .filter(|((_, tokens), _)| tokens.iter().any(|token| token.kind == PhraseTokenKind::Subject));
     let subject: Vec<Lexeme<'_>> = subject.map(|(_, (lexeme, _))| *lexeme).collect();
     text.is_function = matches!(subject.as_slice(), [only] if Functions::is_name(*only));
+    text.has_boilerplate = subject.iter().any(|word| is_boilerplate(*word));
     text.is_boilerplate = !subject.is_empty() && subject.iter().all(|word| is_boilerplate(*word));
     text.functions = Functions::of_words(functions);
     if let [(word, tokens)] = text.words.as_mut_slice()
@@ -116,9 +119,7 @@ pub fn subject_words(phrase: &str) -> impl Iterator<Item = String> {
 pub fn subject_key(phrase: &str) -> String {
     let phrase = normalise(phrase);
     let mut words: Vec<Lexeme<'_>> = lexemes(&phrase).flat_map(split_role).collect();
-    let is_neutral =
-        |word: &Lexeme<'_>| ROLES.contains(&word.as_str()) && Functions::of_word(*word).is_empty();
-    while words.last().is_some_and(is_neutral) {
+    while words.last().is_some_and(|word| is_neutral_role(*word)) {
         words.pop();
     }
     let mut key: String = words.iter().map(|word| word.as_str()).collect();
@@ -150,6 +151,16 @@ pub fn names_a_role(name: &str) -> bool {
     let name = normalise(name);
     let last = lexemes(&name).flat_map(split_role).last();
     last.is_some_and(|word| ROLES.contains(&word.as_str()) || !Functions::of_word(word).is_empty())
+}
+
+/// Whether a name ends in a role that exists in any function.
+pub fn has_neutral_role(name: &str) -> bool {
+    let name = normalise(name);
+    lexemes(&name).flat_map(split_role).last().is_some_and(is_neutral_role)
+}
+
+fn is_neutral_role(word: Lexeme<'_>) -> bool {
+    ROLES.contains(&word.as_str()) && Functions::of_word(word).is_empty()
 }
 
 /// Splits a role off the end of a Hangul word: `품질관리담당자` becomes `품질관리`, `담당자`.

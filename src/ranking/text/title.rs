@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 use rustc_hash::FxHashSet;
 
 use super::hangul::is_hangul;
+use super::place::without_place;
+use super::roles::ROLES;
 use super::{Lexeme, lexemes};
 
 /// Words that say that a job is open, for whom or on which contract, but not which job it is.
@@ -85,19 +87,52 @@ const ENDINGS: &[&str] = &["모집", "채용", "구인"];
 pub struct TitleWord<'a> {
     /// The word itself.
     pub lexeme: Lexeme<'a>,
-    /// Whether it is part of the job's name. Only such words count in the title's length.
+    /// Whether it is part of the job's name.
     pub core: bool,
+    /// Whether it belongs to another name of the job, in brackets after the first: `CERT Engineer(침해대응 전문가)`.
+    pub aside: bool,
 }
 
 /// The words of a normalised title, in order.
 pub fn title_words(title: &str) -> impl Iterator<Item = TitleWord<'_>> {
     let (prefix, rest) = split_prefix(title);
-    let prefix = lexemes(prefix).map(|lexeme| TitleWord { lexeme, core: false });
-    let core = lexemes(rest).map(|lexeme| {
-        let lexeme = without_ending(lexeme);
-        TitleWord { lexeme, core: !is_boilerplate(lexeme) }
+    let prefix = lexemes(prefix).map(|lexeme| TitleWord { lexeme, core: false, aside: false });
+    let core = pieces(rest).flat_map(|(piece, aside)| {
+        lexemes(piece).map(move |lexeme| {
+            let lexeme = without_ending(lexeme);
+            TitleWord { lexeme, core: !is_boilerplate(lexeme), aside }
+        })
     });
     prefix.chain(core)
+}
+
+/// Cuts a text at its brackets, and says which pieces are names of a job in brackets after another name. Any other text in
+/// brackets is a part of the name or a remark.
+fn pieces(text: &str) -> impl Iterator<Item = (&str, bool)> {
+    let mut depth = 0_u32;
+    let starts_inside = text.starts_with(is_opening);
+    text.split_inclusive(|c| is_opening(c) || is_closing(c)).map(move |piece| {
+        let aside = depth > 0 && !starts_inside && names_a_person_at_work(piece);
+        match piece.chars().next_back() {
+            Some(last) if is_opening(last) => depth += 1,
+            Some(last) if is_closing(last) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        (piece, aside)
+    })
+}
+
+fn names_a_person_at_work(text: &str) -> bool {
+    let last = lexemes(text).last();
+    last.is_some_and(|word| ROLES.iter().any(|role| word.as_str().ends_with(role)))
+}
+
+fn is_opening(c: char) -> bool {
+    closing_bracket(c).is_some()
+}
+
+fn is_closing(c: char) -> bool {
+    matches!(c, ']' | ')' | '>' | '}' | '】' | '〕' | '》' | '」')
 }
 
 /// Splits bracketed groups off the start of a title: `[회사] (급구) 개발자` is `[회사] (급구) ` and `개발자`.
@@ -140,50 +175,13 @@ pub fn is_boilerplate(lexeme: Lexeme<'_>) -> bool {
     word.bytes().all(|b| b.is_ascii_digit()) || WORDS.contains(word)
 }
 
-/// Whether a title's words say that the job is for people in alternative military service, not merely open to them.
-pub fn is_reserved(words: &[TitleWord<'_>]) -> bool {
-    let mut words = words.iter().map(|word| word.lexeme.as_str());
-    let names_service = |word: &str| SERVICES.iter().any(|service| word.starts_with(service));
-    words.clone().any(names_service) && !words.any(|word| word.starts_with("가능"))
-}
-
-/// Alternative military services.
-const SERVICES: &[&str] = &["병역특례", "병특", "보충역", "산업기능요원", "전문연구요원"];
-
-/// The core words of a title without the region at its start, joined: equal for two copies of one posting.
+/// The core words of a title without places, joined: equal for two copies of one posting, and for one job at two places.
 pub fn title_key(words: &[TitleWord<'_>]) -> String {
     let core = words.iter().filter(|word| word.core).map(|word| word.lexeme.as_str());
-    core.clone().skip_while(|word| REGIONS.contains(word)).collect()
+    let key: String = core.clone().map(without_place).collect();
+    // `세종` may be all that a title says.
+    if key.is_empty() { core.collect() } else { key }
 }
-
-/// Regions that a title may begin with.
-const REGIONS: &[&str] = &[
-    "서울",
-    "부산",
-    "대구",
-    "인천",
-    "광주",
-    "대전",
-    "울산",
-    "세종",
-    "경기",
-    "강원",
-    "충북",
-    "충남",
-    "전북",
-    "전남",
-    "경북",
-    "경남",
-    "제주",
-    "수도권",
-    "서울시",
-    "경기도",
-    "강남",
-    "판교",
-    "성남",
-    "수원",
-    "지역",
-];
 
 /// A company's name without its legal form, parentheses, spaces and punctuation: equal for its usual spellings.
 pub fn company_key(normalised: &str) -> String {
@@ -266,6 +264,20 @@ mod tests {
     }
 
     #[test]
+    fn another_name_in_brackets_is_an_aside() {
+        let asides = |title: &str| {
+            let words = title_words(title).filter(|word| word.aside);
+            words.map(|word| word.lexeme.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(asides("[하늘] cert engineer(침해대응 전문가)"), ["침해대응", "전문가"]);
+        assert_eq!(asides("[하늘] 데이터 분석 (data analyst) 모집"), ["data", "analyst"]);
+        for title in ["개발자(서버, 웹)", "(급구) 개발자", "[개발자]", "개발자 [급구]", "영업 (해외"]
+        {
+            assert_eq!(asides(title), Vec::<String>::new());
+        }
+    }
+
+    #[test]
     fn copies_of_a_posting_share_their_keys() {
         let key = |text: &str| title_key(&title_words(&normalise(text)).collect::<Vec<_>>());
         assert_eq!(key("[하늘] 백엔드 개발자 (3년 이상)"), key("백엔드 개발자 채용"));
@@ -277,5 +289,8 @@ mod tests {
         assert_eq!(company("씨제이대한통운㈜"), company("CJ대한통운"));
         assert_ne!(company("이마트"), company("e마트"));
         assert_eq!(key("서울 강남 백엔드 개발자"), key("[판교] 백엔드 개발자"));
+        assert_eq!(key("설비보전 담당자 (인천/부천 지역)"), key("설비보전 담당자"));
+        assert_eq!(key("대전연구센터 연구원"), key("광주연구센터 연구원"));
+        assert_eq!(key("세종"), "세종");
     }
 }

@@ -20,9 +20,15 @@ pub struct File {
     /// Careers whose postings suit each other.
     #[serde(default)]
     pub families: Vec<Vec<String>>,
+    /// Career → those of its names that have other meanings as well, and count less.
+    #[serde(default)]
+    pub broad: BTreeMap<String, Vec<String>>,
     /// Career → names of other careers whose postings suit it too.
     #[serde(default)]
     pub near: BTreeMap<String, Vec<String>>,
+    /// Words that mean something else in other sectors.
+    #[serde(default)]
+    pub homonyms: Vec<Homonym>,
     /// Sector → career → its other names.
     #[serde(rename = "fields")]
     pub sectors: BTreeMap<String, BTreeMap<String, Vec<String>>>,
@@ -36,6 +42,21 @@ pub struct Shared {
     pub phrase: String,
     /// Why more than one career has it.
     pub reason: String,
+}
+
+/// Words that mean something else in other sectors (`QA` of software and of goods).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Homonym {
+    /// How a word of a name begins; of Latin letters, the whole word.
+    pub words: Vec<String>,
+    /// The sectors of the careers that are meant.
+    #[serde(rename = "fields")]
+    pub sectors: Vec<String>,
+    /// Words of listings that mean these careers, each of two syllables or of Latin letters.
+    pub own: Vec<String>,
+    /// Words of listings that mean something else.
+    pub other: Vec<String>,
 }
 
 impl File {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::context_token;
 use super::file::File;
 use crate::ranking::text::{Lexeme, compact, lexemes, normalise};
 
@@ -27,6 +28,8 @@ pub fn findings(file: &File) -> Vec<String> {
     }
     findings.extend(shared_findings(file, &owners));
     findings.extend(link_findings(file, &owners));
+    findings.extend(broad_findings(file));
+    findings.extend(homonym_findings(file));
     findings
 }
 
@@ -85,6 +88,37 @@ fn link_findings(file: &File, owners: &BTreeMap<String, Vec<(&str, &str)>>) -> V
     findings
 }
 
+/// Broad names that their careers do not have.
+fn broad_findings(file: &File) -> Vec<String> {
+    let mut findings = Vec::new();
+    for (career, names) in &file.broad {
+        let entry = file.careers().find(|entry| entry.name == career);
+        let is_other_name = |name: &String| entry.is_some_and(|entry| entry.others.contains(name));
+        for name in names.iter().filter(|name| !is_other_name(name)) {
+            findings.push(format!("broad: '{name}' is no other name of '{career}'"));
+        }
+    }
+    findings
+}
+
+/// Homonyms of sectors that the file does not have, and words that no listing is searched for.
+fn homonym_findings(file: &File) -> Vec<String> {
+    let mut findings = Vec::new();
+    for homonym in &file.homonyms {
+        for sector in homonym.sectors.iter().filter(|sector| !file.sectors.contains_key(*sector)) {
+            findings.push(format!("[[homonyms]] '{}': '{sector}' is no field", homonym.words.join(", ")));
+        }
+        let words = homonym.own.iter().chain(&homonym.other);
+        for word in words.filter(|word| context_token(&normalise(word)).is_none()) {
+            findings.push(format!(
+                "[[homonyms]] '{}': '{word}' has neither two syllables nor Latin letters",
+                homonym.words.join(", ")
+            ));
+        }
+    }
+    findings
+}
+
 fn shared_findings(file: &File, owners: &BTreeMap<String, Vec<(&str, &str)>>) -> Vec<String> {
     let mut findings = Vec::new();
     for shared in &file.shared {
@@ -138,6 +172,26 @@ mod tests {
         assert_eq!(lint(&format!("{families}{fields}{near}")), Vec::<String>::new());
         let strange = "[near]\n\"앱 개발자\" = [\"모바일 개발자\"]\n\"기자\" = [\"배우\"]\n";
         assert_eq!(lint(&format!("families = [[\"모바일 개발자\"]]\n{fields}{strange}")).len(), 4);
+    }
+
+    #[test]
+    fn a_broad_name_is_one_of_its_career() {
+        let fields = "[fields.a]\n\"앱 개발자\" = [\"앱 기자\"]\n";
+        let broad = "[broad]\n\"앱 개발자\" = [\"앱 기자\"]\n";
+        assert_eq!(lint(&format!("{broad}{fields}")), Vec::<String>::new());
+        let strange = "[broad]\n\"앱 개발자\" = [\"앱 개발자\"]\n\"기자\" = [\"앱 기자\"]\n";
+        assert_eq!(lint(&format!("{strange}{fields}")).len(), 2);
+    }
+
+    #[test]
+    fn homonyms_are_of_known_fields_and_their_words_are_searchable() {
+        let fields = "[fields.a]\n\"앱 개발자\" = []\n";
+        let homonym = |field: &str, word: &str| {
+            let head = format!("[[homonyms]]\nwords = [\"앱\"]\nfields = [\"{field}\"]\n");
+            format!("{head}own = [\"{word}\"]\nother = [\"ios\"]\n{fields}")
+        };
+        assert_eq!(lint(&homonym("a", "화면")), Vec::<String>::new());
+        assert_eq!(lint(&homonym("b", "화")).len(), 2);
     }
 
     #[test]

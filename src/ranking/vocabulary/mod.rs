@@ -15,9 +15,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use self::file::File;
 pub(in crate::ranking) use self::resolve::Nearness;
 use self::resolve::by_subject;
-use crate::ranking::text::compact;
-use crate::ranking::text::hangul::is_hangul;
+use crate::ranking::text::hangul::{is_hangul, names_a_company};
 use crate::ranking::text::phrase::subject_words;
+use crate::ranking::text::token::Token;
+use crate::ranking::text::{compact, normalise};
 
 /// Why a vocabulary file cannot be used. Doubtful entries are no errors but findings of [`Vocabulary::lint`].
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +44,21 @@ pub struct Vocabulary {
     endings: FxHashSet<[char; 2]>,
     /// Word → its sector.
     sector_words: FxHashMap<String, String>,
+    /// In the order of the file.
+    homonyms: Vec<Homonym>,
+}
+
+/// Words of some careers' names that mean something else in other sectors.
+#[derive(Debug)]
+pub(in crate::ranking) struct Homonym {
+    words: Vec<String>,
+    sectors: Vec<String>,
+    /// A name that has one of these says itself what it means.
+    other_words: Vec<String>,
+    /// A listing that has one of these means these careers.
+    pub own: Vec<Token>,
+    /// A listing that has one of these may mean something else.
+    pub other: Vec<Token>,
 }
 
 /// A career of the table.
@@ -52,6 +68,8 @@ pub(in crate::ranking) struct CareerEntry {
     pub sector: String,
     /// Its own name first, then its other names.
     pub phrases: Vec<String>,
+    /// Those of its names that have other meanings as well.
+    pub broad: Vec<String>,
     /// Names of other careers whose postings suit it too.
     pub near: Vec<String>,
     /// The first names of the careers of its families.
@@ -103,9 +121,10 @@ impl Vocabulary {
                 by_phrase.entry(compact(phrase)).or_default().push(mention);
             }
             let phrases = entry.phrases().map(str::to_owned).collect();
-            let near = file.near.get(entry.name).cloned().unwrap_or_default();
+            let links = |of: &BTreeMap<String, Vec<String>>| of.get(entry.name).cloned().unwrap_or_default();
+            let (broad, near) = (links(&file.broad), links(&file.near));
             let sector = entry.sector.to_owned();
-            careers.push(CareerEntry { sector, phrases, near, kin: Vec::new() });
+            careers.push(CareerEntry { sector, phrases, broad, near, kin: Vec::new() });
         }
         if careers.is_empty() {
             return Err(VocabularyError::Empty);
@@ -114,7 +133,8 @@ impl Vocabulary {
         let by_subject = by_subject(&careers);
         let endings = by_phrase.keys().filter_map(|phrase| last_two(phrase)).collect();
         let sector_words = sector_words(&file);
-        Ok(Self { file, careers, by_phrase, by_subject, endings, sector_words })
+        let homonyms = file.homonyms.iter().map(Homonym::new).collect();
+        Ok(Self { file, careers, by_phrase, by_subject, endings, sector_words, homonyms })
     }
 
     /// The built-in table.
@@ -163,7 +183,8 @@ impl Vocabulary {
                 starts[last.saturating_sub(LONGEST_NAME)..last].iter().map(|&start| &title[start..end]);
             // A name may be the end of a compound. `온라인MD` is two words already, `사내변호사` is one.
             let inside = words[last - 1].char_indices().skip(1).map(|(at, _)| &words[last - 1][at..]);
-            let inside = inside.filter(|name| name.starts_with(is_hangul));
+            let inside =
+                inside.filter(|name| name.starts_with(is_hangul) && !names_a_company(words[last - 1]));
             let Some(mentions) = several.chain(inside).find_map(|name| self.by_phrase.get(name)) else {
                 continue;
             };
@@ -187,6 +208,17 @@ impl Vocabulary {
         self.sector_words.get(word).map(String::as_str)
     }
 
+    /// The first homonym of a sector that a name has.
+    pub(in crate::ranking) fn homonym<'w>(
+        &self,
+        sector: &str,
+        words: impl Iterator<Item = &'w str> + Clone,
+    ) -> Option<&Homonym> {
+        let mut of_sector =
+            self.homonyms.iter().filter(|homonym| homonym.sectors.iter().any(|of| of == sector));
+        of_sector.find(|homonym| homonym.is_in(words.clone()))
+    }
+
     /// The career that a name stands for; `None` if the name is unknown or ambiguous.
     pub(in crate::ranking) fn find(&self, name: &str) -> Option<&CareerEntry> {
         let mentions = self.by_phrase.get(&compact(name))?;
@@ -198,6 +230,42 @@ impl Vocabulary {
             _ => return None,
         };
         self.careers.get(career)
+    }
+}
+
+impl Homonym {
+    fn new(entry: &file::Homonym) -> Self {
+        let tokens =
+            |words: &[String]| words.iter().filter_map(|word| context_token(&normalise(word))).collect();
+        Self {
+            words: entry.words.iter().map(|word| normalise(word).into_owned()).collect(),
+            other_words: entry.other.iter().map(|word| normalise(word).into_owned()).collect(),
+            sectors: entry.sectors.clone(),
+            own: tokens(&entry.own),
+            other: tokens(&entry.other),
+        }
+    }
+
+    /// Whether a name has one of its words and none of those that tell another meaning.
+    fn is_in<'w>(&self, mut name: impl Iterator<Item = &'w str> + Clone) -> bool {
+        let begins = |word: &str, homonym: &String| match homonym.starts_with(is_hangul) {
+            true => word.starts_with(homonym),
+            false => word == homonym,
+        };
+        let tells_other = |word: &str| self.other_words.iter().any(|other| word.contains(other));
+        !name.clone().any(tells_other) && name.any(|word| self.words.iter().any(|own| begins(word, own)))
+    }
+}
+
+/// The token of a word of two syllables or of Latin letters; `None` for any other.
+fn context_token(word: &str) -> Option<Token> {
+    let mut syllables = word.chars();
+    match (syllables.next()?, syllables.next(), syllables.next()) {
+        (first, Some(second), None) if is_hangul(first) && is_hangul(second) => {
+            Some(Token::pair(first, second))
+        }
+        (first, ..) if first.is_ascii_alphabetic() => Some(Token::word(word)),
+        _ => None,
     }
 }
 

