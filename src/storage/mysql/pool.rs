@@ -75,8 +75,8 @@ impl Pool {
         let connector = Connector { options, role, renewal: renewal.clone() };
         let connections = managed::Pool::builder(connector)
             .max_size(max_connections as usize)
-            // Those that are not needed for the load of the moment age, and are closed.
-            .queue_mode(QueueMode::Lifo)
+            // Each is used in turn, so that one that is of no use is found.
+            .queue_mode(QueueMode::Fifo)
             .build()
             .expect("only time-outs of the pool need more settings");
         tokio::spawn(close_used_up(connections.weak()));
