@@ -31,7 +31,13 @@ async fn runs(database: &TestDatabase) -> i64 {
 async fn simultaneous_requests_share_runs_and_one_writes(database: TestDatabase) {
     database.set_career(USER, "백엔드 개발자").await;
     let app = TestApp::start(&database, &[]).await;
-    let answers = join_all((0..40).map(|_| app.calculate(USER))).await;
+    let held = database.hold_writes().await;
+    let release = async {
+        // 40 requests and the run that they share.
+        eventually("all requests are in", || async { app.in_flight() >= 41 }).await;
+        held.release().await;
+    };
+    let (answers, ()) = tokio::join!(join_all((0..40).map(|_| app.calculate(USER))), release);
     assert!(answers.iter().all(|answer| answer.body["success"] == true), "{answers:?}");
     let computed = answers.iter().filter(|answer| answer.outcome() == "computed").count();
     // Those that share the run that writes: all of them, if they come in before it has its turn.

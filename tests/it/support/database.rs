@@ -6,7 +6,7 @@ use job_agent::listings::sample;
 use job_agent::storage::{MysqlAddress, MysqlStore, SqliteStore, Store};
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
 use sqlx::sqlite::SqlitePool;
-use sqlx::{AssertSqlSafe, Executor, MySql, Row, Transaction};
+use sqlx::{AssertSqlSafe, Executor, MySql, Row, Sqlite, Transaction};
 use tempfile::TempDir;
 
 use super::evidence::watch_database;
@@ -35,6 +35,21 @@ enum Pool {
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// While there is one, runs wait with their writes.
+pub enum HeldWrites {
+    Mysql(Transaction<'static, MySql>),
+    Sqlite(Transaction<'static, Sqlite>),
+}
+
+impl HeldWrites {
+    pub async fn release(self) {
+        match self {
+            Self::Mysql(holder) => holder.rollback().await.unwrap(),
+            Self::Sqlite(holder) => holder.rollback().await.unwrap(),
+        }
+    }
+}
 
 impl TestDatabase {
     /// With the schema and the sample listings.
@@ -165,6 +180,14 @@ impl TestDatabase {
         let mut holder = pool.begin().await.unwrap();
         sqlx::query("SELECT * FROM recommendation_state FOR UPDATE").fetch_all(&mut *holder).await.unwrap();
         holder
+    }
+
+    /// As [`TestDatabase::hold_states`], on any database.
+    pub async fn hold_writes(&self) -> HeldWrites {
+        match &self.pool {
+            Pool::Mysql(_) => HeldWrites::Mysql(self.hold_states().await),
+            Pool::Sqlite(pool) => HeldWrites::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await.unwrap()),
+        }
     }
 
     /// Locks the user's state until the transaction ends.
