@@ -64,7 +64,7 @@ impl MysqlStore {
     /// Reads lists and states of users on a replica at this address, with as many connections, unless it is behind for
     /// the user: it is waited for so long, and then the primary is read.
     pub fn reading_from(mut self, address: &MysqlAddress, wait: Duration) -> Self {
-        self.replica = Some(Replica::new(address, self.pool.max_connections(), wait));
+        self.replica = Some(Replica::new(address, self.pool.counts().max, wait));
         self
     }
 

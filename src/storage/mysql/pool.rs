@@ -95,6 +95,20 @@ impl Pool {
         }
     }
 
+    /// Does a step of statements that commit by themselves, and gives the connection back as it is once they are answered.
+    ///
+    /// # Errors
+    /// As [`Pool::acquire`], and those of the step.
+    pub(super) async fn with_connection<T>(
+        &self,
+        step: impl AsyncFnOnce(&mut MySqlConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut session = self.acquire().await?;
+        let done = step(&mut session).await?;
+        session.give_back();
+        Ok(done)
+    }
+
     /// Begins a transaction.
     ///
     /// # Errors
@@ -147,10 +161,6 @@ impl Pool {
         let idle = self.connections.retain(|_, _| false).removed;
         self.connections.close();
         join_all(idle.into_iter().map(close)).await;
-    }
-
-    pub(super) fn max_connections(&self) -> u32 {
-        self.counts().max
     }
 
     pub(super) fn counts(&self) -> Connections {

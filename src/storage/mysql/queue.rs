@@ -127,13 +127,10 @@ impl QueueStore for MysqlStore {
     async fn request_run(&self, user: UserId) -> Result<i64, StoreError> {
         let record = || {
             let lane = lane_number(Lane::RealTime);
-            let record = async move {
-                let mut session = self.pool.acquire().await?;
+            let record = self.pool.with_connection(async move |connection| {
                 let record = query(REQUEST_RUN).bind(user.get()).bind(lane).bind(lane);
-                let recorded = record.execute(&mut *session).await?;
-                session.give_back();
-                Ok(recorded)
-            };
+                Ok(record.execute(connection).await?)
+            });
             record.boxed()
         };
         // A trigger that is recorded twice costs a run that finds the list current.
@@ -148,12 +145,9 @@ impl QueueStore for MysqlStore {
         let record = || {
             let (lane, asked) = (lane_number(Lane::RealTime), Json(users.clone()));
             let bind = move |query: StatementQuery| query.bind(lane).bind(asked.clone()).bind(lane);
-            let record = async move {
-                let mut session = self.pool.acquire().await?;
-                let recorded = self.source.execute(&mut session, REQUEST_RUNS_WITH_CAREERS, bind).await?;
-                session.give_back();
-                Ok(recorded)
-            };
+            let record = self.pool.with_connection(async move |connection| {
+                self.source.execute(connection, REQUEST_RUNS_WITH_CAREERS, bind).await
+            });
             record.boxed()
         };
         // One for each row that is new, two for each other one.

@@ -110,15 +110,8 @@ impl MysqlStore {
             return Ok(answer);
         }
         let read = &read;
-        let on_primary = || {
-            let read = async move {
-                let mut session = self.pool.acquire().await?;
-                let answer = read(&mut session, &self.source).await?;
-                session.give_back();
-                Ok(answer)
-            };
-            read.boxed()
-        };
+        let on_primary =
+            || self.pool.with_connection(async |connection| read(connection, &self.source).await).boxed();
         self.pool.twice(READ_PATIENCE, on_primary).await
     }
 }

@@ -119,15 +119,8 @@ impl Replica {
             shared.unavailable.fetch_add(1, Ordering::Relaxed);
             return Ok(None);
         }
-        let newest = || {
-            let newest = async move {
-                let mut session = primary.acquire().await?;
-                let newest = progress(&mut session, user.get()).await?;
-                session.give_back();
-                Ok(newest)
-            };
-            newest.boxed()
-        };
+        let newest =
+            || primary.with_connection(async |connection| progress(connection, user.get()).await).boxed();
         let newest = primary.twice(READ_PATIENCE, newest).await?;
         let steps = async {
             let Some(mut session) = shared.session_with(newest, user).await? else { return Ok(None) };

@@ -129,12 +129,9 @@ async fn confirm(
 impl RunStore for MysqlStore {
     async fn snapshot(&self, user: UserId) -> Result<Snapshot, StoreError> {
         let read = || {
-            let read = async move {
-                let mut session = self.pool.acquire().await?;
-                let snapshot = snapshot::read(&mut session, &self.source, user).await?;
-                session.give_back();
-                Ok(snapshot)
-            };
+            let read = self
+                .pool
+                .with_connection(async |connection| snapshot::read(connection, &self.source, user).await);
             read.boxed()
         };
         self.pool.twice(READ_PATIENCE, read).await
@@ -150,17 +147,11 @@ impl RunStore for MysqlStore {
     }
 
     async fn confirm(&self, confirmation: &Confirmation) -> Result<Written, StoreError> {
-        let mut session = self.pool.acquire().await?;
-        let written = confirm(&mut session, confirmation).await?;
-        session.give_back();
-        Ok(written)
+        self.pool.with_connection(async |connection| confirm(connection, confirmation).await).await
     }
 
     async fn confirm_all(&self, confirmations: &[Confirmation]) -> Result<bool, StoreError> {
-        let mut session = self.pool.acquire().await?;
-        let are_all_confirmed = confirm_all(&mut session, confirmations).await?;
-        session.give_back();
-        Ok(are_all_confirmed)
+        self.pool.with_connection(async |connection| confirm_all(connection, confirmations).await).await
     }
 
     async fn write_together(&self, writes: &[Write<'_>]) -> Result<Option<Vec<RowChanges>>, StoreError> {

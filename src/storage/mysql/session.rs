@@ -33,7 +33,8 @@ pub(super) async fn set_up(connection: &mut MySqlConnection) -> Result<(), sqlx:
     connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED").await?;
     connection.execute(SETTINGS).await?;
     let row = connection.fetch_optional(IS_GALERA_NODE).await?;
-    if row.is_some_and(|row| row.try_get(1).is_ok_and(|value: String| value == "ON")) {
+    let is_on: Option<String> = row.map(|row| row.try_get(1)).transpose()?;
+    if is_on.is_some_and(|is_on| is_on == "ON") {
         // A node may show less than another one has answered, until it is told to wait for that: a run would find the list
         // of an older profile current.
         connection.execute("SET SESSION wsrep_sync_wait = 1").await?;
