@@ -1,4 +1,6 @@
 FROM rust:1.95-slim-bookworm AS build
+# make: the allocator is written in C.
+RUN apt-get update && apt-get install -y --no-install-recommends make && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY . .
 # Downloads and compiled dependencies stay in the builder's caches, so that only what has changed is compiled.

@@ -6,11 +6,12 @@ use clap::Parser;
 use job_agent::cli::Cli;
 use job_agent::config::Config;
 use job_agent::telemetry;
+use tikv_jemallocator::Jemalloc;
 
 /// A run makes thousands of small allocations on several threads, where the system's allocator spends a sixth of the
-/// service's time.
+/// service's time. mimalloc is as fast, but keeps three times as much memory as is in use, and now and then more.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
