@@ -72,29 +72,29 @@ impl BatchStore for MysqlStore {
     }
 
     async fn finish_batch(&self, batch: BatchId) -> Result<bool, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let (done,): (bool,) = query_as(IS_DONE)
-            .bind(batch.0)
-            .bind(lane_number(Lane::Batch))
-            .fetch_one(&mut *connection)
-            .await?;
-        Ok(done && finish(&mut connection, batch).await?)
+        let finish = async |connection: &mut MySqlConnection| {
+            let is_done = query_as(IS_DONE).bind(batch.0).bind(lane_number(Lane::Batch));
+            let (done,): (bool,) = is_done.fetch_one(&mut *connection).await?;
+            Ok(done && finish(connection, batch).await?)
+        };
+        self.pool.with_connection(finish).await
     }
 
     async fn running_batch(&self) -> Result<Option<BatchId>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        running(&mut connection).await
+        self.pool.with_connection(async |connection| running(connection).await).await
     }
 
     async fn latest_batch(&self) -> Result<Option<BatchStatus>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let latest: Option<BatchRow> = query_as(LATEST).fetch_optional(&mut *connection).await?;
-        let Some(latest) = latest else { return Ok(None) };
-        let counts = match latest.result() {
-            Some(counts) => counts,
-            None => count(&mut connection, BatchId(latest.id)).await?,
+        let read = async |connection: &mut MySqlConnection| {
+            let latest: Option<BatchRow> = query_as(LATEST).fetch_optional(&mut *connection).await?;
+            let Some(latest) = latest else { return Ok(None) };
+            let counts = match latest.result() {
+                Some(counts) => counts,
+                None => count(connection, BatchId(latest.id)).await?,
+            };
+            Ok(Some(latest.with(counts)))
         };
-        Ok(Some(latest.with(counts)))
+        self.pool.with_connection(read).await
     }
 
     async fn begin_occurrence(
@@ -126,7 +126,9 @@ impl BatchStore for MysqlStore {
     }
 
     async fn now(&self) -> Result<DateTime<Utc>, StoreError> {
-        let (now,) = query_as("SELECT UTC_TIMESTAMP(6)").fetch_one(&mut *self.pool.acquire().await?).await?;
+        let now = query_as("SELECT UTC_TIMESTAMP(6)");
+        let (now,) =
+            self.pool.with_connection(async |connection| Ok(now.fetch_one(connection).await?)).await?;
         Ok(now)
     }
 }

@@ -80,6 +80,7 @@ async fn read_delta(
     let mut snapshot = reader.begin_with("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY").await?;
     let read = read_snapshot(&mut snapshot, server, columns, known, checked).await;
     snapshot.rollback().await?;
+    reader.give_back();
     match read {
         Err(error) if is_outdated(&error) => Ok(None),
         read => Ok(read?),

@@ -67,10 +67,11 @@ async fn check(
     if !columns.exists(JOB_LISTINGS) {
         return Ok(Some(Checked { all: true, ..Checked::default() }));
     }
-    match find(&mut *pool.acquire().await?, columns, known, spans).await {
+    let check = async |connection: &mut MySqlConnection| match find(connection, columns, known, spans).await {
         Err(error) if is_outdated(&error) => Ok(None),
         checked => Ok(Some(checked?)),
-    }
+    };
+    pool.with_connection(check).await
 }
 
 /// The checksum of a listing, as `checksum::of_listing` computes it of a listing that was read.

@@ -2,6 +2,7 @@
 //! for a clean-up.
 
 use chrono::{DateTime, Utc};
+use sqlx::mysql::MySqlConnection;
 use sqlx::{query, query_as};
 
 use super::fingerprint::altered_users;
@@ -36,14 +37,9 @@ pub(super) async fn next_users(
     unverified_since: Option<DateTime<Utc>>,
 ) -> Result<Option<CleanedUp>, StoreError> {
     let after = after.map_or(0, UserId::get);
-    let next: Vec<UserRow> = query_as(NEXT_USERS)
-        .bind(after)
-        .bind(CHUNK)
-        .bind(after)
-        .bind(CHUNK)
-        .bind(CHUNK)
-        .fetch_all(&mut *pool.acquire().await?)
-        .await?;
+    let next = query_as(NEXT_USERS).bind(after).bind(CHUNK).bind(after).bind(CHUNK).bind(CHUNK);
+    let next: Vec<UserRow> =
+        pool.with_connection(async |connection| Ok(next.fetch_all(connection).await?)).await?;
     let Some(through) = users(next).last().copied() else { return Ok(None) };
     let mut cleaned = CleanedUp { through, lists: 0, rows: 0, altered: 0 };
     if let Some(since) = unverified_since {
@@ -56,10 +52,9 @@ pub(super) async fn next_users(
     for user in dangling {
         cleaned.rows += unless_locked(user, remove_dangling_rows(pool, user, catalogue_version).await)?;
     }
-    let mut connection = pool.acquire().await?;
-    let altered = altered_users(&mut connection, after, through.get()).await?;
-    drop(connection);
-    for user in altered {
+    let altered =
+        async |connection: &mut MySqlConnection| altered_users(connection, after, through.get()).await;
+    for user in pool.with_connection(altered).await? {
         cleaned.altered += unless_locked(user, mark_altered(pool, user).await)?;
     }
     Ok(Some(cleaned))
@@ -94,12 +89,8 @@ async fn unverified(
     through: UserId,
     since: DateTime<Utc>,
 ) -> Result<Vec<UserId>, StoreError> {
-    let rows = query_as(UNVERIFIED)
-        .bind(after)
-        .bind(through.get())
-        .bind(since)
-        .fetch_all(&mut *pool.acquire().await?)
-        .await?;
+    let unverified = query_as(UNVERIFIED).bind(after).bind(through.get()).bind(since);
+    let rows = pool.with_connection(async |connection| Ok(unverified.fetch_all(connection).await?)).await?;
     Ok(users(rows))
 }
 
@@ -137,10 +128,12 @@ WHERE r.user_id > ? AND r.user_id <= ? AND l.id IS NULL
 
 /// Users with rows whose listing is gone.
 async fn with_dangling_rows(pool: &Pool, after: i64, through: UserId) -> Result<Vec<UserId>, StoreError> {
-    let mut connection = pool.acquire().await?;
-    let rows = query_as(WITH_DANGLING_ROWS).bind(after).bind(through.get()).fetch_all(&mut *connection).await;
+    let dangling = query_as(WITH_DANGLING_ROWS).bind(after).bind(through.get());
     // A crawler that replaces its table must not empty all lists.
-    Ok(users(if_table_exists(rows)?.unwrap_or_default()))
+    let rows = pool
+        .with_connection(async |connection| if_table_exists(dangling.fetch_all(connection).await))
+        .await?;
+    Ok(users(rows.unwrap_or_default()))
 }
 
 const NEWEST_CATALOGUE: &str = r"
@@ -148,7 +141,8 @@ SELECT COALESCE(MAX(version), 0) FROM catalogue_state
 ";
 
 async fn newest_catalogue(pool: &Pool) -> Result<i64, StoreError> {
-    let (version,) = query_as(NEWEST_CATALOGUE).fetch_one(&mut *pool.acquire().await?).await?;
+    let newest = query_as(NEWEST_CATALOGUE);
+    let (version,) = pool.with_connection(async |connection| Ok(newest.fetch_one(connection).await?)).await?;
     Ok(version)
 }
 
@@ -197,10 +191,7 @@ WHERE user_id = ? AND due_at IS NULL AND parked_at IS NULL
 /// Whether the user was made due: 0 or 1.
 async fn mark_altered(pool: &Pool, user: UserId) -> Result<u64, StoreError> {
     ensure_state_row(pool, user).await?;
-    let marked = query(MARK_ALTERED)
-        .bind(lane_number(Lane::Batch))
-        .bind(user.get())
-        .execute(&mut *pool.acquire().await?)
-        .await?;
+    let mark = query(MARK_ALTERED).bind(lane_number(Lane::Batch)).bind(user.get());
+    let marked = pool.with_connection(async |connection| Ok(mark.execute(connection).await?)).await?;
     Ok(marked.rows_affected())
 }

@@ -1,5 +1,6 @@
 //! Reading all listings.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -63,21 +64,27 @@ impl ListingStore for MysqlStore {
     }
 
     async fn import_listings(&self, listings: &[ListingRecord]) -> Result<(), StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let columns = self.source.look(&mut connection).await?;
-        import::import(&mut connection, &columns, listings).await
+        let import = async |connection: &mut MySqlConnection| {
+            let columns = self.source.look(connection).await?;
+            import::import(connection, &columns, listings).await
+        };
+        self.pool.with_connection(import).await
     }
 }
 
 impl MysqlStore {
+    /// The columns that other services' tables have now.
+    pub(super) async fn columns(&self) -> Result<Arc<SourceColumns>, StoreError> {
+        self.pool.with_connection(async |connection| self.source.look(connection).await).await
+    }
+
     async fn read_all(
         &self,
         sink: &mut (dyn FnMut(JobListing) + Send),
     ) -> Result<Option<(KnownListings, CatalogueChanges)>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let columns = self.source.look(&mut connection).await?;
-        let Some(mut hashes) = read_all(&mut connection, &columns, sink).await? else { return Ok(None) };
-        drop(connection);
+        let columns = self.columns().await?;
+        let read = async |connection: &mut MySqlConnection| read_all(connection, &columns, sink).await;
+        let Some(mut hashes) = self.pool.with_connection(read).await? else { return Ok(None) };
         let changes = changes::read(&self.pool, &columns, &mut hashes, &Checked::default(), None).await?;
         let columns = columns.absent(JOB_LISTINGS);
         Ok(changes
@@ -85,7 +92,7 @@ impl MysqlStore {
     }
 
     async fn read_changes(&self, known: &mut KnownListings) -> Result<Option<CatalogueChanges>, StoreError> {
-        let columns = self.source.look(&mut *self.pool.acquire().await?).await?;
+        let columns = self.columns().await?;
         if columns.absent(JOB_LISTINGS) != known.absent {
             tracing::info!("job_listings has other columns than before: reading all listings again");
             return Ok(None);
@@ -102,7 +109,7 @@ impl MysqlStore {
     }
 
     async fn check_next(&self, known: &mut KnownListings) -> Result<Option<CatalogueChanges>, StoreError> {
-        let columns = self.source.look(&mut *self.pool.acquire().await?).await?;
+        let columns = self.columns().await?;
         let (pool, hashes, version) = (&self.pool, &mut known.hashes, Some(known.version));
         let Some(checked) = checksums::check_next(pool, &columns, hashes).await? else { return Ok(None) };
         if checked.suspects.is_empty() {

@@ -38,11 +38,13 @@ WHERE id = ? AND marked_through = ? AND marking_ended_at IS NULL
 ";
 
 pub(super) async fn mark(pool: &Pool, source: &SourceTables, batch: BatchId) -> Result<Marking, StoreError> {
-    let mut connection = pool.acquire().await?;
-    let open: Option<Open> = query_as(OPEN).bind(batch.0).fetch_optional(&mut *connection).await?;
-    let Some(open) = open else { return Ok(Marking::Ended) };
-    let (next, users) = next_users(&mut connection, source, batch, &open).await?;
-    drop(connection);
+    let read = async |connection: &mut MySqlConnection| {
+        let open: Option<Open> = query_as(OPEN).bind(batch.0).fetch_optional(&mut *connection).await?;
+        let Some(open) = open else { return Ok(None) };
+        let (next, users) = next_users(connection, source, batch, &open).await?;
+        Ok(Some((open, next, users)))
+    };
+    let Some((open, next, users)) = pool.with_connection(read).await? else { return Ok(Marking::Ended) };
     let through = next.last().map_or(open.marked_through, |user| user.get());
 
     let mut transaction = pool.begin().await?;
@@ -84,9 +86,9 @@ pub(super) async fn users_after(
     after: i64,
     most: u32,
 ) -> Result<Vec<UserId>, StoreError> {
-    let mut connection = pool.acquire().await?;
     let bind = |query: SourceQuery<UserRow>| query.bind(after).bind(most);
-    Ok(users(source.rows(&mut connection, NEXT_OF_ALL, bind).await?))
+    let read = async |connection: &mut MySqlConnection| source.rows(connection, NEXT_OF_ALL, bind).await;
+    Ok(users(pool.with_connection(read).await?))
 }
 
 const NEXT_ACTIVE: &str = r"

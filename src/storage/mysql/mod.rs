@@ -91,7 +91,7 @@ impl MysqlStore {
         &self,
         known: &KnownListings,
     ) -> Result<Option<Vec<ListingId>>, StoreError> {
-        let columns = self.source.look(&mut *self.pool.acquire().await?).await?;
+        let columns = self.columns().await?;
         let checked = checksums::check_all(&self.pool, &columns, &known.hashes).await?;
         Ok(checked.map(|checked| checked.suspects))
     }
@@ -116,7 +116,8 @@ impl Store for MysqlStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("SELECT 1").execute(&mut *self.pool.acquire().await?).await?;
+        let ping = sqlx::query("SELECT 1");
+        self.pool.with_connection(async |connection| Ok(ping.execute(connection).await?)).await?;
         Ok(())
     }
 

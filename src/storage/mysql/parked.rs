@@ -1,5 +1,6 @@
 //! `job-agent retry --all`: parked users become due.
 
+use sqlx::mysql::MySqlConnection;
 use sqlx::types::Json;
 use sqlx::{query, query_as};
 
@@ -32,12 +33,14 @@ pub(super) async fn retry(
     code: Option<&str>,
     after: Option<UserId>,
 ) -> Result<Option<Retried>, StoreError> {
-    let mut connection = pool.acquire().await?;
     let after = after.map_or(0, UserId::get);
-    let next: Vec<UserRow> =
-        query_as(NEXT_USERS).bind(after).bind(code).bind(CHUNK).fetch_all(&mut *connection).await?;
-    let next = users(next);
-    let Some(through) = next.last().copied() else { return Ok(None) };
-    let updated = query(MAKE_DUE).bind(Json(&next)).execute(&mut *connection).await?;
-    Ok(Some(Retried { through, users: updated.rows_affected() }))
+    let retry = async |connection: &mut MySqlConnection| {
+        let next: Vec<UserRow> =
+            query_as(NEXT_USERS).bind(after).bind(code).bind(CHUNK).fetch_all(&mut *connection).await?;
+        let next = users(next);
+        let Some(through) = next.last().copied() else { return Ok(None) };
+        let updated = query(MAKE_DUE).bind(Json(&next)).execute(connection).await?;
+        Ok(Some(Retried { through, users: updated.rows_affected() }))
+    };
+    pool.with_connection(retry).await
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt;
+use sqlx::mysql::MySqlConnection;
 use sqlx::types::Json;
 use sqlx::{query, query_as};
 
@@ -161,12 +162,9 @@ impl QueueStore for MysqlStore {
         scoring_revision: ScoringRevision,
         limit: u32,
     ) -> Result<Vec<DueUser>, StoreError> {
-        let rows: Vec<DueRow> = query_as(DUE_USERS)
-            .bind(lane_number(lane))
-            .bind(scoring_revision.0)
-            .bind(limit)
-            .fetch_all(&mut *self.pool.acquire().await?)
-            .await?;
+        let due = query_as(DUE_USERS).bind(lane_number(lane)).bind(scoring_revision.0).bind(limit);
+        let rows: Vec<DueRow> =
+            self.pool.with_connection(async |connection| Ok(due.fetch_all(connection).await?)).await?;
         Ok(rows.into_iter().filter_map(DueRow::into_due_user).collect())
     }
 
@@ -176,15 +174,15 @@ impl QueueStore for MysqlStore {
         lease: &Lease,
         scoring_revision: ScoringRevision,
     ) -> Result<bool, StoreError> {
-        let claimed = query(CLAIM)
+        let claim = query(CLAIM)
             .bind(&lease.token)
             .bind(micros(lease.duration))
             .bind(due.user.get())
             .bind(due.attempts)
             .bind(due.requested_seq)
-            .bind(scoring_revision.0)
-            .execute(&mut *self.pool.acquire().await?)
-            .await?;
+            .bind(scoring_revision.0);
+        let claimed =
+            self.pool.with_connection(async |connection| Ok(claim.execute(connection).await?)).await?;
         Ok(claimed.rows_affected() == 1)
     }
 
@@ -197,21 +195,23 @@ impl QueueStore for MysqlStore {
         // Locked in one order by all instances.
         let mut due = due.to_vec();
         due.sort_unstable_by_key(|due| due.user);
-        let mut connection = self.pool.acquire().await?;
-        let claimed = query(CLAIM_ALL)
-            .bind(Json(&due))
-            .bind(&lease.token)
-            .bind(micros(lease.duration))
-            .bind(scoring_revision.0)
-            .execute(&mut *connection)
-            .await?;
-        if claimed.rows_affected() < due.len() as u64 {
-            let rows: Vec<UserRow> =
-                query_as(CLAIMED).bind(Json(&due)).bind(&lease.token).fetch_all(&mut *connection).await?;
-            let claimed = users(rows);
-            due.retain(|due| claimed.contains(&due.user));
-        }
-        Ok(due)
+        let claim = async |connection: &mut MySqlConnection| {
+            let claimed = query(CLAIM_ALL)
+                .bind(Json(&due))
+                .bind(&lease.token)
+                .bind(micros(lease.duration))
+                .bind(scoring_revision.0)
+                .execute(&mut *connection)
+                .await?;
+            if claimed.rows_affected() < due.len() as u64 {
+                let rows: Vec<UserRow> =
+                    query_as(CLAIMED).bind(Json(&due)).bind(&lease.token).fetch_all(connection).await?;
+                let claimed = users(rows);
+                due.retain(|due| claimed.contains(&due.user));
+            }
+            Ok(due)
+        };
+        self.pool.with_connection(claim).await
     }
 
     async fn give_back(&self, due: &DueUser, token: &str, how: &GiveBack) -> Result<(), StoreError> {
@@ -230,7 +230,8 @@ impl QueueStore for MysqlStore {
                 .bind(error.code)
                 .bind(error.stored_cause()),
         };
-        update.bind(due.user.get()).bind(token).execute(&mut *self.pool.acquire().await?).await?;
+        let update = update.bind(due.user.get()).bind(token);
+        self.pool.with_connection(async |connection| Ok(update.execute(connection).await?)).await?;
         Ok(())
     }
 }

@@ -151,19 +151,19 @@ impl ReadStore for MysqlStore {
     }
 
     async fn parked_users(&self, limit: u32) -> Result<Vec<ParkedUser>, StoreError> {
-        Ok(query_as(PARKED_USERS).bind(limit).fetch_all(&mut *self.pool.acquire().await?).await?)
+        let parked = query_as(PARKED_USERS).bind(limit);
+        self.pool.with_connection(async |connection| Ok(parked.fetch_all(connection).await?)).await
     }
 
     async fn queue_counts(&self) -> Result<QueueCounts, StoreError> {
         let (real_time, batch) = (lane_number(Lane::RealTime), lane_number(Lane::Batch));
-        Ok(query_as(QUEUE_COUNTS)
+        let counts = query_as(QUEUE_COUNTS)
             .bind(real_time)
             .bind(batch)
             .bind(real_time)
             .bind(batch)
             .bind(real_time)
-            .bind(batch)
-            .fetch_one(&mut *self.pool.acquire().await?)
-            .await?)
+            .bind(batch);
+        self.pool.with_connection(async |connection| Ok(counts.fetch_one(connection).await?)).await
     }
 }

@@ -105,7 +105,8 @@ ON DUPLICATE KEY UPDATE user_id = user_id
 
 /// Outside the transaction, because two transactions that insert the same key and then update it deadlock.
 pub(super) async fn ensure_state_row(pool: &Pool, user: UserId) -> Result<(), StoreError> {
-    query(ENSURE_STATE_ROW).bind(user.get()).execute(&mut *pool.acquire().await?).await?;
+    let ensure = query(ENSURE_STATE_ROW).bind(user.get());
+    pool.with_connection(async |connection| Ok(ensure.execute(connection).await?)).await?;
     Ok(())
 }
 

@@ -181,7 +181,8 @@ impl Shared {
 
     /// Whether it can be read. No user has the number 0.
     async fn probe(&self) -> Result<(), StoreError> {
-        within(PATIENCE, async { progress(&mut *self.pool.acquire().await?, 0).await }).await.map(drop)
+        let probe = self.pool.with_connection(async |connection| progress(connection, 0).await);
+        within(PATIENCE, probe).await.map(drop)
     }
 
     /// Has the primary read until the replica answers again: logs one warning per outage, and starts a task that tries the

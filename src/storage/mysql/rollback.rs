@@ -1,5 +1,6 @@
 //! `job-agent roll-back`: an older scoring replaces the lists of newer ones.
 
+use sqlx::mysql::MySqlConnection;
 use sqlx::{query, query_as};
 
 use super::pool::Pool;
@@ -31,15 +32,18 @@ pub(super) async fn lower_scoring(
     after: Option<UserId>,
 ) -> Result<Option<UserId>, StoreError> {
     let after = after.map_or(0, UserId::get);
-    let next: Vec<UserRow> =
-        query_as(NEXT_USERS).bind(after).bind(CHUNK).fetch_all(&mut *pool.acquire().await?).await?;
-    let Some(through) = users(next).last().copied() else { return Ok(None) };
-    query(LOWER_SCORING)
-        .bind(scoring_revision.0)
-        .bind(after)
-        .bind(through.get())
-        .bind(scoring_revision.0)
-        .execute(&mut *pool.acquire().await?)
-        .await?;
-    Ok(Some(through))
+    let lower = async |connection: &mut MySqlConnection| {
+        let next: Vec<UserRow> =
+            query_as(NEXT_USERS).bind(after).bind(CHUNK).fetch_all(&mut *connection).await?;
+        let Some(through) = users(next).last().copied() else { return Ok(None) };
+        query(LOWER_SCORING)
+            .bind(scoring_revision.0)
+            .bind(after)
+            .bind(through.get())
+            .bind(scoring_revision.0)
+            .execute(connection)
+            .await?;
+        Ok(Some(through))
+    };
+    pool.with_connection(lower).await
 }

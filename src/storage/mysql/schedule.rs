@@ -86,8 +86,9 @@ FROM (
 ";
 
 pub(super) async fn unseen_listings(pool: &Pool, job: ListingJob) -> Result<UnseenListings, StoreError> {
+    let unseen = query_as(UNSEEN_LISTINGS).bind(job.name());
     let unseen =
-        query_as(UNSEEN_LISTINGS).bind(job.name()).fetch_optional(&mut *pool.acquire().await?).await?;
+        pool.with_connection(async |connection| Ok(unseen.fetch_optional(connection).await?)).await?;
     Ok(unseen.unwrap_or_default())
 }
 
