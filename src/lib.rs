@@ -35,6 +35,6 @@ pub mod storage;
 
 pub mod metrics;
 
-pub mod group_commit;
+pub mod grouping;
 
 pub mod domain;

@@ -8,23 +8,26 @@ use async_trait::async_trait;
 use crate::calculator::{CalculationError, Calculator, Failure, Outcome};
 use crate::coordination::Wakeups;
 use crate::domain::{Lane, UserId};
-use crate::group_commit::{GroupCommit, GroupedWrite};
+use crate::grouping::{GroupedStep, Grouping};
 use crate::profile::Inputs;
 use crate::storage::{self, STEP_LIMIT, Store, StoreError};
+
+/// Statements that record triggers at the same time.
+const GROUPS: usize = 2;
 
 /// Takes triggers whose caller does not wait for the calculation.
 #[derive(Clone)]
 pub struct Triggers {
     store: Arc<dyn Store>,
     wakeups: Arc<Wakeups>,
-    arriving: GroupCommit<Recording>,
+    arriving: Grouping<Recording>,
 }
 
 /// Records triggers of users with careers. Done: whether the trigger is recorded.
 struct Recording(Arc<dyn Store>);
 
 #[async_trait]
-impl GroupedWrite for Recording {
+impl GroupedStep for Recording {
     type Item = UserId;
     type Done = Result<bool, StoreError>;
 
@@ -52,7 +55,7 @@ pub enum Accepted {
 impl Triggers {
     /// Triggers that the workers of all instances which share `store` serve.
     pub fn new(store: Arc<dyn Store>, wakeups: Arc<Wakeups>) -> Self {
-        Self { arriving: GroupCommit::new(Recording(store.clone())), store, wakeups }
+        Self { arriving: Grouping::new(Recording(store.clone()), GROUPS), store, wakeups }
     }
 
     /// Records the trigger. For a user without careers `calculator` answers instead: the outcome is known, and
@@ -109,7 +112,7 @@ impl Triggers {
     }
 
     async fn record_if_it_can_run(&self, user: UserId) -> Result<bool, CalculationError> {
-        if self.arriving.write(user).await? {
+        if self.arriving.run(user).await? {
             self.wakeups.announce(Lane::RealTime);
             return Ok(true);
         }

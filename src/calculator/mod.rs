@@ -41,14 +41,21 @@ pub use self::recent::{RunId, RunRecord};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Busy, UserGuard, UserLocks};
 use crate::domain::{CareerProfile, Lane, Recommendation, UserId};
-use crate::group_commit::{GroupCommit, GroupedWrite};
+use crate::grouping::{GroupedStep, Grouping};
 use crate::metrics::Metrics;
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
 use crate::storage::{
-    Confirmation, QueueStore, RowChanges, RunStore, STEP_LIMIT, Snapshot, StoreError, StoreErrorKind,
-    StoredAnalysis, Write, Written, within,
+    QueueStore, RowChanges, RunStore, STEP_LIMIT, Snapshot, StoreError, StoreErrorKind, StoredAnalysis,
+    Write, Written, within,
 };
+
+/// Statements at the same time that read users, each of them one or several.
+const GROUPS_OF_READS: usize = 4;
+/// Likewise, that confirm lists.
+const GROUPS_OF_CONFIRMATIONS: usize = 2;
+/// Likewise, transactions that replace lists.
+const GROUPS_OF_REPLACEMENTS: usize = 4;
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -74,7 +81,9 @@ pub struct Calculator {
 
 struct Inner {
     store: Arc<dyn RunStore>,
-    confirmations: GroupCommit<Confirming>,
+    snapshots: Grouping<Reading>,
+    confirmations: Grouping<Writing>,
+    replacements: Grouping<Writing>,
     /// Takes the triggers of runs that write nothing.
     queue: Arc<dyn QueueStore>,
     locks: UserLocks,
@@ -120,7 +129,9 @@ impl Calculator {
         let recent = RecentRuns::default();
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let inner = Inner {
-            confirmations: GroupCommit::new(Confirming(store.clone())),
+            snapshots: Grouping::new(Reading(store.clone()), GROUPS_OF_READS),
+            confirmations: Grouping::new(Writing(store.clone()), GROUPS_OF_CONFIRMATIONS),
+            replacements: Grouping::new(Writing(store.clone()), GROUPS_OF_REPLACEMENTS),
             rankings: Semaphore::new(processors),
             store,
             queue,
@@ -223,31 +234,49 @@ impl Drop for Urgent<'_> {
     }
 }
 
-/// Confirms lists.
-struct Confirming(Arc<dyn RunStore>);
+/// Reads users.
+struct Reading(Arc<dyn RunStore>);
 
 #[async_trait]
-impl GroupedWrite for Confirming {
-    type Item = Confirmation;
-    type Done = Result<Written, StoreError>;
+impl GroupedStep for Reading {
+    type Item = UserId;
+    type Done = Result<Snapshot, StoreError>;
 
-    async fn alone(&self, confirmation: &Confirmation) -> Self::Done {
-        self.0.confirm(confirmation).await
+    async fn alone(&self, user: &UserId) -> Self::Done {
+        self.0.snapshot(*user).await
     }
 
-    async fn together(&self, confirmations: &[Confirmation]) -> Option<Vec<Self::Done>> {
-        let confirmed = |_| Ok(Written::Committed(RowChanges::default()));
-        match within(STEP_LIMIT, self.0.confirm_all(confirmations)).await {
-            Ok(true) => Some(confirmations.iter().map(confirmed).collect()),
-            Ok(false) | Err(_) => None,
+    async fn together(&self, users: &[UserId]) -> Option<Vec<Self::Done>> {
+        let snapshots = within(STEP_LIMIT, self.0.snapshots(users)).await.ok()?;
+        Some(snapshots.into_iter().map(Ok).collect())
+    }
+}
+
+/// Writes lists.
+struct Writing(Arc<dyn RunStore>);
+
+#[async_trait]
+impl GroupedStep for Writing {
+    type Item = Arc<Write>;
+    type Done = Result<Written, StoreError>;
+
+    async fn alone(&self, write: &Arc<Write>) -> Self::Done {
+        match &**write {
+            Write::Confirm(confirmation) => self.0.confirm(confirmation).await,
+            Write::Replace(replacement) => self.0.replace(replacement).await,
         }
+    }
+
+    async fn together(&self, writes: &[Arc<Write>]) -> Option<Vec<Self::Done>> {
+        let changes = within(STEP_LIMIT, self.0.write_together(writes)).await.ok()??;
+        Some(changes.into_iter().map(|changes| Ok(Written::Committed(changes))).collect())
     }
 }
 
 /// A run before its write.
-enum Prepared<'guard> {
+enum Prepared {
     /// The write, and what it leads to.
-    Write(Write<'guard>, Done),
+    Write(Arc<Write>, Done),
     /// There is nothing to write.
     Done(Outcome),
     /// The stored rows come from newer listings than this instance has read.
@@ -346,12 +375,12 @@ impl Inner {
                     continue;
                 }
             };
-            let expected = write.basis().expected;
+            let expected = write.expected();
             if lost_with == Some(expected) {
                 // Lost, though no other run has written: one server was read and another written. A failover.
                 self.store.distrust_connections();
             }
-            let written = run.phases.time(Phase::Write, self.write(&write, attempt)).await;
+            let written = run.phases.time(Phase::Write, self.write(write, attempt)).await;
             lost_with = matches!(written, Ok(Written::Lost)).then_some(expected);
             if let Ok(Written::Committed(changes)) = &written {
                 self.committed(user, *changes, done.rows);
@@ -377,15 +406,20 @@ impl Inner {
     }
 
     /// Everything before the write: reads the state and the inputs, and ranks.
-    async fn prepare<'guard>(
-        &self,
-        guard: &'guard UserGuard,
-        run: &mut RunRecord,
-    ) -> Result<Prepared<'guard>, CalculationError> {
-        let user = guard.user();
+    async fn prepare(&self, guard: &UserGuard, run: &mut RunRecord) -> Result<Prepared, CalculationError> {
         // The state and the inputs are of one moment. Inputs that are older than the state would let an older
         // result through: the write compares the state's version.
-        let Snapshot { state, analysis } = run.phases.time(Phase::Read, self.store.snapshot(user)).await?;
+        let snapshot = run.phases.time(Phase::Read, self.snapshots.run(guard.user())).await?;
+        self.rank_and_decide(snapshot, guard, run).await
+    }
+
+    async fn rank_and_decide(
+        &self,
+        Snapshot { state, analysis }: Snapshot,
+        guard: &UserGuard,
+        run: &mut RunRecord,
+    ) -> Result<Prepared, CalculationError> {
+        let user = guard.user();
         let (catalogue, scoring) = (self.catalogue.current(), self.catalogue.scoring_revision());
         match decision::before_ranking(&state, catalogue.version(), scoring) {
             BeforeRanking::Proceed => {}
@@ -408,18 +442,18 @@ impl Inner {
         let done = Done { outcome: outcome(&inputs, action, result.count), rows: result.count };
         Ok(match action {
             Action::LeaveNoTrace => Prepared::Done(without_careers(&inputs)),
-            Action::Confirm => Prepared::Write(Write::Confirm(basis), done),
-            Action::Replace => Prepared::Write(Write::Replace { basis, rows, digest: result.digest }, done),
+            Action::Confirm => Prepared::Write(Arc::new(Write::Confirm(basis.confirmation())), done),
+            Action::Replace => {
+                Prepared::Write(Arc::new(Write::Replace(basis.replacement(rows, result.digest))), done)
+            }
         })
     }
 
     /// The first attempt is given up before the run is: its connection may lead to a server that is gone without a word.
-    async fn write(&self, write: &Write<'_>, attempt: u32) -> Result<Written, StoreError> {
-        let written = async {
-            match write {
-                Write::Confirm(basis) => self.confirmations.write(basis.confirmation()).await,
-                Write::Replace { basis, rows, digest } => self.store.replace(basis, rows, digest).await,
-            }
+    async fn write(&self, write: Arc<Write>, attempt: u32) -> Result<Written, StoreError> {
+        let written = match *write {
+            Write::Confirm(_) => self.confirmations.run(write),
+            Write::Replace(_) => self.replacements.run(write),
         };
         if attempt == 1 { within(STEP_LIMIT, written).await } else { written.await }
     }

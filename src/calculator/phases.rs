@@ -31,6 +31,11 @@ impl Phases {
         self.0[phase as usize]
     }
 
+    /// Counts a time for the phase.
+    pub(super) fn add(&mut self, phase: Phase, time: Duration) {
+        self.0[phase as usize] += time;
+    }
+
     /// Counts the time until `step` ends, or is given up, for the phase.
     pub(super) async fn time<T>(&mut self, phase: Phase, step: impl Future<Output = T>) -> T {
         let _timer = Timer { spent: &mut self.0[phase as usize], since: Instant::now() };

@@ -13,12 +13,12 @@ use tokio::time::timeout;
 
 use super::joining::Caller;
 use super::recent::{RunId, RunRecord};
-use super::{Calculator, Inner, Outcome, Prepared, RunResult};
+use super::{Calculator, Inner, Outcome, Phase, Prepared, RunResult};
 use crate::coordination::UserGuard;
 use crate::domain::{Lane, UserId};
-use crate::storage::{self, STEP_LIMIT};
+use crate::storage::{self, STEP_LIMIT, Snapshot};
 
-/// Runs that read and rank at the same time: more would only take connections from others.
+/// Runs that rank at the same time: more would only take processors from others.
 const CONCURRENT: usize = 2;
 
 /// A run under its user's lock.
@@ -66,8 +66,10 @@ impl Inner {
     }
 
     async fn commit_together(&self, members: &mut [Option<Member>]) -> Vec<Option<Outcome>> {
+        let snapshots = self.read_together(members).await;
+        let members = members.iter_mut().zip(snapshots);
         let prepare: Vec<_> =
-            members.iter_mut().map(|member| self.prepare_member(member.as_mut()).boxed()).collect();
+            members.map(|(member, snapshot)| self.prepare_member(member, snapshot).boxed()).collect();
         let prepared: Vec<_> = stream::iter(prepare).buffered(CONCURRENT).collect().await;
 
         let (mut outcomes, mut writes, mut waiting) = (vec![None; prepared.len()], Vec::new(), Vec::new());
@@ -97,9 +99,27 @@ impl Inner {
         outcomes
     }
 
-    async fn prepare_member<'a>(&self, member: Option<&'a mut Member>) -> Option<Prepared<'a>> {
-        let Member { guard, record, .. } = member?;
-        self.prepare(guard, record).await.ok()
+    /// The snapshots of the members, by one statement; none if it fails.
+    async fn read_together(&self, members: &mut [Option<Member>]) -> Vec<Option<Snapshot>> {
+        let begun = Instant::now();
+        let users: Vec<UserId> = members.iter().flatten().map(|member| member.guard.user()).collect();
+        let read = storage::within(STEP_LIMIT, self.store.snapshots(&users)).await;
+        let mut snapshots = read.unwrap_or_default().into_iter();
+        let took = begun.elapsed();
+        let of_member = |member: &mut Option<Member>| {
+            member.as_mut()?.record.phases.add(Phase::Read, took);
+            snapshots.next()
+        };
+        members.iter_mut().map(of_member).collect()
+    }
+
+    async fn prepare_member(
+        &self,
+        member: &mut Option<Member>,
+        snapshot: Option<Snapshot>,
+    ) -> Option<Prepared> {
+        let Member { guard, record, .. } = member.as_mut()?;
+        self.rank_and_decide(snapshot?, guard, record).await.ok()
     }
 
     /// A run that was not committed leaves log and metrics to the one that follows.

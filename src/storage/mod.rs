@@ -43,8 +43,8 @@ pub use reads::{
 };
 pub use run::{
     Basis, CareerAnalysis, Confirmation, LockedBasis, MAX_CAREERS, ProfileAnalysis, RecordedState,
-    RowChanges, RowsFingerprint, RunStore, Snapshot, StateToken, StoredAnalysis, StoredCareer, StoredRow,
-    UserState, Write, Written,
+    Replacement, RowChanges, RowsFingerprint, RunStore, Snapshot, StateToken, StoredAnalysis, StoredCareer,
+    StoredRow, UserState, Write, Written,
 };
 pub use sample::{SampleAnalysis, SampleCareer, SampleProfile, SampleUser};
 pub use sqlite::SqliteStore;

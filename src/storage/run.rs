@@ -17,15 +17,12 @@ pub trait RunStore: Send + Sync {
     /// let a run write a list that no longer is right.
     async fn snapshot(&self, user: UserId) -> Result<Snapshot, StoreError>;
 
-    /// Makes `rows` the user's rows, in one transaction that writes the difference, compares the state's token
-    /// and bumps its version. `digest` stands for `rows` in later comparisons. Ends the
-    /// user's lease and serves the triggers up to [`Basis::serves_seq`].
-    async fn replace(
-        &self,
-        basis: &LockedBasis<'_>,
-        rows: &[Recommendation],
-        digest: &str,
-    ) -> Result<Written, StoreError>;
+    /// [`RunStore::snapshot`] for different users, in their order. The snapshot of each is of one moment.
+    async fn snapshots(&self, users: &[UserId]) -> Result<Vec<Snapshot>, StoreError>;
+
+    /// Makes the new rows the user's rows, in one transaction that writes the difference, compares the state's token
+    /// and bumps its version. Ends the user's lease and serves the triggers up to [`Basis::serves_seq`].
+    async fn replace(&self, replacement: &Replacement) -> Result<Written, StoreError>;
 
     /// Records that the stored rows are those that the newest inputs give, unless they have been replaced
     /// since. A run that read its inputs before this confirmation and wants to replace the rows then loses:
@@ -33,13 +30,10 @@ pub trait RunStore: Send + Sync {
     /// triggers as [`RunStore::replace`] does.
     async fn confirm(&self, confirmation: &Confirmation) -> Result<Written, StoreError>;
 
-    /// [`RunStore::confirm`] for different users with one commit. `true`: all are confirmed. `false`: a list has been
-    /// replaced or a trigger has come in since, and any of the others may have been confirmed.
-    async fn confirm_all(&self, confirmations: &[Confirmation]) -> Result<bool, StoreError>;
-
-    /// [`RunStore::replace`] and [`RunStore::confirm`] for several users, in one transaction: with one commit. `None`:
-    /// one of them lost its comparison, and nothing has been written; likewise after an error.
-    async fn write_together(&self, writes: &[Write<'_>]) -> Result<Option<Vec<RowChanges>>, StoreError>;
+    /// [`RunStore::replace`] and [`RunStore::confirm`] for different users, with one commit. `None`: one of them lost its
+    /// comparison, or a trigger has come in since for a list that was to be confirmed. Then no list has been replaced, and
+    /// any of the others may have been confirmed. After an error, all may have been written, or none.
+    async fn write_together(&self, writes: &[Arc<Write>]) -> Result<Option<Vec<RowChanges>>, StoreError>;
 
     /// Writes and commits something that no client sees, within [`super::PROBE_LIMIT`]: whether the database takes
     /// writes of any kind. After a failure, connections are made again before they are used.
@@ -244,8 +238,7 @@ impl Basis {
     }
 }
 
-/// A basis and the lock under which it was read. A write takes its user from here, so that it cannot write
-/// the rows of another user than the lock's.
+/// A basis and the lock under which it was read. Only this makes writes, so that none is of another user than the lock's.
 #[derive(Debug)]
 pub struct LockedBasis<'guard> {
     guard: &'guard UserGuard,
@@ -258,11 +251,16 @@ impl LockedBasis<'_> {
         self.guard.user()
     }
 
+    /// The replacement of a run that found other rows. `digest` stands for `rows` in later comparisons.
+    pub fn replacement(self, rows: Vec<Recommendation>, digest: Arc<str>) -> Replacement {
+        Replacement { user: self.user(), basis: self.basis, rows, digest }
+    }
+
     /// The confirmation of a run that found the rows current.
     pub fn confirmation(&self) -> Confirmation {
         Confirmation {
             user: self.user(),
-            version: self.expected.version,
+            expected: self.expected,
             serves_seq: self.serves_seq,
             catalogue_version: self.catalogue_version,
             scoring_revision: self.scoring_revision,
@@ -276,9 +274,8 @@ impl LockedBasis<'_> {
 #[derive(Clone, Debug)]
 pub struct Confirmation {
     pub(super) user: UserId,
-    /// The version of the rows that were read.
-    pub(super) version: i64,
-    /// As in [`Basis`], as are all others.
+    /// As in [`Basis`], as are all others. Confirmations since do not matter.
+    pub(super) expected: StateToken,
     pub(super) serves_seq: i64,
     pub(super) catalogue_version: CatalogueVersion,
     pub(super) scoring_revision: ScoringRevision,
@@ -294,40 +291,39 @@ impl Deref for LockedBasis<'_> {
     }
 }
 
-/// A write of a run.
-#[derive(Debug)]
-pub enum Write<'guard> {
-    /// See [`RunStore::confirm`].
-    Confirm(LockedBasis<'guard>),
-    /// See [`RunStore::replace`].
-    Replace {
-        /// The state that the result stands on.
-        basis: LockedBasis<'guard>,
-        /// The new rows.
-        rows: Vec<Recommendation>,
-        /// Stands for the rows in later comparisons.
-        digest: Arc<str>,
-    },
+/// The new rows of a user. Only [`LockedBasis::replacement`] makes one.
+#[derive(Clone, Debug)]
+pub struct Replacement {
+    pub(super) user: UserId,
+    /// The state that the rows stand on.
+    pub(super) basis: Basis,
+    pub(super) rows: Vec<Recommendation>,
+    pub(super) digest: Arc<str>,
 }
 
-impl<'guard> Write<'guard> {
-    /// The state that the write stands on.
-    pub fn basis(&self) -> &LockedBasis<'guard> {
+/// A write of a run.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// See [`RunStore::confirm`].
+    Confirm(Confirmation),
+    /// See [`RunStore::replace`].
+    Replace(Replacement),
+}
+
+impl Write {
+    /// The user whose list is written.
+    pub fn user(&self) -> UserId {
         match self {
-            Self::Confirm(basis) | Self::Replace { basis, .. } => basis,
+            Self::Confirm(confirmation) => confirmation.user,
+            Self::Replace(replacement) => replacement.user,
         }
     }
 
-    /// The user whose list is written.
-    pub fn user(&self) -> UserId {
-        self.basis().user()
-    }
-
-    /// `None`: it is a replacement.
-    pub fn confirmation(&self) -> Option<Confirmation> {
+    /// The state's token that was read.
+    pub fn expected(&self) -> StateToken {
         match self {
-            Self::Confirm(basis) => Some(basis.confirmation()),
-            Self::Replace { .. } => None,
+            Self::Confirm(confirmation) => confirmation.expected,
+            Self::Replace(replacement) => replacement.basis.expected,
         }
     }
 }

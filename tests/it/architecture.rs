@@ -70,7 +70,7 @@ const ROOMS: &[Room] = &[
         without: IO,
     },
     Room { path: "metrics", imports: &[], without: IO },
-    Room { path: "group_commit", imports: &[], without: &["axum", "redis", "reqwest", "sqlx", "tracing"] },
+    Room { path: "grouping", imports: &[], without: &["axum", "redis", "reqwest", "sqlx", "tracing"] },
     Room { path: "coordination", imports: &["domain"], without: &[] },
     Room { path: "storage", imports: &["domain", "coordination"], without: &[] },
     Room { path: "profile", imports: &["domain", "storage"], without: IO },
@@ -81,7 +81,7 @@ const ROOMS: &[Room] = &[
             "domain",
             "ranking",
             "metrics",
-            "group_commit",
+            "grouping",
             "coordination",
             "storage",
             "profile",
@@ -91,7 +91,7 @@ const ROOMS: &[Room] = &[
     },
     Room {
         path: "background",
-        imports: &["domain", "group_commit", "coordination", "storage", "profile", "calculator"],
+        imports: &["domain", "grouping", "coordination", "storage", "profile", "calculator"],
         without: &[],
     },
     Room {

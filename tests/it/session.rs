@@ -24,7 +24,8 @@ async fn a_cancelled_transaction_loses_no_later_write(database: TestDatabase) {
     for round in 1..=300 {
         let state = store.snapshot(user).await.unwrap().state;
         let basis = state.basis(CatalogueVersion(1), ScoringRevision(1)).under(&guard);
-        let replace = store.replace(&basis, &[], "digest");
+        let replacement = basis.replacement(Vec::new(), "digest".into());
+        let replace = store.replace(&replacement);
         drop(tokio::time::timeout(Duration::from_micros(round * 3 % 900), replace).await);
         // All connections of the pool are in the same danger: let every one of them write.
         for recorded in futures::future::join_all((0..4).map(|_| store.request_run(user))).await {

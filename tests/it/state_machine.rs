@@ -15,7 +15,8 @@ use job_agent::domain::{
     BatchId, CatalogueVersion, Lane, ListingId, Recommendation, Score, ScoringRevision, UserId,
 };
 use job_agent::storage::{
-    Basis, BatchScope, DueUser, GiveBack, Lease, Marking, RowChanges, Store, UserState, WorkError, Written,
+    Basis, BatchScope, DueUser, GiveBack, Lease, Marking, RowChanges, Store, UserState, WorkError, Write,
+    Written,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -44,6 +45,7 @@ enum Operation {
         list: u8,
         catalogue: u8,
         scoring: u8,
+        in_a_group: bool,
     },
     Confirm {
         state: usize,
@@ -110,8 +112,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         4 => any::<bool>().prop_map(|in_a_group| Operation::RequestRun { in_a_group }),
         4 => Just(Operation::ReadState),
-        4 => (nth.clone(), 0..=MAX_LIST, version.clone(), version.clone())
-            .prop_map(|(state, list, catalogue, scoring)| Operation::Replace { state, list, catalogue, scoring }),
+        4 => (nth.clone(), 0..=MAX_LIST, version.clone(), version.clone(), any::<bool>())
+            .prop_map(|(state, list, catalogue, scoring, in_a_group)| Operation::Replace { state, list, catalogue, scoring, in_a_group }),
         3 => (nth.clone(), version.clone(), version.clone(), any::<bool>()).prop_map(
             |(state, catalogue, scoring, in_a_group)| Operation::Confirm { state, catalogue, scoring, in_a_group }
         ),
@@ -220,16 +222,24 @@ impl Both<'_> {
                 let specified = self.spec.state(state.now);
                 self.states.push((state, specified));
             }
-            Operation::Replace { state, list, catalogue, scoring } => {
+            Operation::Replace { state, list, catalogue, scoring, in_a_group } => {
                 let Some((state, specified)) = newest(&self.states, state) else { return };
                 let stored = basis(&state, catalogue, scoring).under(&self.guard);
-                let written = self.store.replace(&stored, &rows(list), &spec::digest(list)).await;
-                same_fate(written.unwrap(), self.spec.replace(&basis(&specified, catalogue, scoring), list));
+                let replacement = stored.replacement(rows(list), spec::digest(list).into());
+                let written = if in_a_group {
+                    let group = [Arc::new(Write::Replace(replacement))];
+                    let changes = self.store.write_together(&group).await.unwrap();
+                    changes.map_or(Written::Lost, |changes| Written::Committed(changes[0]))
+                } else {
+                    self.store.replace(&replacement).await.unwrap()
+                };
+                same_fate(written, self.spec.replace(&basis(&specified, catalogue, scoring), list));
             }
             Operation::Confirm { state, catalogue, scoring, in_a_group } => {
                 let Some((state, _)) = newest(&self.states, state) else { return };
                 let basis = basis(&state, catalogue, scoring).under(&self.guard);
-                if in_a_group && !self.store.confirm_all(&[basis.confirmation()]).await.unwrap() {
+                let group = [Arc::new(Write::Confirm(basis.confirmation()))];
+                if in_a_group && self.store.write_together(&group).await.unwrap().is_none() {
                     // A group does not wait for those whose list or triggers have moved on.
                     let now = self.spec.state(state.now);
                     let unchanged = now.recorded.is_some()

@@ -9,7 +9,7 @@ use job_agent::domain::{
     CatalogueVersion, JobListing, Lane, ListingId, Recommendation, Score, ScoringRevision, UserId,
 };
 use job_agent::storage::{
-    Basis, CatalogueChanges, Confirmation, KnownListings, ListingRecord, RowChanges, RowsFingerprint, Store,
+    Basis, CatalogueChanges, KnownListings, ListingRecord, RowChanges, RowsFingerprint, Snapshot, Store,
     StoreError, StoreErrorKind, UserState, Write, Written,
 };
 use serde_json::json;
@@ -28,6 +28,7 @@ on_every_database!(
     confirmations_in_a_group_count_as_each_alone,
     triggers_in_a_group_are_recorded_for_users_with_careers,
     a_snapshot_is_of_one_moment,
+    snapshots_of_several_users_are_those_of_each,
     a_hand_made_change_of_a_row_shows_in_the_state,
     triggers_are_due_until_they_are_served,
     users_of_a_newer_scoring_are_not_due_here,
@@ -36,6 +37,7 @@ on_every_database!(
     rows_keep_every_text_that_ranking_can_write,
     a_listing_that_is_gone_is_not_listed;
     servers:
+        snapshots_of_several_users_miss_no_column_and_no_table,
         a_statement_that_waits_too_long_for_a_row_is_a_conflict,
         rows_that_an_older_version_has_replaced_are_all_written,
         neighbouring_users_do_not_deadlock,
@@ -69,7 +71,7 @@ async fn replace(
     rows: &[Recommendation],
 ) -> Result<Written, StoreError> {
     let guard = guard(id).await;
-    store.replace(&basis(state, 7).under(&guard), rows, "digest").await
+    store.replace(&basis(state, 7).under(&guard).replacement(rows.to_vec(), "digest".into())).await
 }
 
 async fn confirm(store: &Arc<dyn Store>, id: i64, state: &UserState) -> Written {
@@ -229,6 +231,99 @@ async fn of_many_replacements_at_once_exactly_one_wins(database: TestDatabase) {
     );
 }
 
+/// More than go into one statement.
+const SEVERAL: i64 = 20;
+
+/// Users with and without each part of a snapshot.
+async fn several_users(database: &TestDatabase) -> Vec<UserId> {
+    let store = database.store();
+    for id in USER..USER + SEVERAL {
+        if id % 2 == 0 {
+            database.set_career(id, "간호사").await;
+        }
+        if id % 3 == 0 {
+            database
+                .add_analysis(id, &json!([{"careerName": format!("직업 {id}")}]).to_string(), "[]", 3)
+                .await;
+            database.add_analysis(id, &json!([{"careerName": "이전"}]).to_string(), "[\"요리\"]", 2).await;
+        }
+        if id % 4 == 0 {
+            let state = store.snapshot(user(id)).await.unwrap().state;
+            let written = replace(&store, id, &state, &rows(&[(1, 50), (id, 60)])).await.unwrap();
+            assert!(matches!(written, Written::Committed(_)));
+        }
+        if id % 5 == 0 {
+            store.request_run(user(id)).await.unwrap();
+        }
+    }
+    for number in 0..12 {
+        let career = format!(
+            "INSERT INTO job_recommendations (user_id, job_name, match_score) VALUES ({USER}, '직업 {number}', {})",
+            50 + number / 2
+        );
+        database.execute(&career).await;
+    }
+    let profile = "INSERT INTO profile_analysis (user_id, interests, summary) VALUES";
+    database.execute(&format!("{profile} ({}, '[\"음악\"]', '3년 일했습니다')", USER + 1)).await;
+    (USER..USER + SEVERAL).rev().map(user).collect()
+}
+
+/// The snapshots of all, and of each alone, without the moment at which they were read.
+async fn both_snapshots(store: &Arc<dyn Store>, users: &[UserId]) -> (Vec<Snapshot>, Vec<Snapshot>) {
+    let mut together = store.snapshots(users).await.unwrap();
+    let mut alone = Vec::new();
+    for user in users {
+        alone.push(store.snapshot(*user).await.unwrap());
+    }
+    for snapshot in together.iter_mut().chain(&mut alone) {
+        assert!(snapshot.state.now > chrono::DateTime::UNIX_EPOCH);
+        snapshot.state.now = chrono::DateTime::UNIX_EPOCH;
+    }
+    (together, alone)
+}
+
+async fn snapshots_of_several_users_are_those_of_each(database: TestDatabase) {
+    let (store, users) = (database.store(), several_users(&database).await);
+    let (together, alone) = both_snapshots(&store, &users).await;
+    assert_eq!(together, alone);
+    assert!(alone.iter().any(|snapshot| snapshot.state.listed.len() == 2));
+    assert!(alone.iter().any(|snapshot| snapshot.analysis.job_recommendations.len() == 10));
+    assert!(alone.iter().any(|snapshot| snapshot.analysis.career_analysis.is_some()));
+    assert!(alone.iter().any(|snapshot| snapshot.analysis.profile.is_some()));
+    assert_eq!(store.snapshots(&[]).await.unwrap(), []);
+}
+
+async fn snapshots_of_several_users_miss_no_column_and_no_table(database: TestDatabase) {
+    let (store, users) = (database.store(), several_users(&database).await);
+    // The database finds this text equal to the user's id.
+    let odd = users.iter().find(|user| user.get() % 3 == 0).unwrap();
+    let equal = if database.kind == Kind::Mysql {
+        odd.to_string().chars().map(|digit| char::from_u32(digit as u32 + 0xFEE0).unwrap()).collect()
+    } else {
+        format!("{odd} ")
+    };
+    let rename = |from: &str, to: &str| {
+        format!("UPDATE career_sessions SET user_id = '{to}' WHERE user_id = '{from}'")
+    };
+    database.execute(&rename(&odd.to_string(), &equal)).await;
+    assert!(store.snapshot(*odd).await.unwrap().analysis.career_analysis.is_some());
+    assert_eq!(store.snapshots(&users).await.unwrap_err().kind(), StoreErrorKind::Refused);
+    database.execute(&rename(&equal, &odd.to_string())).await;
+
+    for change in [
+        "ALTER TABLE job_recommendations DROP COLUMN category, DROP COLUMN match_score",
+        "ALTER TABLE profile_analysis DROP COLUMN goals, DROP COLUMN updated_at, DROP COLUMN id",
+        "ALTER TABLE career_analyses DROP COLUMN analyzed_at",
+        "DROP TABLE career_analyses",
+        "DROP TABLE profile_analysis",
+        "DROP TABLE job_recommendations",
+    ] {
+        database.execute(change).await;
+        let (together, alone) = both_snapshots(&store, &users).await;
+        assert_eq!(together, alone, "{change}");
+    }
+}
+
 async fn a_hand_made_change_of_a_row_shows_in_the_state(database: TestDatabase) {
     let store = database.store();
     let state = store.snapshot(user(USER)).await.unwrap().state;
@@ -270,10 +365,9 @@ async fn several_users_are_written_together_or_not_at_all(database: TestDatabase
     let store = database.store();
     let guards = (guard(USER).await, guard(OTHER).await);
     let read = async |id| store.snapshot(user(id)).await.unwrap().state;
-    let replacement = |state: &UserState, guard, score| Write::Replace {
-        basis: basis(state, 7).under(guard),
-        rows: rows(&[(1, score), (2, score)]),
-        digest: "digest".into(),
+    let replacement = |state: &UserState, guard, score| {
+        let rows = rows(&[(1, score), (2, score)]);
+        Arc::new(Write::Replace(basis(state, 7).under(guard).replacement(rows, "digest".into())))
     };
     let (one, other) = (read(USER).await, read(OTHER).await);
     // Not in the order of their ids.
@@ -283,7 +377,7 @@ async fn several_users_are_written_together_or_not_at_all(database: TestDatabase
     assert_eq!((database.row_count(USER).await, database.row_count(OTHER).await), (2, 2));
 
     // The other user's list has been replaced since: neither is written.
-    let confirm = Write::Confirm(basis(&read(USER).await, 7).under(&guards.0));
+    let confirm = Arc::new(Write::Confirm(basis(&read(USER).await, 7).under(&guards.0).confirmation()));
     let stale = replacement(&other, &guards.1, 70);
     assert_eq!(store.write_together(&[confirm, stale]).await.unwrap(), None);
     for id in [USER, OTHER] {
@@ -306,12 +400,13 @@ async fn confirmations_in_a_group_count_as_each_alone(database: TestDatabase) {
         guards.push(guard(id).await);
         states.push(store.snapshot(user(id)).await.unwrap().state);
     }
-    let confirmations: Vec<Confirmation> = states
+    let confirmations: Vec<Arc<Write>> = states
         .iter()
         .zip(&guards)
-        .map(|(state, guard)| basis(state, 9).under(guard).confirmation())
+        .map(|(state, guard)| Arc::new(Write::Confirm(basis(state, 9).under(guard).confirmation())))
         .collect();
-    assert!(store.confirm_all(&confirmations).await.unwrap());
+    let changes = store.write_together(&confirmations).await.unwrap();
+    assert_eq!(changes, Some(vec![RowChanges::default(); confirmations.len()]));
     for (id, read) in IDS.into_iter().zip(&states) {
         let state = store.snapshot(user(id)).await.unwrap().state;
         let recorded = state.recorded.as_ref().unwrap();
@@ -326,7 +421,7 @@ async fn confirmations_in_a_group_count_as_each_alone(database: TestDatabase) {
     // A list that has been replaced since is not confirmed, and the group says that it does not know.
     let state = store.snapshot(user(USER)).await.unwrap().state;
     assert!(matches!(replace(&store, USER, &state, &rows(&[(2, 50)])).await.unwrap(), Written::Committed(_)));
-    assert!(!store.confirm_all(&confirmations).await.unwrap());
+    assert_eq!(store.write_together(&confirmations).await.unwrap(), None);
     assert_eq!(store.snapshot(user(USER)).await.unwrap().state.token().confirmations, 1);
 }
 

@@ -7,7 +7,7 @@ use sqlx::{query, query_as};
 
 use super::fingerprint::altered_users;
 use super::pool::Pool;
-use super::replace::ensure_state_row;
+use super::replace::ensure_state_rows;
 use super::source::if_table_exists;
 use crate::domain::{Lane, UserId};
 use crate::storage::queue::lane_number;
@@ -107,7 +107,7 @@ DELETE FROM user_job_recommendations WHERE user_id = ?
 /// A replacement by no rows. It bumps the version, so that a run that has read the state before starts again,
 /// and forgets the digest, so that the next run writes the list again.
 async fn remove_list(pool: &Pool, user: UserId, since: DateTime<Utc>) -> Result<bool, StoreError> {
-    ensure_state_row(pool, user).await?;
+    ensure_state_rows(pool, &[user]).await?;
     let mut transaction = pool.begin().await?;
     let emptied = query(EMPTY_STATE).bind(user.get()).bind(since).execute(&mut *transaction).await?;
     if emptied.rows_affected() == 0 {
@@ -190,7 +190,7 @@ WHERE user_id = ? AND due_at IS NULL AND parked_at IS NULL
 
 /// Whether the user was made due: 0 or 1.
 async fn mark_altered(pool: &Pool, user: UserId) -> Result<u64, StoreError> {
-    ensure_state_row(pool, user).await?;
+    ensure_state_rows(pool, &[user]).await?;
     let mark = query(MARK_ALTERED).bind(lane_number(Lane::Batch)).bind(user.get());
     let marked = pool.with_connection(async |connection| Ok(mark.execute(connection).await?)).await?;
     Ok(marked.rows_affected())

@@ -1,6 +1,7 @@
 //! The replacing transaction.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -18,23 +19,18 @@ use super::run::confirm_all;
 use super::session::this_server;
 use crate::domain::{ListingId, Recommendation, UserId};
 use crate::storage::diff::Difference;
-use crate::storage::{Confirmation, LockedBasis, RowChanges, StoreError, Write, Written, content};
+use crate::storage::{Confirmation, Replacement, RowChanges, StoreError, Write, Written, content};
 
 /// Writes the difference, and then compares and bumps the version, which says whether all of it counts. Runs of one user
 /// that meet wait for each other's rows; the second one loses the comparison and is rolled back. After any error the
 /// transaction is dropped, and thereby rolled back: a lock wait timeout (1205) undoes only its own statement, and a
 /// commit after it would keep half of the list.
-pub(super) async fn replace(
-    pool: &Pool,
-    basis: &LockedBasis<'_>,
-    rows: &[Recommendation],
-    digest: &str,
-) -> Result<Written, StoreError> {
-    if !basis.is_recorded {
-        ensure_state_row(pool, basis.user()).await?;
+pub(super) async fn replace(pool: &Pool, replacement: &Replacement) -> Result<Written, StoreError> {
+    if !replacement.basis.is_recorded {
+        ensure_state_rows(pool, &[replacement.user]).await?;
     }
     let mut transaction = pool.begin().await?;
-    let written = replace_in(&mut transaction, basis, rows, digest).await?;
+    let written = replace_in(&mut transaction, replacement).await?;
     match written {
         Written::Committed(_) => transaction.commit().await?,
         Written::Lost => transaction.rollback().await?,
@@ -46,13 +42,26 @@ pub(super) async fn replace(
 /// order of the users' ids, those of confirmations first.
 pub(super) async fn write_together(
     pool: &Pool,
-    writes: &[Write<'_>],
+    writes: &[Arc<Write>],
 ) -> Result<Option<Vec<RowChanges>>, StoreError> {
-    for write in writes.iter().filter(|write| !write.basis().is_recorded) {
-        ensure_state_row(pool, write.user()).await?;
+    let (mut confirmations, mut replacements) = (Vec::new(), Vec::new());
+    for (place, write) in writes.iter().enumerate() {
+        match &**write {
+            Write::Confirm(confirmation) => confirmations.push(confirmation),
+            Write::Replace(replacement) => replacements.push((place, replacement)),
+        }
     }
+    if replacements.is_empty() {
+        // One statement, which commits by itself.
+        let confirm = async |connection: &mut MySqlConnection| confirm_all(connection, &confirmations).await;
+        let confirmed = pool.with_connection(confirm).await?;
+        return Ok(confirmed.then(|| vec![RowChanges::default(); writes.len()]));
+    }
+    replacements.sort_unstable_by_key(|(_, replacement)| replacement.user);
+    let new = replacements.iter().filter(|(_, replacement)| !replacement.basis.is_recorded);
+    ensure_state_rows(pool, &new.map(|(_, replacement)| replacement.user).collect::<Vec<_>>()).await?;
     let mut transaction = pool.begin().await?;
-    let changes = write_all(&mut transaction, writes).await?;
+    let changes = write_all(&mut transaction, &confirmations, &replacements).await?;
     match changes {
         Some(_) => transaction.commit().await?,
         None => transaction.rollback().await?,
@@ -60,20 +69,18 @@ pub(super) async fn write_together(
     Ok(changes)
 }
 
+/// The changes in the places of confirmations and replacements.
 async fn write_all(
     connection: &mut MySqlConnection,
-    writes: &[Write<'_>],
+    confirmations: &[&Confirmation],
+    replacements: &[(usize, &Replacement)],
 ) -> Result<Option<Vec<RowChanges>>, StoreError> {
-    let confirmations: Vec<Confirmation> = writes.iter().filter_map(Write::confirmation).collect();
-    if !confirm_all(connection, &confirmations).await? {
+    if !confirm_all(connection, confirmations).await? {
         return Ok(None);
     }
-    let mut in_order: Vec<usize> = (0..writes.len()).collect();
-    in_order.sort_unstable_by_key(|place| writes[*place].user());
-    let mut changes = vec![RowChanges::default(); writes.len()];
-    for place in in_order {
-        let Write::Replace { basis, rows, digest } = &writes[place] else { continue };
-        match replace_in(connection, basis, rows, digest).await? {
+    let mut changes = vec![RowChanges::default(); confirmations.len() + replacements.len()];
+    for &(place, replacement) in replacements {
+        match replace_in(connection, replacement).await? {
             Written::Committed(changed) => changes[place] = changed,
             Written::Lost => return Ok(None),
         }
@@ -84,29 +91,30 @@ async fn write_all(
 /// The statements between `BEGIN` and `COMMIT`.
 async fn replace_in(
     connection: &mut MySqlConnection,
-    basis: &LockedBasis<'_>,
-    rows: &[Recommendation],
-    digest: &str,
+    replacement: &Replacement,
 ) -> Result<Written, StoreError> {
-    let user = basis.user();
+    let Replacement { user, basis, rows, .. } = replacement;
     // Tables of the old service keep whole seconds, and MySQL would round a fraction up.
     let stamp = basis.now.trunc_subsecs(0);
     let difference = Difference::between(&basis.listed, rows);
-    delete(connection, basis, &difference.delete).await?;
-    write(connection, user, &difference.write, stamp).await?;
-    let won = compare_and_bump(connection, basis, rows, &difference, digest).await?;
+    delete(connection, *user, basis.listed.len(), &difference.delete).await?;
+    write(connection, *user, &difference.write, stamp).await?;
+    let won = compare_and_bump(connection, replacement, &difference).await?;
     Ok(if won { Written::Committed(difference.changes()) } else { Written::Lost })
 }
 
-const ENSURE_STATE_ROW: &str = r"
-INSERT INTO recommendation_state (user_id) VALUES (?)
-ON DUPLICATE KEY UPDATE user_id = user_id
+const ENSURE_STATE_ROWS: &str = r"
+INSERT INTO recommendation_state (user_id)
+SELECT asked.id FROM JSON_TABLE(?, '$[*]' COLUMNS (id BIGINT PATH '$')) AS asked ORDER BY asked.id
+ON DUPLICATE KEY UPDATE user_id = recommendation_state.user_id
 ";
 
 /// Outside the transaction, because two transactions that insert the same key and then update it deadlock.
-pub(super) async fn ensure_state_row(pool: &Pool, user: UserId) -> Result<(), StoreError> {
-    let ensure = query(ENSURE_STATE_ROW).bind(user.get());
-    pool.with_connection(async |connection| Ok(ensure.execute(connection).await?)).await?;
+pub(super) async fn ensure_state_rows(pool: &Pool, users: &[UserId]) -> Result<(), StoreError> {
+    if !users.is_empty() {
+        let ensure = query(ENSURE_STATE_ROWS).bind(Json(users));
+        pool.with_connection(async |connection| Ok(ensure.execute(connection).await?)).await?;
+    }
     Ok(())
 }
 
@@ -157,14 +165,12 @@ const COMPARE_AND_BUMP_PART: &str = compare_and_bump!(
 
 async fn compare_and_bump(
     connection: &mut MySqlConnection,
-    basis: &LockedBasis<'_>,
-    rows: &[Recommendation],
+    Replacement { user, basis, rows, digest }: &Replacement,
     difference: &Difference<'_>,
-    digest: &str,
 ) -> Result<bool, StoreError> {
     let whole = difference.write.len() == rows.len();
     let mut update = query(if whole { COMPARE_AND_BUMP } else { COMPARE_AND_BUMP_PART })
-        .bind(digest)
+        .bind(&**digest)
         .bind(BASE64_STANDARD.encode(content::encode(basis.expected.version + 1, rows)))
         .bind(basis.catalogue_version.0)
         .bind(basis.scoring_revision.0)
@@ -179,8 +185,8 @@ async fn compare_and_bump(
         update = update.bind(Json(difference.written()));
     }
     let updated = update
-        .bind(basis.user().get())
-        .bind(basis.user().get())
+        .bind(user.get())
+        .bind(user.get())
         .bind(basis.expected.version)
         .bind(basis.expected.confirmations)
         .bind(&basis.server)
@@ -251,17 +257,17 @@ DELETE old FROM user_job_recommendations AS old WHERE old.user_id = ?
 
 async fn delete(
     connection: &mut MySqlConnection,
-    basis: &LockedBasis<'_>,
+    user: UserId,
+    stored: usize,
     ids: &[ListingId],
 ) -> Result<(), StoreError> {
-    let user = basis.user().get();
     if ids.is_empty() {
         return Ok(());
     }
-    let delete = if ids.len() == basis.listed.len() {
-        query(DELETE_ALL).bind(user)
+    let delete = if ids.len() == stored {
+        query(DELETE_ALL).bind(user.get())
     } else {
-        query(DELETE).bind(Json(ids)).bind(user)
+        query(DELETE).bind(Json(ids)).bind(user.get())
     };
     delete.execute(connection).await?;
     Ok(())

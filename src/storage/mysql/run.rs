@@ -1,6 +1,8 @@
 //! The operations of a run. Their statements, but for the confirming one, are in [`super::snapshot`] and
 //! [`super::replace`].
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures::FutureExt;
 use serde::Serialize;
@@ -10,8 +12,8 @@ use sqlx::types::Json;
 
 use super::session::{self, READ_PATIENCE, this_server};
 use super::{MysqlStore, replace, snapshot};
-use crate::domain::{Recommendation, UserId};
-use crate::storage::{Confirmation, LockedBasis, RowChanges, RunStore, Snapshot, StoreError, Write, Written};
+use crate::domain::UserId;
+use crate::storage::{Confirmation, Replacement, RowChanges, RunStore, Snapshot, StoreError, Write, Written};
 
 /// The lines from due_at to last_error are the same as in `replace::COMPARE_AND_BUMP`.
 const CONFIRM: &str = concat!(
@@ -77,7 +79,7 @@ impl From<&Confirmation> for SentConfirmation {
     fn from(confirmation: &Confirmation) -> Self {
         Self {
             user: confirmation.user.get(),
-            version: confirmation.version,
+            version: confirmation.expected.version,
             serves_seq: confirmation.serves_seq,
             catalogue_version: confirmation.catalogue_version.0,
             scoring_revision: confirmation.scoring_revision.0,
@@ -91,9 +93,9 @@ impl From<&Confirmation> for SentConfirmation {
 /// the order of the users' ids.
 pub(super) async fn confirm_all(
     connection: &mut MySqlConnection,
-    confirmations: &[Confirmation],
+    confirmations: &[&Confirmation],
 ) -> Result<bool, StoreError> {
-    let mut sent: Vec<SentConfirmation> = confirmations.iter().map(Into::into).collect();
+    let mut sent: Vec<SentConfirmation> = confirmations.iter().copied().map(Into::into).collect();
     sent.sort_unstable_by_key(|confirmation| confirmation.user);
     if sent.is_empty() {
         return Ok(true);
@@ -115,7 +117,7 @@ async fn confirm(
         .bind(confirmation.scoring_revision.0)
         .bind(confirmation.now)
         .bind(confirmation.user.get())
-        .bind(confirmation.version)
+        .bind(confirmation.expected.version)
         .bind(&confirmation.server)
         .execute(connection)
         .await?;
@@ -137,24 +139,25 @@ impl RunStore for MysqlStore {
         self.pool.twice(READ_PATIENCE, read).await
     }
 
-    async fn replace(
-        &self,
-        basis: &LockedBasis<'_>,
-        rows: &[Recommendation],
-        digest: &str,
-    ) -> Result<Written, StoreError> {
-        replace::replace(&self.pool, basis, rows, digest).await
+    async fn snapshots(&self, users: &[UserId]) -> Result<Vec<Snapshot>, StoreError> {
+        let read = || {
+            let read = self.pool.with_connection(async |connection| {
+                snapshot::read_all(connection, &self.source, users).await
+            });
+            read.boxed()
+        };
+        self.pool.twice(READ_PATIENCE, read).await
+    }
+
+    async fn replace(&self, replacement: &Replacement) -> Result<Written, StoreError> {
+        replace::replace(&self.pool, replacement).await
     }
 
     async fn confirm(&self, confirmation: &Confirmation) -> Result<Written, StoreError> {
         self.pool.with_connection(async |connection| confirm(connection, confirmation).await).await
     }
 
-    async fn confirm_all(&self, confirmations: &[Confirmation]) -> Result<bool, StoreError> {
-        self.pool.with_connection(async |connection| confirm_all(connection, confirmations).await).await
-    }
-
-    async fn write_together(&self, writes: &[Write<'_>]) -> Result<Option<Vec<RowChanges>>, StoreError> {
+    async fn write_together(&self, writes: &[Arc<Write>]) -> Result<Option<Vec<RowChanges>>, StoreError> {
         replace::write_together(&self.pool, writes).await
     }
 

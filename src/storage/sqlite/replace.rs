@@ -1,5 +1,7 @@
 //! The replacing transaction.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sqlx::query;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
@@ -8,18 +10,13 @@ use super::run::confirm;
 use super::{fingerprint, time_text};
 use crate::domain::{ListingId, Recommendation, UserId};
 use crate::storage::diff::Difference;
-use crate::storage::{LockedBasis, RowChanges, StoreError, Write, Written};
+use crate::storage::{Replacement, RowChanges, StoreError, Write, Written};
 
 /// Compares and bumps the version first, and then writes the difference. The transaction takes the write lock
 /// at once: one that starts by reading could not be upgraded while another writer is active.
-pub(super) async fn replace(
-    pool: &SqlitePool,
-    basis: &LockedBasis<'_>,
-    rows: &[Recommendation],
-    digest: &str,
-) -> Result<Written, StoreError> {
+pub(super) async fn replace(pool: &SqlitePool, replacement: &Replacement) -> Result<Written, StoreError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
-    let written = replace_in(&mut transaction, basis, rows, digest).await?;
+    let written = replace_in(&mut transaction, replacement).await?;
     match written {
         Written::Committed(_) => transaction.commit().await?,
         Written::Lost => transaction.rollback().await?,
@@ -30,16 +27,14 @@ pub(super) async fn replace(
 /// [`replace`] and [`confirm`] for several users with one commit, unless one of them loses its comparison.
 pub(super) async fn write_together(
     pool: &SqlitePool,
-    writes: &[Write<'_>],
+    writes: &[Arc<Write>],
 ) -> Result<Option<Vec<RowChanges>>, StoreError> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
     let mut changes = Vec::with_capacity(writes.len());
     for write in writes {
-        let written = match write {
-            Write::Confirm(basis) => confirm(&mut transaction, &basis.confirmation()).await?,
-            Write::Replace { basis, rows, digest } => {
-                replace_in(&mut transaction, basis, rows, digest).await?
-            }
+        let written = match &**write {
+            Write::Confirm(confirmation) => confirm(&mut transaction, confirmation).await?,
+            Write::Replace(replacement) => replace_in(&mut transaction, replacement).await?,
         };
         let Written::Committed(changed) = written else {
             transaction.rollback().await?;
@@ -54,15 +49,13 @@ pub(super) async fn write_together(
 /// The part within a transaction.
 async fn replace_in(
     connection: &mut SqliteConnection,
-    basis: &LockedBasis<'_>,
-    rows: &[Recommendation],
-    digest: &str,
+    replacement: &Replacement,
 ) -> Result<Written, StoreError> {
-    let (user, stamp) = (basis.user(), basis.now);
-    if !compare_and_bump(&mut *connection, basis, rows.len(), digest).await? {
+    let (user, stamp) = (replacement.user, replacement.basis.now);
+    if !compare_and_bump(&mut *connection, replacement).await? {
         return Ok(Written::Lost);
     }
-    let difference = Difference::between(&basis.listed, rows);
+    let difference = Difference::between(&replacement.basis.listed, &replacement.rows);
     for id in &difference.delete {
         delete(&mut *connection, user, *id).await?;
     }
@@ -94,18 +87,16 @@ WHERE user_id = ?7 AND version = ?8 AND confirmations = ?9
 
 async fn compare_and_bump(
     connection: &mut SqliteConnection,
-    basis: &LockedBasis<'_>,
-    saved_count: usize,
-    digest: &str,
+    Replacement { user, basis, rows, digest }: &Replacement,
 ) -> Result<bool, StoreError> {
-    let user = basis.user().get();
+    let user = user.get();
     query(ENSURE_STATE_ROW).bind(user).execute(&mut *connection).await?;
     let updated = query(COMPARE_AND_BUMP)
         .bind(basis.serves_seq)
-        .bind(digest)
+        .bind(&**digest)
         .bind(basis.catalogue_version.0)
         .bind(basis.scoring_revision.0)
-        .bind(i64::try_from(saved_count).unwrap_or(i64::MAX))
+        .bind(i64::try_from(rows.len()).unwrap_or(i64::MAX))
         .bind(time_text(basis.now))
         .bind(user)
         .bind(basis.expected.version)

@@ -1,14 +1,17 @@
 //! The statements of a run, but for the replacing transaction, which is in [`super::replace`].
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use futures::future::try_join_all;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{query, query_as};
 
 use super::{SqliteStore, fingerprint, replace, time_text};
-use crate::domain::{Recommendation, UserId};
+use crate::domain::UserId;
 use crate::storage::rows::StateRow;
 use crate::storage::{
-    Confirmation, LockedBasis, MAX_CAREERS, PROBE_LIMIT, RowChanges, RunStore, Snapshot, StoreError,
+    Confirmation, MAX_CAREERS, PROBE_LIMIT, Replacement, RowChanges, RunStore, Snapshot, StoreError,
     StoredAnalysis, Write, Written, within,
 };
 
@@ -93,7 +96,7 @@ pub(super) async fn confirm(
         .bind(confirmation.scoring_revision.0)
         .bind(time_text(confirmation.now))
         .bind(confirmation.user.get())
-        .bind(confirmation.version)
+        .bind(confirmation.expected.version)
         .execute(connection)
         .await?;
     Ok(match updated.rows_affected() {
@@ -113,32 +116,19 @@ impl RunStore for SqliteStore {
         Ok(Snapshot { state: state.with(listed), analysis })
     }
 
-    async fn replace(
-        &self,
-        basis: &LockedBasis<'_>,
-        rows: &[Recommendation],
-        digest: &str,
-    ) -> Result<Written, StoreError> {
-        replace::replace(&self.pool, basis, rows, digest).await
+    async fn snapshots(&self, users: &[UserId]) -> Result<Vec<Snapshot>, StoreError> {
+        try_join_all(users.iter().map(|user| self.snapshot(*user))).await
+    }
+
+    async fn replace(&self, replacement: &Replacement) -> Result<Written, StoreError> {
+        replace::replace(&self.pool, replacement).await
     }
 
     async fn confirm(&self, confirmation: &Confirmation) -> Result<Written, StoreError> {
         confirm(&mut *self.pool.acquire().await?, confirmation).await
     }
 
-    async fn confirm_all(&self, confirmations: &[Confirmation]) -> Result<bool, StoreError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        for confirmation in confirmations {
-            if confirm(&mut transaction, confirmation).await? == Written::Lost {
-                transaction.rollback().await?;
-                return Ok(false);
-            }
-        }
-        transaction.commit().await?;
-        Ok(true)
-    }
-
-    async fn write_together(&self, writes: &[Write<'_>]) -> Result<Option<Vec<RowChanges>>, StoreError> {
+    async fn write_together(&self, writes: &[Arc<Write>]) -> Result<Option<Vec<RowChanges>>, StoreError> {
         replace::write_together(&self.pool, writes).await
     }
 

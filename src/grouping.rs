@@ -1,5 +1,5 @@
-//! Group commit for small writes of different users, as databases have it: writes that arrive while others are on their
-//! way wait, and then go together, with one statement and one commit. A write that is alone does not wait.
+//! Steps of different users that meet go together, as databases commit in groups: those that arrive while others are on
+//! their way wait, and then go together, with one statement. A step that is alone does not wait.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,41 +8,39 @@ use async_trait::async_trait;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
-/// Writes that go together. They wait for each other's locks, too.
+/// Steps that go together. Writes wait for each other's locks, too.
 const MOST: usize = 16;
-/// Groups on their way at the same time.
-const TURNS: usize = 2;
-/// How long a write waits for a turn. Then it goes all the same: those before it may be stuck behind a lock.
+/// How long a step waits for a turn. Then it goes all the same: those before it may be stuck behind a lock.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// A kind of write that can be done alone or in a group.
+/// A kind of step that can be done alone or in a group.
 #[async_trait]
-pub trait GroupedWrite: Send + Sync + 'static {
-    /// What to write.
+pub trait GroupedStep: Send + Sync + 'static {
+    /// Of what user, and what to do.
     type Item: Clone + Send + Sync + 'static;
-    /// The end of a write.
+    /// The end of a step.
     type Done: Send + 'static;
 
-    /// Does one write.
+    /// Does one step.
     async fn alone(&self, item: &Self::Item) -> Self::Done;
 
-    /// Does several writes with one commit, within a time limit of its own. `None`: not known of which of them it did;
-    /// each is done alone then, perhaps for the second time.
+    /// Does several steps at once, within a time limit of its own. `None`: not known of which of them it did; each is done
+    /// alone then, perhaps for the second time.
     async fn together(&self, items: &[Self::Item]) -> Option<Vec<Self::Done>>;
 }
 
-/// Does writes of one kind, in groups where they meet.
-pub struct GroupCommit<W: GroupedWrite>(Arc<Inner<W>>);
+/// Does steps of one kind, in groups where they meet.
+pub struct Grouping<S: GroupedStep>(Arc<Inner<S>>);
 
-struct Inner<W: GroupedWrite> {
-    write: W,
-    waiting: Mutex<Vec<Waiting<W>>>,
+struct Inner<S: GroupedStep> {
+    step: S,
+    waiting: Mutex<Vec<Waiting<S>>>,
     turns: Arc<Semaphore>,
 }
 
-type Waiting<W> = (<W as GroupedWrite>::Item, oneshot::Sender<Turn<<W as GroupedWrite>::Done>>);
+type Waiting<S> = (<S as GroupedStep>::Item, oneshot::Sender<Turn<<S as GroupedStep>::Done>>);
 
-/// What becomes of a write that had to wait.
+/// What becomes of a step that had to wait.
 enum Turn<D> {
     /// It was done in a group.
     Done(D),
@@ -50,21 +48,21 @@ enum Turn<D> {
     Alone(Option<OwnedSemaphorePermit>),
 }
 
-impl<W: GroupedWrite> Clone for GroupCommit<W> {
+impl<S: GroupedStep> Clone for Grouping<S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-impl<W: GroupedWrite> GroupCommit<W> {
-    /// Groups writes of this kind.
-    pub fn new(write: W) -> Self {
-        let turns = Arc::new(Semaphore::new(TURNS));
-        Self(Arc::new(Inner { write, waiting: Mutex::default(), turns }))
+impl<S: GroupedStep> Grouping<S> {
+    /// Groups steps of this kind. At most `turns` groups, or single steps, are on their way at the same time.
+    pub fn new(step: S, turns: usize) -> Self {
+        let turns = Arc::new(Semaphore::new(turns));
+        Self(Arc::new(Inner { step, waiting: Mutex::default(), turns }))
     }
 
-    /// Does the write, alone or with others. It is done even if its caller does not wait for the end.
-    pub async fn write(&self, item: W::Item) -> W::Done {
+    /// Does the step, alone or with others. It is done even if its caller does not wait for the end.
+    pub async fn run(&self, item: S::Item) -> S::Done {
         let inner = &self.0;
         let _turn = match inner.turns.clone().try_acquire_owned() {
             Ok(turn) => Some(turn),
@@ -73,15 +71,15 @@ impl<W: GroupedWrite> GroupCommit<W> {
                 Turn::Alone(turn) => turn,
             },
         };
-        inner.write.alone(&item).await
+        inner.step.alone(&item).await
     }
 }
 
-impl<W: GroupedWrite> Inner<W> {
-    async fn wait(self: Arc<Self>, item: W::Item) -> Turn<W::Done> {
+impl<S: GroupedStep> Inner<S> {
+    async fn wait(self: Arc<Self>, item: S::Item) -> Turn<S::Done> {
         let (done, turn) = oneshot::channel();
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push((item, done));
-        // A task of its own, so that no caller that goes away takes the writes of others with it.
+        // A task of its own, so that no caller that goes away takes the steps of others with it.
         tokio::spawn(self.take_turn());
         turn.await.unwrap_or(Turn::Alone(None))
     }
@@ -101,8 +99,8 @@ impl<W: GroupedWrite> Inner<W> {
             return;
         }
         let (items, callers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        // Without an answer, a caller does its write alone.
-        for (done, caller) in self.write.together(&items).await.into_iter().flatten().zip(callers) {
+        // Without an answer, a caller does its step alone.
+        for (done, caller) in self.step.together(&items).await.into_iter().flatten().zip(callers) {
             _ = caller.send(Turn::Done(done));
         }
     }
@@ -117,9 +115,11 @@ mod tests {
 
     use super::*;
 
+    const TURNS: usize = 2;
+
     /// Doubles numbers. Knows nothing of a group with a 13, and panics at a group with a 17.
     struct Doubling {
-        /// The first writes meet here, so that the others have to wait.
+        /// The first steps meet here, so that the others have to wait.
         first: Barrier,
         alone: AtomicUsize,
         groups: Mutex<Vec<usize>>,
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl GroupedWrite for Arc<Doubling> {
+    impl GroupedStep for Arc<Doubling> {
         type Item = u64;
         type Done = u64;
 
@@ -151,15 +151,15 @@ mod tests {
         }
     }
 
-    /// The results of writes that arrive while the first ones are on their way, the sizes of groups, and the number of
-    /// writes that were done alone.
+    /// The results of steps that arrive while the first ones are on their way, the sizes of groups, and the number of
+    /// steps that were done alone.
     async fn arrive(numbers: &[u64]) -> (Vec<u64>, Vec<usize>, usize) {
         let doubling = Doubling::new();
-        let writes = GroupCommit::new(doubling.clone());
-        let first = join_all((0..TURNS).map(|_| writes.write(1)));
-        let others = join_all(numbers.iter().map(|number| writes.write(*number)));
+        let steps = Grouping::new(doubling.clone(), TURNS);
+        let first = join_all((0..TURNS).map(|_| steps.run(1)));
+        let others = join_all(numbers.iter().map(|number| steps.run(*number)));
         let release = async {
-            while writes.0.waiting.lock().unwrap().len() < numbers.len() {
+            while steps.0.waiting.lock().unwrap().len() < numbers.len() {
                 tokio::task::yield_now().await;
             }
             doubling.first.wait().await;
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn writes_that_wait_go_together_and_each_gets_its_own_result() {
+    async fn steps_that_wait_go_together_and_each_gets_its_own_result() {
         let numbers: Vec<u64> = (100..140).collect();
         let (results, groups, alone) = arrive(&numbers).await;
         assert_eq!(results, numbers.iter().map(|number| 2 * number).collect::<Vec<_>>());
@@ -178,29 +178,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_that_waits_alone_is_done_alone() {
+    async fn a_step_that_waits_alone_is_done_alone() {
         assert_eq!(arrive(&[5]).await, (vec![10], vec![], 1));
     }
 
     #[tokio::test]
-    async fn the_writes_of_a_group_that_tells_nothing_or_panics_are_done_alone() {
+    async fn the_steps_of_a_group_that_tells_nothing_or_panics_are_done_alone() {
         for odd in [13, 17] {
             assert_eq!(arrive(&[odd, 4]).await, (vec![2 * odd, 8], vec![2], 2));
         }
     }
 
     #[tokio::test]
-    async fn a_caller_that_goes_away_takes_no_write_of_others_with_it() {
+    async fn a_caller_that_goes_away_takes_no_step_of_others_with_it() {
         let doubling = Doubling::new();
-        let writes = GroupCommit::new(doubling.clone());
-        let first = join_all((0..TURNS).map(|_| writes.write(1)));
+        let steps = Grouping::new(doubling.clone(), TURNS);
+        let first = join_all((0..TURNS).map(|_| steps.run(1)));
         let gone = tokio::spawn({
-            let writes = writes.clone();
-            async move { writes.write(3).await }
+            let steps = steps.clone();
+            async move { steps.run(3).await }
         });
-        let other = writes.write(4);
+        let other = steps.run(4);
         let release = async {
-            while writes.0.waiting.lock().unwrap().len() < 2 {
+            while steps.0.waiting.lock().unwrap().len() < 2 {
                 tokio::task::yield_now().await;
             }
             gone.abort();
@@ -208,16 +208,16 @@ mod tests {
         };
         let (_, result, ()) = tokio::join!(first, other, release);
         assert_eq!(result, 8);
-        assert_eq!(*doubling.groups.lock().unwrap(), [2], "the write of the caller that has gone is done");
+        assert_eq!(*doubling.groups.lock().unwrap(), [2], "the step of the caller that has gone is done");
     }
 
     #[tokio::test]
-    async fn writes_do_not_wait_for_those_that_are_stuck() {
+    async fn steps_do_not_wait_for_those_that_are_stuck() {
         let doubling = Doubling::new();
-        let writes = GroupCommit::new(doubling.clone());
-        let stuck = join_all((0..TURNS).map(|_| writes.write(1)));
+        let steps = Grouping::new(doubling.clone(), TURNS);
+        let stuck = join_all((0..TURNS).map(|_| steps.run(1)));
         let others = async {
-            let results = join_all((5..8).map(|number| writes.write(number))).await;
+            let results = join_all((5..8).map(|number| steps.run(number))).await;
             doubling.first.wait().await;
             results
         };
