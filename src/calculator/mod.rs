@@ -50,12 +50,8 @@ use crate::storage::{
     Write, Written, within,
 };
 
-/// Statements at the same time that read users, each of them one or several.
-const GROUPS_OF_READS: usize = 4;
-/// Likewise, that confirm lists.
+/// Statements that confirm lists at the same time, each of them one or several.
 const GROUPS_OF_CONFIRMATIONS: usize = 2;
-/// Likewise, transactions that replace lists.
-const GROUPS_OF_REPLACEMENTS: usize = 4;
 
 /// Limits of a calculation.
 #[derive(Clone, Debug)]
@@ -128,10 +124,13 @@ impl Calculator {
         let known = KnownResults::default();
         let recent = RecentRuns::default();
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        // Statements that read users, and transactions that replace lists, at the same time. The database's processors are
+        // not known: it is taken to have as many.
+        let groups = processors.max(2);
         let inner = Inner {
-            snapshots: Grouping::new(Reading(store.clone()), GROUPS_OF_READS),
+            snapshots: Grouping::new(Reading(store.clone()), groups),
             confirmations: Grouping::new(Writing(store.clone()), GROUPS_OF_CONFIRMATIONS),
-            replacements: Grouping::new(Writing(store.clone()), GROUPS_OF_REPLACEMENTS),
+            replacements: Grouping::new(Writing(store.clone()), groups),
             rankings: Semaphore::new(processors),
             store,
             queue,
