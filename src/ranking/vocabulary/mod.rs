@@ -1,20 +1,23 @@
 //! The table of careers and their other names, which operators edit without recompiling.
 //!
 //! A name that two careers list stands for neither, unless it is the own name of one of them. A name that no career
-//! lists is resolved to the career with the same subject, or to the longest known name at its end; if there is none, it
-//! is searched for as it is.
+//! lists is resolved to the career with the same subject, to the longest known name at its end, or to the name that
+//! shares most words with it; if there is none, it is searched for as it is.
 
 mod file;
 mod lint;
+mod related;
 mod resolve;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::file::File;
 pub(in crate::ranking) use self::resolve::Nearness;
-use self::resolve::by_subject;
+use self::words::WordIndex;
 use crate::ranking::text::hangul::{is_hangul, names_a_company};
 use crate::ranking::text::phrase::subject_words;
 use crate::ranking::text::token::Token;
@@ -38,8 +41,10 @@ pub struct Vocabulary {
     careers: Vec<CareerEntry>,
     /// Name in the form of [`compact`] → the careers that have it.
     by_phrase: FxHashMap<String, Vec<Mention>>,
-    /// The careers whose names have a subject, by the key of the subject.
-    by_subject: FxHashMap<String, Vec<usize>>,
+    /// The careers whose names have a subject, by the key of the subject; made when it is needed first.
+    by_subject: OnceLock<FxHashMap<String, Vec<usize>>>,
+    /// The words of all names; made when a name is resolved by them first.
+    words: OnceLock<WordIndex>,
     /// The last two characters of all names. Most words of a title end otherwise, which rules them out quickly.
     endings: FxHashSet<[char; 2]>,
     /// Word → its sector.
@@ -130,11 +135,19 @@ impl Vocabulary {
             return Err(VocabularyError::Empty);
         }
         join_families(&mut careers, &file.families);
-        let by_subject = by_subject(&careers);
         let endings = by_phrase.keys().filter_map(|phrase| last_two(phrase)).collect();
         let sector_words = sector_words(&file);
         let homonyms = file.homonyms.iter().map(Homonym::new).collect();
-        Ok(Self { file, careers, by_phrase, by_subject, endings, sector_words, homonyms })
+        Ok(Self {
+            file,
+            careers,
+            by_phrase,
+            by_subject: OnceLock::new(),
+            words: OnceLock::new(),
+            endings,
+            sector_words,
+            homonyms,
+        })
     }
 
     /// The built-in table.

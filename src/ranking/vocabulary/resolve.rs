@@ -2,9 +2,13 @@
 
 use rustc_hash::FxHashMap;
 
+use super::related::related_keys;
+use super::words::WordIndex;
 use super::{CareerEntry, Vocabulary};
 use crate::ranking::text::compact;
-use crate::ranking::text::phrase::{has_neutral_role, is_bare_role, names_a_role, readings, subject_key};
+use crate::ranking::text::phrase::{
+    has_neutral_role, is_bare_role, names_a_role, readings, subject_key, subject_words,
+};
 
 /// A career that a name stands for or comes closest to.
 #[derive(Clone, Debug)]
@@ -24,8 +28,14 @@ pub(in crate::ranking) enum Nearness {
     Same,
     /// One of the career's names has the same subject and function, but another role.
     OtherRole,
-    /// One of the career's names is the end of it.
+    /// One of the career's names is a part of it, or has the same subject in another function.
     Inside,
+}
+
+impl<'v> Resolved<'v> {
+    fn inside(entry: &'v CareerEntry, modifiers: String) -> Self {
+        Self { entry, nearness: Nearness::Inside, modifiers }
+    }
 }
 
 /// Words before a career's name that do not narrow it down.
@@ -46,8 +56,36 @@ const ANYWHERE: &[&str] = &[
 ];
 
 /// Words in the middle of a name that say little about the work.
-const GENERIC: &[&str] =
-    &["운영", "관리", "서비스", "시스템", "프로젝트", "솔루션", "사업", "전략", "전문", "구축"];
+const GENERIC: &[&str] = &[
+    "운영",
+    "관리",
+    "서비스",
+    "시스템",
+    "프로젝트",
+    "솔루션",
+    "사업",
+    "전략",
+    "전문",
+    "구축",
+    "프로그램",
+    "산업",
+    "플랫폼",
+];
+
+/// Words that tell the work beside its subject: a name without one of them means another work (`의약품 정보 담당자`).
+#[rustfmt::skip]
+const WORK: &[&str] = &[
+    "설계", "평가", "시험", "검증", "검사", "안전", "정보", "품질", "진단", "심사", "감사", "장비", "예방", "재활", "치료", "훈련",
+    "운송", "측정", "점검", "제어", "보안", "보호", "인증", "조사", "시설", "인프라", "행정",
+    "수리", "보수", "정비", "경영", "교정",
+];
+
+/// Other words that mean another work with every word before them: the end of `어린이 교육 담당자` is no 교육 담당자.
+#[rustfmt::skip]
+const WIDE: &[&str] = &[
+    "분석", "시스템", "운영", "관리", "기술", "연구", "전략", "개발", "상담", "교육", "지원", "프로그램", "공정", "제작", "기획",
+    "자문", "현장", "통합", "체험", "활동", "협력", "상품", "제품", "계획", "문화", "건강",
+];
 
 impl Vocabulary {
     /// The career that a name stands for or comes closest to; `None` if no part of it is known.
@@ -57,18 +95,29 @@ impl Vocabulary {
         if let Some(entry) = exact.clone().find_map(|name| self.find(name)) {
             return Some(Resolved { entry, nearness: Nearness::Same, modifiers: String::new() });
         }
+        let is_ambiguous = exact.clone().any(|name| self.by_phrase.contains_key(&compact(name)));
+        if is_ambiguous {
+            return None;
+        }
         if let Some(entry) = readings.iter().find_map(|name| self.of_subject(name)) {
             return Some(Resolved { entry, nearness: Nearness::OtherRole, modifiers: String::new() });
         }
         type Step = for<'v> fn(&'v Vocabulary, &str) -> Option<Resolved<'v>>;
         // The surest first.
-        let steps: [Step; 6] = [
+        let steps: [Step; 10] = [
+            Self::of_related_function,
+            |of, name| {
+                of.of_subject(&without_generic_words(name))
+                    .map(|entry| Resolved::inside(entry, String::new()))
+            },
             |of, name| of.without_a_word(name, is_generic),
             Self::inside,
-            |of, name| of.without_a_word(name, |_| true),
+            |of, name| of.without_a_word(name, |word| !tells_work(word)),
             |of, name| of.inside(&without_generic_words(name)),
             Self::without_last_word,
             Self::beginning_so,
+            |of, name| of.of_related_function(&without_generic_words(name)),
+            Self::with_most_words,
         ];
         steps.iter().find_map(|step| readings.iter().find_map(|name| step(self, name)))
     }
@@ -83,18 +132,22 @@ impl Vocabulary {
         Some(self.resolve(name)?.entry.phrases.first()?)
     }
 
-    /// The career with this subject and another role (`영상 편집 전문가` for `영상 편집자`): the first whose own name it is, or else
-    /// one whose own name begins so or any, if all are of one sector.
+    /// The career with this subject and another role (`영상 편집 전문가` for `영상 편집자`).
     fn of_subject(&self, name: &str) -> Option<&CareerEntry> {
         if is_bare_role(name) || !names_a_role(name) {
             return None;
         }
-        let key = subject_key(name);
-        let careers = self.by_subject.get(&key)?;
+        self.with_key(&subject_key(name))
+    }
+
+    /// The first career whose own name has the key of a subject, or else one whose own name begins so or any, if all careers with it
+    /// are of one sector.
+    fn with_key(&self, key: &str) -> Option<&CareerEntry> {
+        let careers = self.by_subject.get_or_init(|| by_subject(&self.careers)).get(key)?;
         let is_own_name = |at: &&usize| subject_key(&self.careers[**at].phrases[0]) == key;
         let first = self.careers.get(*careers.first()?)?;
         let is_of_one_sector = careers.iter().all(|at| self.careers[*at].sector == first.sector);
-        let begins_so = |at: &&usize| compact(&self.careers[**at].phrases[0]).starts_with(&key);
+        let begins_so = |at: &&usize| compact(&self.careers[**at].phrases[0]).starts_with(key);
         match (careers.iter().find(is_own_name), careers.iter().find(begins_so)) {
             (Some(own), _) => self.careers.get(*own),
             (None, Some(own)) if is_of_one_sector => self.careers.get(*own),
@@ -102,18 +155,30 @@ impl Vocabulary {
         }
     }
 
+    /// The career with this subject in a function that the same people work in (`탄소중립 컨설턴트` for `탄소중립 전문가`).
+    fn of_related_function(&self, name: &str) -> Option<Resolved<'_>> {
+        if is_bare_role(name) || is_wide(name) {
+            return None;
+        }
+        let key = subject_key(name);
+        let mut related = related_keys(&key, has_neutral_role(name));
+        let entry = related.find_map(|key| self.with_key(&key))?;
+        Some(Resolved::inside(entry, String::new()))
+    }
+
     /// A name of at least three words without one of those in the middle that may be dropped (`LLM 서비스 개발자`). The first must
     /// tell the work without it: `요양` cannot be dropped after `방문`.
     fn without_a_word(&self, name: &str, may_drop: impl Fn(&str) -> bool) -> Option<Resolved<'_>> {
         const SHORTEST_FIRST: usize = 3;
+        const LONGEST_SHORT: usize = 3;
         let words: Vec<&str> = name.split_whitespace().collect();
         let middle = 1..words.len().saturating_sub(1);
         let tells = |word: &str| word.is_ascii() || word.chars().nth(SHORTEST_FIRST - 1).is_some();
-        words.first().filter(|first| tells(first))?;
+        words.first().filter(|first| tells(first) || words.len() > LONGEST_SHORT)?;
         middle.rev().filter(|&at| may_drop(words[at])).find_map(|at| {
             let shorter = [&words[..at], &words[at + 1..]].concat().join(" ");
             let entry = self.find(&shorter).or_else(|| self.of_subject(&shorter))?;
-            Some(Resolved { entry, nearness: Nearness::Inside, modifiers: words[at].to_owned() })
+            Some(Resolved::inside(entry, words[at].to_owned()))
         })
     }
 
@@ -121,24 +186,49 @@ impl Vocabulary {
     fn without_last_word(&self, name: &str) -> Option<Resolved<'_>> {
         let (shorter, _) = name.rsplit_once(char::is_whitespace)?;
         let entry = self.find(shorter)?;
-        Some(Resolved { entry, nearness: Nearness::Inside, modifiers: String::new() })
+        Some(Resolved::inside(entry, String::new()))
     }
 
-    /// The career with most names that begin with the subject of a name whose role exists in any function
-    /// (`탄소배출권 전문가` for `탄소배출권 분석가`).
+    /// The career with most names that begin with the words before a role that exists in any function (`탄소배출권 전문가` for
+    /// `탄소배출권 분석가`), or with the first of them if it is long enough to tell the work (`가상자산 거래소 운영 담당자`).
     fn beginning_so(&self, name: &str) -> Option<Resolved<'_>> {
         const SHORTEST_SUBJECT: usize = 3;
-        let key = subject_key(name);
-        if is_bare_role(name) || !has_neutral_role(name) || key.chars().nth(SHORTEST_SUBJECT - 1).is_none() {
+        const SHORTEST_FIRST: usize = 4;
+        if is_bare_role(name) || !has_neutral_role(name) {
             return None;
         }
-        let count = |entry: &CareerEntry| {
-            entry.phrases.iter().filter(|phrase| compact(phrase).starts_with(&key)).count()
-        };
+        let is_as_long = |text: &str, shortest: usize| text.chars().nth(shortest - 1).is_some();
+        let key = subject_key(name);
+        if let Some(entry) =
+            is_as_long(&key, SHORTEST_SUBJECT).then(|| self.most_beginning_with(&key)).flatten()
+        {
+            return Some(Resolved::inside(entry, String::new()));
+        }
+        let (first, rest) = name.split_once(char::is_whitespace)?;
+        let first = compact(first);
+        let entry = is_as_long(&first, SHORTEST_FIRST).then(|| self.most_beginning_with(&first)).flatten()?;
+        let words: Vec<String> = subject_words(rest).collect();
+        Some(Resolved::inside(entry, words.join(" ")))
+    }
+
+    fn most_beginning_with(&self, words: &str) -> Option<&CareerEntry> {
+        let count =
+            |entry: &CareerEntry| entry.phrases.iter().filter(|phrase| begins_with(phrase, words)).count();
         let counted = self.careers.iter().map(|entry| (count(entry), entry));
         // Of several with equally many, the first.
         let (_, entry) = counted.rev().filter(|(count, _)| *count > 0).max_by_key(|(count, _)| *count)?;
-        Some(Resolved { entry, nearness: Nearness::Inside, modifiers: String::new() })
+        Some(entry)
+    }
+
+    /// The career with the name that shares most words with it (`박물관 소장품 관리사` with `소장품 관리자`).
+    fn with_most_words(&self, name: &str) -> Option<Resolved<'_>> {
+        if is_bare_role(name) || is_wide(name) {
+            return None;
+        }
+        let entry = self
+            .careers
+            .get(self.words.get_or_init(|| WordIndex::new(&self.careers)).closest(name, &self.careers)?)?;
+        Some(Resolved::inside(entry, String::new()))
     }
 
     /// The longest known name at the end of a longer one (`소비재 해외영업 전문가`), unless it is a bare role.
@@ -146,16 +236,43 @@ impl Vocabulary {
         let mut rest = name;
         while let Some((_, shorter)) = rest.split_once(|c: char| c.is_whitespace() || "·/,".contains(c)) {
             rest = shorter.trim_start();
-            let found = (!is_bare_role(rest)).then(|| self.find(rest).or_else(|| self.of_subject(rest)));
-            if let Some(entry) = found.flatten() {
-                let words = name[..name.len() - rest.len()].split_whitespace();
-                let narrowing = words.filter(|word| !ANYWHERE.contains(word));
-                let modifiers = narrowing.collect::<Vec<_>>().join(" ");
-                return Some(Resolved { entry, nearness: Nearness::Inside, modifiers });
+            let words = name[..name.len() - rest.len()].split_whitespace();
+            let modifiers = words.filter(|word| !ANYWHERE.contains(word)).collect::<Vec<_>>().join(" ");
+            if is_bare_role(rest) || !modifiers.is_empty() && is_wide(rest) {
+                continue;
+            }
+            let related = || {
+                // A single word has too many functions.
+                subject_words(rest).nth(1)?;
+                Some(self.of_related_function(rest)?.entry)
+            };
+            if let Some(entry) = self.find(rest).or_else(|| self.of_subject(rest)).or_else(related) {
+                return Some(Resolved::inside(entry, modifiers));
             }
         }
         None
     }
+}
+
+/// Whether the first words of a phrase are these, which are spelled without spaces.
+fn begins_with(phrase: &str, words: &str) -> bool {
+    let spelled = compact(phrase);
+    let mut ends = phrase.split_whitespace().scan(0, |end, word| {
+        *end += compact(word).len();
+        Some(*end)
+    });
+    spelled.starts_with(words) && ends.any(|end| end == words.len())
+}
+
+/// Whether the subject of a name has only words that mean another work with every word before them.
+fn is_wide(name: &str) -> bool {
+    let mut words = subject_words(name).peekable();
+    words.peek().is_some() && words.all(|word| WORK.contains(&word.as_str()) || WIDE.contains(&word.as_str()))
+}
+
+/// Whether a word tells so much of the work that a name without it means another one.
+pub(super) fn tells_work(word: &str) -> bool {
+    WORK.contains(&word)
 }
 
 fn is_generic(word: &str) -> bool {
@@ -167,7 +284,7 @@ fn without_generic_words(name: &str) -> String {
 }
 
 /// The careers that have a name with each subject.
-pub(super) fn by_subject(careers: &[CareerEntry]) -> FxHashMap<String, Vec<usize>> {
+fn by_subject(careers: &[CareerEntry]) -> FxHashMap<String, Vec<usize>> {
     let mut by_subject: FxHashMap<_, Vec<usize>> = FxHashMap::default();
     for (at, career) in careers.iter().enumerate() {
         for phrase in &career.phrases {
