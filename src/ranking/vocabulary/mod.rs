@@ -4,7 +4,9 @@
 //! lists is resolved to the career with the same subject, to the longest known name at its end, or to the name that
 //! shares most words with it; if there is none, it is searched for as it is.
 
+mod common_words;
 mod file;
+mod homonym;
 mod lint;
 mod related;
 mod resolve;
@@ -16,12 +18,12 @@ use std::sync::OnceLock;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::file::File;
+use self::homonym::Homonym;
 pub(in crate::ranking) use self::resolve::Nearness;
 use self::words::WordIndex;
+use crate::ranking::text::compact;
 use crate::ranking::text::hangul::{is_hangul, names_a_company};
 use crate::ranking::text::phrase::subject_words;
-use crate::ranking::text::token::Token;
-use crate::ranking::text::{compact, normalise};
 
 /// Why a vocabulary file cannot be used. Doubtful entries are no errors but findings of [`Vocabulary::lint`].
 #[derive(Debug, thiserror::Error)]
@@ -51,19 +53,6 @@ pub struct Vocabulary {
     sector_words: FxHashMap<String, String>,
     /// In the order of the file.
     homonyms: Vec<Homonym>,
-}
-
-/// Words of some careers' names that mean something else in other sectors.
-#[derive(Debug)]
-pub(in crate::ranking) struct Homonym {
-    words: Vec<String>,
-    sectors: Vec<String>,
-    /// A name that has one of these says itself what it means.
-    other_words: Vec<String>,
-    /// A listing that has one of these means these careers.
-    pub own: Vec<Token>,
-    /// A listing that has one of these may mean something else.
-    pub other: Vec<Token>,
 }
 
 /// A career of the table.
@@ -243,42 +232,6 @@ impl Vocabulary {
             _ => return None,
         };
         self.careers.get(career)
-    }
-}
-
-impl Homonym {
-    fn new(entry: &file::Homonym) -> Self {
-        let tokens =
-            |words: &[String]| words.iter().filter_map(|word| context_token(&normalise(word))).collect();
-        Self {
-            words: entry.words.iter().map(|word| normalise(word).into_owned()).collect(),
-            other_words: entry.other.iter().map(|word| normalise(word).into_owned()).collect(),
-            sectors: entry.sectors.clone(),
-            own: tokens(&entry.own),
-            other: tokens(&entry.other),
-        }
-    }
-
-    /// Whether a name has one of its words and none of those that tell another meaning.
-    fn is_in<'w>(&self, mut name: impl Iterator<Item = &'w str> + Clone) -> bool {
-        let begins = |word: &str, homonym: &String| match homonym.starts_with(is_hangul) {
-            true => word.starts_with(homonym),
-            false => word == homonym,
-        };
-        let tells_other = |word: &str| self.other_words.iter().any(|other| word.contains(other));
-        !name.clone().any(tells_other) && name.any(|word| self.words.iter().any(|own| begins(word, own)))
-    }
-}
-
-/// The token of a word of two syllables or of Latin letters; `None` for any other.
-fn context_token(word: &str) -> Option<Token> {
-    let mut syllables = word.chars();
-    match (syllables.next()?, syllables.next(), syllables.next()) {
-        (first, Some(second), None) if is_hangul(first) && is_hangul(second) => {
-            Some(Token::pair(first, second))
-        }
-        (first, ..) if first.is_ascii_alphabetic() => Some(Token::word(word)),
-        _ => None,
     }
 }
 

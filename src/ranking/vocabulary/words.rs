@@ -3,7 +3,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::CareerEntry;
-use super::resolve::tells_work;
+use super::common_words::{is_wide, tells_work};
 use crate::ranking::text::Lexeme;
 use crate::ranking::text::function::Functions;
 use crate::ranking::text::hangul::is_hangul;
@@ -76,7 +76,7 @@ impl WordIndex {
             let is_about_the_same = others.contains(first) || others.iter().all(|word| words.contains(word));
             let share = self.share(&words, &others);
             let least = if functions == other { LEAST_SHARE } else { LEAST_SHARE_OF_OTHERS };
-            let is_close = is_near && !lacks_work && is_about_the_same && share >= least;
+            let is_close = is_near && !lacks_work && !is_wide(phrase) && is_about_the_same && share >= least;
             is_close.then_some((share, functions == other, at == 0, career))
         });
         // Of several that are as close, the first.
@@ -133,8 +133,8 @@ fn are_related(one: Functions, other: Functions) -> bool {
         let functions = words.iter().map(|word| Functions::of_word(Lexeme::Hangul(word)));
         functions.fold(Functions::default(), Functions::union)
     };
-    let (research, technical) = (of(&["연구"]), of(&["개발", "엔지니어", "설계", "분석"]));
-    let usual = technical.union(of(&["기획", "컨설턴트"]));
+    let (research, technical) = (of(&["연구"]), of(&["개발", "엔지니어", "분석"]));
+    let usual = technical.union(of(&["설계", "기획", "컨설턴트"]));
     let is_technical =
         |functions: Functions| functions.meets(technical) && functions.without(technical).is_empty();
     one.meets(other)
