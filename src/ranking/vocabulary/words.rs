@@ -60,7 +60,8 @@ impl WordIndex {
     /// words' weight, and no other function.
     pub fn closest(&self, name: &str, careers: &[CareerEntry]) -> Option<usize> {
         let words = self.words(name);
-        let first = words.first()?;
+        // A single word is no part of a subject; the other rules know it.
+        let (first, _) = (words.first()?, words.get(1)?);
         let functions = phrase_text(name).role_functions;
         let rare = words.iter().filter_map(|word| self.names.get(word));
         let mut candidates: Vec<_> =
