@@ -61,7 +61,8 @@ impl WordIndex {
     pub fn closest(&self, name: &str, careers: &[CareerEntry]) -> Option<usize> {
         let words = self.words(name);
         // A single word is no part of a subject; the other rules know it.
-        let (first, _) = (words.first()?, words.get(1)?);
+        subject_words(name).nth(1)?;
+        let first = words.first()?;
         let functions = phrase_text(name).role_functions;
         let rare = words.iter().filter_map(|word| self.names.get(word));
         let mut candidates: Vec<_> =
