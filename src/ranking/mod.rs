@@ -40,7 +40,7 @@ use crate::domain::{CareerProfile, ListingId, Recommendation, Score, ScoringRevi
 
 /// Raised whenever the same profile and listings could get another score, order or text than before; results
 /// of an older revision are then recalculated.
-const SCORING_CODE_REVISION: u32 = 6;
+const SCORING_CODE_REVISION: u32 = 7;
 
 /// Most listings of a list that are related and not right.
 const MOST_RELATED: usize = 10;

@@ -108,10 +108,11 @@ pub fn phrase_text(phrase: &str) -> PhraseText {
 
 /// The words of a phrase that tell the subject of the work, except words of a single character.
 pub fn subject_words(phrase: &str) -> impl Iterator<Item = String> {
-    let is_subject = |token: &PhraseToken| token.kind == PhraseTokenKind::Subject;
-    let words = phrase_text(phrase).words.into_iter();
-    let words = words.filter(move |(_, tokens)| tokens.iter().any(is_subject)).map(|(word, _)| word);
-    words.filter(|word| word.chars().nth(1).is_some())
+    let phrase = normalise(phrase);
+    let words = lexemes(&phrase).flat_map(split_role).map(|lexeme| lexeme.as_str());
+    let is_subject =
+        |word: &&str| !ROLES.contains(word) && !is_stop_word(word) && word.chars().nth(1).is_some();
+    words.filter(is_subject).map(str::to_owned).collect::<Vec<_>>().into_iter()
 }
 
 /// The part that names of one occupation share: their words without a role that exists in any function, and an activity in place

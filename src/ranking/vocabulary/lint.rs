@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::context_token;
 use super::file::File;
+use super::homonym::context_token;
 use crate::ranking::text::{Lexeme, compact, lexemes, normalise};
 
 /// All findings: phrases in the order of the file, then names of several careers, then `[[shared]]`.

@@ -1,24 +1,29 @@
 //! The table of careers and their other names, which operators edit without recompiling.
 //!
 //! A name that two careers list stands for neither, unless it is the own name of one of them. A name that no career
-//! lists is resolved to the career with the same subject, or to the longest known name at its end; if there is none, it
-//! is searched for as it is.
+//! lists is resolved to the career with the same subject, to the longest known name at its end, or to the name that
+//! shares most words with it; if there is none, it is searched for as it is.
 
+mod common_words;
 mod file;
+mod homonym;
 mod lint;
+mod related;
 mod resolve;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use self::file::File;
+use self::homonym::Homonym;
 pub(in crate::ranking) use self::resolve::Nearness;
-use self::resolve::by_subject;
+use self::words::WordIndex;
+use crate::ranking::text::compact;
 use crate::ranking::text::hangul::{is_hangul, names_a_company};
 use crate::ranking::text::phrase::subject_words;
-use crate::ranking::text::token::Token;
-use crate::ranking::text::{compact, normalise};
 
 /// Why a vocabulary file cannot be used. Doubtful entries are no errors but findings of [`Vocabulary::lint`].
 #[derive(Debug, thiserror::Error)]
@@ -38,27 +43,16 @@ pub struct Vocabulary {
     careers: Vec<CareerEntry>,
     /// Name in the form of [`compact`] → the careers that have it.
     by_phrase: FxHashMap<String, Vec<Mention>>,
-    /// The careers whose names have a subject, by the key of the subject.
-    by_subject: FxHashMap<String, Vec<usize>>,
+    /// The careers whose names have a subject, by the key of the subject; made when it is needed first.
+    by_subject: OnceLock<FxHashMap<String, Vec<usize>>>,
+    /// The words of all names; made when a name is resolved by them first.
+    words: OnceLock<WordIndex>,
     /// The last two characters of all names. Most words of a title end otherwise, which rules them out quickly.
     endings: FxHashSet<[char; 2]>,
     /// Word → its sector.
     sector_words: FxHashMap<String, String>,
     /// In the order of the file.
     homonyms: Vec<Homonym>,
-}
-
-/// Words of some careers' names that mean something else in other sectors.
-#[derive(Debug)]
-pub(in crate::ranking) struct Homonym {
-    words: Vec<String>,
-    sectors: Vec<String>,
-    /// A name that has one of these says itself what it means.
-    other_words: Vec<String>,
-    /// A listing that has one of these means these careers.
-    pub own: Vec<Token>,
-    /// A listing that has one of these may mean something else.
-    pub other: Vec<Token>,
 }
 
 /// A career of the table.
@@ -130,11 +124,19 @@ impl Vocabulary {
             return Err(VocabularyError::Empty);
         }
         join_families(&mut careers, &file.families);
-        let by_subject = by_subject(&careers);
         let endings = by_phrase.keys().filter_map(|phrase| last_two(phrase)).collect();
         let sector_words = sector_words(&file);
         let homonyms = file.homonyms.iter().map(Homonym::new).collect();
-        Ok(Self { file, careers, by_phrase, by_subject, endings, sector_words, homonyms })
+        Ok(Self {
+            file,
+            careers,
+            by_phrase,
+            by_subject: OnceLock::new(),
+            words: OnceLock::new(),
+            endings,
+            sector_words,
+            homonyms,
+        })
     }
 
     /// The built-in table.
@@ -230,42 +232,6 @@ impl Vocabulary {
             _ => return None,
         };
         self.careers.get(career)
-    }
-}
-
-impl Homonym {
-    fn new(entry: &file::Homonym) -> Self {
-        let tokens =
-            |words: &[String]| words.iter().filter_map(|word| context_token(&normalise(word))).collect();
-        Self {
-            words: entry.words.iter().map(|word| normalise(word).into_owned()).collect(),
-            other_words: entry.other.iter().map(|word| normalise(word).into_owned()).collect(),
-            sectors: entry.sectors.clone(),
-            own: tokens(&entry.own),
-            other: tokens(&entry.other),
-        }
-    }
-
-    /// Whether a name has one of its words and none of those that tell another meaning.
-    fn is_in<'w>(&self, mut name: impl Iterator<Item = &'w str> + Clone) -> bool {
-        let begins = |word: &str, homonym: &String| match homonym.starts_with(is_hangul) {
-            true => word.starts_with(homonym),
-            false => word == homonym,
-        };
-        let tells_other = |word: &str| self.other_words.iter().any(|other| word.contains(other));
-        !name.clone().any(tells_other) && name.any(|word| self.words.iter().any(|own| begins(word, own)))
-    }
-}
-
-/// The token of a word of two syllables or of Latin letters; `None` for any other.
-fn context_token(word: &str) -> Option<Token> {
-    let mut syllables = word.chars();
-    match (syllables.next()?, syllables.next(), syllables.next()) {
-        (first, Some(second), None) if is_hangul(first) && is_hangul(second) => {
-            Some(Token::pair(first, second))
-        }
-        (first, ..) if first.is_ascii_alphabetic() => Some(Token::word(word)),
-        _ => None,
     }
 }
 
