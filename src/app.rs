@@ -128,6 +128,8 @@ impl App {
         let lock = redis.clone().map(|link| redis_lock(config, link));
         let locks = UserLocks::new(lock, config.lock_wait);
         let vocabulary = vocabulary(config)?;
+        let names = vocabulary.clone();
+        tokio::task::spawn_blocking(move || names.prepare());
         let catalogue = CurrentCatalogue::load(store.clone(), vocabulary, config.catalogue_reload).await?;
         let catalogue = Arc::new(catalogue);
         let tasks = TaskTracker::new();

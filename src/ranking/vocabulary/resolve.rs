@@ -74,6 +74,21 @@ impl Vocabulary {
         steps.iter().find_map(|step| readings.iter().find_map(|name| step(self, name)))
     }
 
+    /// Makes the tables by which unknown names are resolved. Otherwise the first such name waits for them, a tenth of a
+    /// second.
+    pub fn prepare(&self) {
+        self.subjects();
+        self.word_index();
+    }
+
+    fn subjects(&self) -> &FxHashMap<String, Vec<usize>> {
+        self.by_subject.get_or_init(|| by_subject(&self.careers))
+    }
+
+    fn word_index(&self) -> &WordIndex {
+        self.words.get_or_init(|| WordIndex::new(&self.careers))
+    }
+
     /// Whether a name is one of the table's.
     pub fn knows(&self, name: &str) -> bool {
         self.resolve(name).is_some_and(|resolved| resolved.nearness == Nearness::Same)
@@ -95,7 +110,7 @@ impl Vocabulary {
     /// The first career whose own name has the key of a subject, or else one whose own name begins so or any, if all careers with it
     /// are of one sector.
     fn with_key(&self, key: &str) -> Option<&CareerEntry> {
-        let careers = self.by_subject.get_or_init(|| by_subject(&self.careers)).get(key)?;
+        let careers = self.subjects().get(key)?;
         let is_own_name = |at: &&usize| subject_key(&self.careers[**at].phrases[0]) == key;
         let first = self.careers.get(*careers.first()?)?;
         let is_of_one_sector = careers.iter().all(|at| self.careers[*at].sector == first.sector);
@@ -177,9 +192,7 @@ impl Vocabulary {
         if is_bare_role(name) || is_wide(name) {
             return None;
         }
-        let entry = self
-            .careers
-            .get(self.words.get_or_init(|| WordIndex::new(&self.careers)).closest(name, &self.careers)?)?;
+        let entry = self.careers.get(self.word_index().closest(name, &self.careers)?)?;
         Some(Resolved::inside(entry, String::new()))
     }
 
