@@ -79,6 +79,10 @@ impl<'s> Search<'s> {
             let mut bound = ScoreBound::new(self.query, of_user.match_score, &self.top);
             for (position, candidates) in index.candidates.iter().enumerate() {
                 self.scan(career, position, candidates, &mut bound);
+                // The next segment begins with candidates as good as these: a search for few hits must know its threshold.
+                if self.top.has_spare() && self.top.prune() {
+                    bound = ScoreBound::new(self.query, of_user.match_score, &self.top);
+                }
             }
             self.top.prune();
         }

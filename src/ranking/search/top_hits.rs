@@ -77,7 +77,12 @@ impl TopHits {
             })
             .or_insert(hit);
         // Occasional pruning is cheaper than a heap whose members can improve.
-        self.groups.len() >= 2 * self.limit + 64 && self.prune()
+        self.groups.len() >= 2 * self.limit + 8 && self.prune()
+    }
+
+    /// Whether there are more groups than will be returned.
+    pub fn has_spare(&self) -> bool {
+        self.groups.len() > self.limit
     }
 
     /// Drops all groups but the best `limit`; true if the threshold has risen. A dropped group may return with a better
