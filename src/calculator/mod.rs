@@ -10,6 +10,7 @@ pub mod digest;
 mod error;
 mod evidence;
 mod faults;
+mod grouped;
 mod joining;
 mod known_results;
 mod outcome;
@@ -21,7 +22,6 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -31,6 +31,7 @@ use tracing::field::Empty;
 use self::decision::{Action, AfterWrite, BeforeRanking, Calculated};
 pub use self::error::{CalculationError, Failure};
 use self::faults::Faults;
+use self::grouped::{Reading, Writing};
 use self::joining::{Caller, Joinable, Joining, NoResult};
 use self::known_results::{Known, KnownResults};
 pub use self::outcome::{Outcome, QueuedReason};
@@ -41,7 +42,7 @@ pub use self::recent::{RunId, RunRecord};
 use crate::catalogue::CurrentCatalogue;
 use crate::coordination::{Busy, UserGuard, UserLocks};
 use crate::domain::{CareerProfile, Lane, Recommendation, UserId};
-use crate::grouping::{GroupedStep, Grouping};
+use crate::grouping::Grouping;
 use crate::metrics::Metrics;
 use crate::profile::Inputs;
 use crate::ranking::Catalogue;
@@ -230,45 +231,6 @@ impl<'a> Urgent<'a> {
 impl Drop for Urgent<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|urgent| *urgent -= 1);
-    }
-}
-
-/// Reads users.
-struct Reading(Arc<dyn RunStore>);
-
-#[async_trait]
-impl GroupedStep for Reading {
-    type Item = UserId;
-    type Done = Result<Snapshot, StoreError>;
-
-    async fn alone(&self, user: &UserId) -> Self::Done {
-        self.0.snapshot(*user).await
-    }
-
-    async fn together(&self, users: &[UserId]) -> Option<Vec<Self::Done>> {
-        let snapshots = within(STEP_LIMIT, self.0.snapshots(users)).await.ok()?;
-        Some(snapshots.into_iter().map(Ok).collect())
-    }
-}
-
-/// Writes lists.
-struct Writing(Arc<dyn RunStore>);
-
-#[async_trait]
-impl GroupedStep for Writing {
-    type Item = Arc<Write>;
-    type Done = Result<Written, StoreError>;
-
-    async fn alone(&self, write: &Arc<Write>) -> Self::Done {
-        match &**write {
-            Write::Confirm(confirmation) => self.0.confirm(confirmation).await,
-            Write::Replace(replacement) => self.0.replace(replacement).await,
-        }
-    }
-
-    async fn together(&self, writes: &[Arc<Write>]) -> Option<Vec<Self::Done>> {
-        let changes = within(STEP_LIMIT, self.0.write_together(writes)).await.ok()??;
-        Some(changes.into_iter().map(|changes| Ok(Written::Committed(changes))).collect())
     }
 }
 

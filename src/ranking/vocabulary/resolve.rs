@@ -247,6 +247,13 @@ fn by_subject(careers: &[CareerEntry]) -> FxHashMap<String, Vec<usize>> {
 mod tests {
     use super::*;
 
+    /// Each `산업안전` is one part or two: as many ways to divide the word as would take longer than the universe is old.
+    #[test]
+    fn a_long_compound_is_divided_although_there_are_many_ways_to() {
+        let name = format!("{}뷁 담당자", "산업안전".repeat(200));
+        assert!(Vocabulary::builtin().resolve(&name).is_none());
+    }
+
     /// Names that no career lists, and the careers that a reader would take them for.
     #[test]
     fn names_that_no_career_lists_are_resolved() {

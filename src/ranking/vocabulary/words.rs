@@ -117,15 +117,32 @@ impl WordIndex {
     }
 
     fn split<'w>(&self, word: &'w str) -> Option<(&'w str, &'w str)> {
-        let mut halves = word.char_indices().rev().map(|(at, _)| word.split_at(at));
-        halves.find(|(first, rest)| self.parts.contains(*first) && self.is_of_parts(rest))
+        let halves: Vec<_> = beginnings(word).map(|at| word.split_at(at)).collect();
+        let is_split = |(first, rest): &(&str, &str)| self.parts.contains(*first) && self.is_of_parts(rest);
+        halves.into_iter().rev().find(is_split)
     }
 
+    /// Whether a word is a part, or several one after the other. The time grows with the length, not with the number of ways to
+    /// divide it: a name may be of any length.
     fn is_of_parts(&self, word: &str) -> bool {
-        let mut ends = word.char_indices().map(|(at, _)| at).skip(1);
-        self.parts.contains(word)
-            || ends.any(|at| self.parts.contains(&word[..at]) && self.is_of_parts(&word[at..]))
+        let mut is_end = vec![false; word.len() + 1];
+        is_end[0] = true;
+        for (start, _) in word.char_indices() {
+            if !is_end[start] {
+                continue;
+            }
+            let rest = &word[start..];
+            for end in beginnings(rest).chain([rest.len()]) {
+                is_end[start + end] |= self.parts.contains(&rest[..end]);
+            }
+        }
+        is_end[word.len()]
     }
+}
+
+/// Where the beginnings of a word end that may be a part, the shortest first.
+fn beginnings(word: &str) -> impl Iterator<Item = usize> {
+    word.char_indices().map(|(at, _)| at).skip(1).take(LONGEST_PART)
 }
 
 /// Whether the same people often have both functions for one subject. Those who teach or sell it are others, and research is no
