@@ -19,6 +19,10 @@ use tantivy::query::QueryParser;
 use tantivy::schema::{Field, STORED, Schema, TEXT};
 use tantivy::{Index, IndexReader, doc};
 
+/// The service's allocator.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const SIZES: [i64; 3] = [10_000, 100_000, 1_000_000];
 /// Recommendations per user, as in production.
 const LIMIT: usize = 50;
@@ -46,7 +50,8 @@ fn measure_ranking(criterion: &mut Criterion, size: i64) -> Catalogue {
     group.bench_function("build", |bencher| {
         bencher.iter_custom(|times| (0..times).map(|_| build(size).1).sum());
     });
-    let (catalogue, _) = build(size);
+    let (catalogue, spent) = build(size);
+    println!("{size}: one build {spent:?}");
     let bytes = catalogue.memory_bytes();
     println!("{size}: index {} MB, {} bytes a listing", bytes / 1_000_000, bytes / size as usize);
     let careers: Vec<_> = Generator::careers().map(one_career).collect();
@@ -73,7 +78,9 @@ fn measure_ranking(criterion: &mut Criterion, size: i64) -> Catalogue {
 /// have to be in memory together.
 fn build(size: i64) -> (Catalogue, Duration) {
     let mut spent = Duration::ZERO;
-    let mut builder = CatalogueBuilder::new(Arc::new(Vocabulary::builtin()));
+    let vocabulary = Vocabulary::builtin();
+    vocabulary.prepare();
+    let mut builder = CatalogueBuilder::new(Arc::new(vocabulary));
     for_chunks(size, |chunk| {
         let start = Instant::now();
         chunk.iter().for_each(|listing| builder.push(listing));

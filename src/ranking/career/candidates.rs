@@ -2,17 +2,19 @@
 
 use rustc_hash::FxHashMap;
 
-use super::fit::{Masks, Match, Shown, best_phrase, text_only_bound};
+use super::fit::{Masks, Match, Shown, best_evidence, best_phrase};
 use super::group::Group;
 use super::plan::Plan;
 use crate::ranking::index::inverted_index::{FIELDS, Field, InvertedIndex};
 use crate::ranking::index::segment::{Brief, Segment, TitleForm};
-use crate::ranking::score::FULL;
 use crate::ranking::text::experience::AskedYears;
 
 /// Candidates kept per career and segment: a sixteenth of a full segment. For a common career, the listings with the
 /// very best fit alone are more than half a per cent of all.
 pub const KEPT: usize = 4_096;
+
+/// Listings whose facts are read together.
+const READ_AT_ONCE: usize = 256;
 
 /// A listing that shows something of the career, with the facts that its score needs: reading them in order is
 /// several times faster than looking them up by listing.
@@ -48,23 +50,45 @@ pub struct Candidates {
 pub type GroupOrdinals = Vec<Vec<usize>>;
 
 impl Candidates {
-    /// The best `keep` candidates.
+    /// The best `keep` of the listings that show evidence of the career.
     pub fn find(segment: &Segment, plan: &Plan, keep: usize) -> Self {
-        let ordinals: Vec<GroupOrdinals> =
-            plan.groups.iter().map(|group| ordinals(segment.index(), group)).collect();
-        let (found, mut dropped_fit) = match_all(segment, plan, &ordinals, keep);
-        let least = least_fit(&found, keep);
-        let mut best = Vec::with_capacity(keep.min(segment.len()));
-        let below = found.iter().map(|found| if found.fit < least { found.fit } else { 0 }).max();
-        dropped_fit = dropped_fit.max(below.filter(|&fit| fit > 0));
-        for listing in select_indices(found.len(), |at| found[at].fit >= least) {
+        let ordinals = all_ordinals(segment, plan);
+        let mut found = vec![Match::default(); segment.len()];
+        for (group, ordinals, first_phrase) in groups(plan, &ordinals) {
+            match_evidence(segment, group, ordinals, first_phrase, &mut found);
+        }
+        Self::best_of(segment, &found, keep, ordinals)
+    }
+
+    /// All listings that show anything of the career, for measuring.
+    pub fn find_all(segment: &Segment, plan: &Plan) -> Self {
+        let ordinals = all_ordinals(segment, plan);
+        let mut found = vec![Match::default(); segment.len()];
+        let mut of_first_group = None;
+        for (group, ordinals, first_phrase) in groups(plan, &ordinals) {
+            let masks = all_masks(segment, group, ordinals);
+            match_titles(segment, group, &masks, first_phrase, &mut found);
+            match_texts(group, &masks, first_phrase, &mut found);
+            of_first_group.get_or_insert((group, masks));
+        }
+        if let Some((group, masks)) = of_first_group {
+            match_sectors(group, &masks[Field::Title as usize], &mut found);
+        }
+        Self::best_of(segment, &found, usize::MAX, ordinals)
+    }
+
+    fn best_of(segment: &Segment, found: &[Match], keep: usize, ordinals: Vec<GroupOrdinals>) -> Self {
+        let shows_some = select_indices(found.len(), |at| found[at].fit > 0);
+        let candidates = shows_some.map(|listing| {
             let Brief { day, years, .. } = segment.briefs()[listing];
             let Match { fit, shown } = found[listing];
-            best.push(Candidate { fit, listing: listing as u16, shown, day, years });
-        }
+            Candidate { fit, listing: listing as u16, shown, day, years }
+        });
+        let mut best: Vec<Candidate> = candidates.collect();
+        let mut dropped_fit = None;
         if best.len() > keep {
             best.select_nth_unstable_by_key(keep, order);
-            dropped_fit = dropped_fit.max(Some(best[keep].fit));
+            dropped_fit = Some(best[keep].fit);
             best.truncate(keep);
         }
         best.sort_unstable_by_key(order);
@@ -83,52 +107,54 @@ fn order(candidate: &Candidate) -> (u16, u16, u16) {
     (u16::MAX - candidate.fit, u16::MAX - candidate.day, candidate.listing)
 }
 
-/// A fit that at least `keep` listings reach, or 1; listings with a lower one need no sorting.
-fn least_fit(found: &[Match], keep: usize) -> u16 {
-    let mut having = vec![0_u32; usize::from(FULL) + 1];
-    found.iter().for_each(|found| having[usize::from(found.fit)] += 1);
-    let mut reached = 0;
-    for (fit, count) in having.iter().enumerate().skip(1).rev() {
-        reached += *count as usize;
-        if reached >= keep {
-            return fit as u16;
+/// The ordinals of all groups of a plan.
+fn all_ordinals(segment: &Segment, plan: &Plan) -> Vec<GroupOrdinals> {
+    plan.groups.iter().map(|group| ordinals(segment.index(), group)).collect()
+}
+
+/// The groups of a plan with their ordinals and the numbers of their first phrases.
+fn groups<'p>(
+    plan: &'p Plan,
+    ordinals: &'p [GroupOrdinals],
+) -> impl Iterator<Item = (&'p Group, &'p GroupOrdinals, u16)> {
+    let mut next_phrase = 0;
+    plan.groups.iter().zip(ordinals).map(move |(group, ordinals)| {
+        let first_phrase = next_phrase;
+        next_phrase += group.phrases.len() as u16;
+        (group, ordinals, first_phrase)
+    })
+}
+
+/// Matches the listings whose titles show evidence of a phrase of the group. Many listings have the same tokens, so the
+/// match of each combination is computed once.
+fn match_evidence(
+    segment: &Segment,
+    group: &Group,
+    ordinals: &GroupOrdinals,
+    first_phrase: u16,
+    best: &mut [Match],
+) {
+    let titles = collect_masks(segment, group, ordinals, Field::Title);
+    let subject_words = group.subject_words();
+    let skills = collect_masks(segment, group, ordinals, Field::Skills);
+    let texts = collect_masks(segment, group, ordinals, Field::Text);
+    let shows_word: Vec<usize> =
+        select_indices(segment.len(), |at| titles[at] & subject_words != 0).collect();
+    let mut known: FxHashMap<(Masks, TitleForm), Match> = FxHashMap::default();
+    for listings in shows_word.chunks(READ_AT_ONCE) {
+        // All of them are read before the first is used, so that the processor waits for the memory once, not for each.
+        let shown =
+            listings.iter().map(|&at| ([titles[at], skills[at], texts[at]], segment.briefs()[at].title));
+        let shown: Vec<(Masks, TitleForm)> = shown.collect();
+        for (&listing, (masks, title)) in listings.iter().zip(shown) {
+            let found = known.entry((masks, title));
+            let found = found.or_insert_with(|| best_evidence(group, masks, title, first_phrase));
+            improve(&mut best[listing], *found);
         }
     }
-    1
 }
 
-/// The best match of every listing. If `keep` listings show more in their titles and skills than a listing could show in
-/// its text alone, matches in texts alone are not computed, and their highest possible fit is returned too.
-fn match_all(
-    segment: &Segment,
-    plan: &Plan,
-    ordinals: &[GroupOrdinals],
-    keep: usize,
-) -> (Vec<Match>, Option<u16>) {
-    let mut best = vec![Match::default(); segment.len()];
-    let mut first_phrase = 0;
-    let mut texts = Vec::with_capacity(plan.groups.len());
-    for (group, ordinals) in plan.groups.iter().zip(ordinals) {
-        let masks = collect_masks(segment, group, ordinals);
-        match_titles(segment, group, &masks, first_phrase, &mut best);
-        texts.push((group, masks, first_phrase));
-        first_phrase += group.phrases.len() as u16;
-    }
-    let bound = text_only_bound();
-    if best.iter().filter(|found| found.fit > bound).count() >= keep {
-        return (best, Some(bound));
-    }
-    for (group, masks, first_phrase) in &texts {
-        match_texts(group, masks, *first_phrase, &mut best);
-    }
-    if let Some((group, masks, _)) = texts.first() {
-        match_sectors(group, &masks[Field::Title as usize], &mut best);
-    }
-    (best, None)
-}
-
-/// Matches the listings whose titles or skills have tokens of the group. Many listings have the same tokens, so the
-/// match of each combination is computed once.
+/// Matches the listings whose titles or skills have tokens of the group.
 fn match_titles(segment: &Segment, group: &Group, masks: &FieldMasks, first_phrase: u16, best: &mut [Match]) {
     let mut known: FxHashMap<(Masks, TitleForm), Match> = FxHashMap::default();
     let [titles, skills, texts] = masks;
@@ -208,18 +234,21 @@ fn ordinals(index: &InvertedIndex, group: &Group) -> GroupOrdinals {
 /// The masks of all listings, field by field, so that the masks being filled stay in the processor's cache.
 type FieldMasks = [Vec<u64>; FIELDS];
 
-fn collect_masks(segment: &Segment, group: &Group, ordinals: &GroupOrdinals) -> FieldMasks {
-    std::array::from_fn(|field| {
-        let mut masks = vec![0; segment.len()];
-        // Joints have no weight and matter in titles only.
-        let matters = |bit: usize| field == Field::Title as usize || group.tokens[bit].weight > 0;
-        for (bit, ordinals) in ordinals.iter().enumerate().filter(|&(bit, _)| matters(bit)) {
-            for &ordinal in ordinals {
-                for &listing in segment.index().postings_at(ordinal)[field] {
-                    masks[usize::from(listing)] |= 1 << bit;
-                }
+fn all_masks(segment: &Segment, group: &Group, ordinals: &GroupOrdinals) -> FieldMasks {
+    [Field::Title, Field::Skills, Field::Text].map(|field| collect_masks(segment, group, ordinals, field))
+}
+
+/// The masks of one field, so that the masks being filled stay in the processor's cache.
+fn collect_masks(segment: &Segment, group: &Group, ordinals: &GroupOrdinals, field: Field) -> Vec<u64> {
+    let mut masks = vec![0; segment.len()];
+    // Joints have no weight and matter in titles only.
+    let matters = |bit: usize| field == Field::Title || group.tokens[bit].weight > 0;
+    for (bit, ordinals) in ordinals.iter().enumerate().filter(|&(bit, _)| matters(bit)) {
+        for &ordinal in ordinals {
+            for &listing in segment.index().postings_at(ordinal)[field as usize] {
+                masks[usize::from(listing)] |= 1 << bit;
             }
         }
-        masks
-    })
+    }
+    masks
 }

@@ -44,6 +44,9 @@ pub const LEAST_FIT: u16 = FULL / 100 * 30;
 /// The evidence gate of a title that shows a whole word of the subject and not the subject: nearly all of the name.
 const LEAST_FIT_OF_WORD: u16 = FULL / 100 * 45;
 
+/// The least worth of a phrase, in 1/100, of which weak evidence can reach [`LEAST_FIT_OF_WORD`].
+const LEAST_WORTH_OF_WORD: u16 = 84;
+
 /// The tokens of a group that a listing has, as bits; one mask per field.
 pub type Masks = [u64; FIELDS];
 
@@ -131,18 +134,44 @@ impl Match {
 
 /// The match of the best phrase, of several the first. `first_phrase` is the number of the group's first phrase.
 pub fn best_phrase(group: &Group, masks: Masks, title: TitleForm, first_phrase: u16) -> Match {
-    let mut best = Match::default();
+    best_of(phrases(group, masks, title, first_phrase, |_, _| true))
+}
+
+/// As [`best_phrase`], of the phrases for which the listing shows evidence; without one, nothing.
+pub fn best_evidence(group: &Group, masks: Masks, title: TitleForm, first_phrase: u16) -> Match {
+    let found = phrases(group, masks, title, first_phrase, may_be_evidence);
+    best_of(found.filter(|found| found.shown.is_evidence(found.fit)))
+}
+
+fn best_of(found: impl Iterator<Item = Match>) -> Match {
+    found.fold(Match::default(), |best, found| if found.is_better_than(best) { found } else { best })
+}
+
+/// The matches of the phrases that a listing shows something of, if their extents are wanted.
+fn phrases(
+    group: &Group,
+    masks: Masks,
+    title: TitleForm,
+    first_phrase: u16,
+    is_wanted: impl Fn(&Phrase, Extent) -> bool,
+) -> impl Iterator<Item = Match> {
     let [in_title, in_skills, in_text] = masks;
     let shown = in_title | in_skills | in_text;
-    for (index, phrase) in group.phrases.iter().enumerate().filter(|(_, phrase)| shown & phrase.core != 0) {
-        let fit = fit(group, phrase, masks, title);
-        let shown = Shown::Phrase { number: first_phrase + index as u16, extent: extent(phrase, in_title) };
-        let found = Match { fit, shown };
-        if found.is_better_than(best) {
-            best = found;
-        }
+    let shown = group.phrases.iter().zip(first_phrase..).filter(move |(phrase, _)| shown & phrase.core != 0);
+    shown.filter_map(move |(phrase, number)| {
+        let extent = extent(phrase, in_title);
+        let shown = Shown::Phrase { number, extent };
+        is_wanted(phrase, extent).then(|| Match { fit: fit(group, phrase, masks, title), shown })
+    })
+}
+
+/// Whether a title that shows so much of a phrase can pass the evidence gate at all; cheaper than its fit.
+fn may_be_evidence(phrase: &Phrase, extent: Extent) -> bool {
+    match extent {
+        Extent::Whole | Extent::Subject => true,
+        Extent::Word => phrase.worth >= LEAST_WORTH_OF_WORD || !phrase.modifiers.is_empty(),
+        Extent::Fragment => false,
     }
-    best
 }
 
 fn extent(phrase: &Phrase, in_title: u64) -> Extent {
@@ -156,12 +185,6 @@ fn extent(phrase: &Phrase, in_title: u64) -> Extent {
     } else {
         Extent::Fragment
     }
-}
-
-/// The highest possible fit of a listing whose title and skills show nothing but the sector.
-pub fn text_only_bound() -> u16 {
-    let coverage = f64::from(FIELD_WORTH[Field::Text as usize]) / f64::from(FIELD_WORTH[0]);
-    points(WEAK_SHARE * in_same_sector(coverage * coverage.sqrt())) + 1
 }
 
 /// Factor of evidence that is less than the subject.
@@ -350,4 +373,16 @@ fn split_masks(group: &Group, phrase: &Phrase, masks: Masks) -> Masks {
     }
     let confirmed = masks[Field::Title as usize] & group.sector != 0;
     [title, 0, if confirmed { masks[Field::Text as usize] & phrase.mask & !title } else { 0 }]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weak_evidence_of_a_phrase_of_less_worth_never_passes_the_gate() {
+        let most = |worth: u16| points(f64::from(worth) / 100.0 * WEAK_SHARE);
+        assert!(most(LEAST_WORTH_OF_WORD) >= LEAST_FIT_OF_WORD);
+        assert!(most(LEAST_WORTH_OF_WORD - 1) < LEAST_FIT_OF_WORD);
+    }
 }

@@ -233,6 +233,11 @@ impl Group {
         !(self.sector | self.any_sector | self.sector_word | self.senses)
     }
 
+    /// The mask of the tokens of which a title must have one to show a whole word of any phrase's subject.
+    pub fn subject_words(&self) -> u64 {
+        self.phrases.iter().flat_map(|phrase| &phrase.subject_words).fold(0, |words, word| words | word)
+    }
+
     /// The mask of the tokens of which a listing must have one to show anything of any phrase.
     pub fn core(&self) -> u64 {
         self.phrases.iter().fold(0, |core, phrase| core | phrase.core)

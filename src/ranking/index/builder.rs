@@ -10,7 +10,7 @@ use super::segment::{Brief, Facts, Segment, TitleForm};
 use crate::domain::{JobListing, ListingId};
 use crate::ranking::text::audience::Audience;
 use crate::ranking::text::english::{is_stop_word, word_tokens};
-use crate::ranking::text::experience::{asked_years, stated_in_title};
+use crate::ranking::text::experience::{AskedYears, asked_years, stated_in_title};
 use crate::ranking::text::function::{Functions, names_a_department};
 use crate::ranking::text::hangul::{hangul_tokens, is_hangul, text_endings, title_endings};
 use crate::ranking::text::licence::{Hints, Licence, required_licence};
@@ -40,6 +40,8 @@ pub struct SegmentBuilder {
     sketcher: Sketcher,
     /// Word of a title → its functions.
     functions: FxHashMap<Box<str>, Functions>,
+    /// A site's wording → the years of experience that it asks for. A site has few wordings.
+    wordings: FxHashMap<Box<str>, Option<AskedYears>>,
 }
 
 /// A word outside titles.
@@ -66,6 +68,7 @@ impl SegmentBuilder {
             hints: Hints::default(),
             sketcher: Sketcher::default(),
             functions: FxHashMap::default(),
+            wordings: FxHashMap::default(),
         }
     }
 
@@ -92,7 +95,7 @@ impl SegmentBuilder {
         let lists_skills = !listing.tech_stack.is_empty() || !listing.required_skills.is_empty();
         let has_text = lists_skills || !listing.description.is_empty();
         let asked = stated_in_title(&title, words.iter().map(|word| word.lexeme.as_str()))
-            .or_else(|| asked_years(&normalise(&listing.experience)))
+            .or_else(|| self.asked_years(&listing.experience))
             .or_else(|| asked_years(&title));
         let company = company_key(&normalise(&listing.company));
         let crawled_at = listing.crawled_at.map_or(i64::MIN, |at| at.timestamp());
@@ -145,6 +148,15 @@ impl SegmentBuilder {
         }
         let departments = of(&|word| word.core);
         if departments.is_empty() { of(&|_| true) } else { departments }
+    }
+
+    fn asked_years(&mut self, experience: &str) -> Option<AskedYears> {
+        if let Some(&known) = self.wordings.get(experience) {
+            return known;
+        }
+        let asked = asked_years(&normalise(experience));
+        self.wordings.insert(experience.into(), asked);
+        asked
     }
 
     fn functions_of(&mut self, lexeme: Lexeme<'_>) -> Functions {

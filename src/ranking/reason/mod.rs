@@ -25,7 +25,8 @@ pub fn explain(query: &Query<'_>, hit: &Hit) -> Recommendation {
     let candidate = &hit.candidate;
     let skill_count = segment.skill_counts.count(candidate.listing);
     let skills = query.skills_component(segment, candidate.listing, skill_count);
-    let components = query.components(segment, candidate, skills);
+    let interests = query.interests_component(segment, candidate.listing);
+    let components = query.components(segment, candidate, skills, interests);
     let skills = named(&query.skills, &segment.skills, candidate.listing);
     let interests = named(&query.interests, &segment.interests, candidate.listing);
 

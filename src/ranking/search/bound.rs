@@ -16,7 +16,7 @@ pub struct ScoreBound {
     threshold: Score,
     threshold_day: u16,
     /// Each component at its maximum, except the fit.
-    full: Components,
+    pub full: Components,
     /// The least fit, by the number of skills that the listing names.
     least_fits: [u16; MOST_TERMS + 1],
     /// The least fit of a listing that leaves the skills unsaid.
@@ -47,9 +47,9 @@ impl ScoreBound {
         self.least_fits[MOST_TERMS]
     }
 
-    /// The least fit of a listing that names this many skills.
-    pub fn least_fit_with(&self, skills: usize) -> u16 {
-        self.least_fits[skills]
+    /// The skills that a listing with this fit must name.
+    pub fn skills_needed(&self, fit: u16) -> usize {
+        self.least_fits.iter().take_while(|&&least| fit < least).count()
     }
 
     /// The least fit of a listing that leaves the skills unsaid.
@@ -59,11 +59,16 @@ impl ScoreBound {
 
     /// The score of a listing that was last seen on this day; `None` if it cannot be among the best.
     pub fn score(&self, components: &Components, day: u16) -> Option<Score> {
-        if components.falls_short(self.threshold, self.career) {
+        if self.falls_short(components) {
             return None;
         }
         let score = components.score(self.career);
         self.allows(score, day).then_some(score)
+    }
+
+    /// Whether the score is too low; cheaper than the score itself.
+    pub fn falls_short(&self, components: &Components) -> bool {
+        components.falls_short(self.threshold, self.career)
     }
 
     fn allows(&self, score: Score, day: u16) -> bool {

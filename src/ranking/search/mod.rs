@@ -11,11 +11,13 @@ use std::sync::Arc;
 use self::bound::ScoreBound;
 use self::query::{Query, SegmentQuery};
 use self::top_hits::{Hit, TopHits};
-use crate::domain::{Career, Score};
+use crate::domain::{Career, MatchScore, Score};
 use crate::ranking::career::candidates::{Candidate, Candidates};
-use crate::ranking::career::fit::LEAST_FIT;
 use crate::ranking::catalogue::CareerIndex;
-use crate::ranking::score::{FLOOR, RIGHT};
+use crate::ranking::score::{FLOOR, FULL, RIGHT};
+
+/// Candidates that are looked at together.
+const AT_ONCE: usize = 64;
 
 /// Which hits a search returns.
 #[derive(Clone, Copy)]
@@ -54,9 +56,14 @@ pub fn select(query: &Query<'_>, limit: usize, options: SearchOptions) -> Vec<Hi
     if limit == 0 {
         return Vec::new();
     }
-    let mut search = Search { query, options, top: TopHits::new(limit, options.floor) };
-    search.scan_kept();
-    search.scan_dropped();
+    let top = TopHits::new(limit, options.floor);
+    let mut search = Search { query, options, top, found: Vec::with_capacity(2 * AT_ONCE) };
+    if options.needs_evidence {
+        search.scan_kept();
+        search.scan_dropped();
+    } else {
+        search.scan_all();
+    }
     search.top.into_hits()
 }
 
@@ -64,6 +71,8 @@ struct Search<'s> {
     query: &'s Query<'s>,
     options: SearchOptions,
     top: TopHits,
+    /// Candidates of the segment that is being scanned, with their scores, which are not yet offered.
+    found: Vec<(Score, Candidate)>,
 }
 
 impl<'s> Search<'s> {
@@ -76,12 +85,15 @@ impl<'s> Search<'s> {
     /// Scans the candidates that the catalogue keeps for each career.
     fn scan_kept(&mut self) {
         for (career, (of_user, index)) in self.careers() {
-            let mut bound = ScoreBound::new(self.query, of_user.match_score, &self.top);
+            let mut bound = self.bound(of_user.match_score);
+            if bound.least_fit() > FULL {
+                continue;
+            }
             for (position, candidates) in index.candidates.iter().enumerate() {
                 self.scan(career, position, candidates, &mut bound);
                 // The next segment begins with candidates as good as these: a search for few hits must know its threshold.
                 if self.top.has_spare() && self.top.prune() {
-                    bound = ScoreBound::new(self.query, of_user.match_score, &self.top);
+                    bound = self.bound(of_user.match_score);
                 }
             }
             self.top.prune();
@@ -91,65 +103,108 @@ impl<'s> Search<'s> {
     /// Finds all candidates of a career in a segment where those that were dropped could still be among the best.
     fn scan_dropped(&mut self) {
         for (career, (of_user, index)) in self.careers() {
+            let mut bound = self.bound(of_user.match_score);
             for (position, candidates) in index.candidates.iter().enumerate() {
-                let mut bound = ScoreBound::new(self.query, of_user.match_score, &self.top);
-                if candidates.dropped_fit.is_some_and(|fit| fit >= self.least_fit(&bound)) {
+                if candidates.dropped_fit.is_some_and(|fit| fit >= bound.least_fit()) {
                     let segment = &self.query.segments[position].live.segment;
                     let all = Candidates::find(segment, &index.plan, usize::MAX);
                     self.scan(career, position, &all, &mut bound);
                     self.top.prune();
+                    bound = self.bound(of_user.match_score);
                 }
             }
         }
+    }
+
+    /// Finds and scans everything that shows something of a career, evidence or not.
+    fn scan_all(&mut self) {
+        for (career, (of_user, index)) in self.careers() {
+            for (position, segment) in self.query.segments.iter().enumerate() {
+                let mut bound = self.bound(of_user.match_score);
+                let all = Candidates::find_all(&segment.live.segment, &index.plan);
+                self.scan(career, position, &all, &mut bound);
+                self.top.prune();
+            }
+        }
+    }
+
+    /// The bound for a career after the hits so far.
+    fn bound(&self, career: MatchScore) -> ScoreBound {
+        ScoreBound::new(self.query, career, &self.top)
     }
 
     /// Offers a career's candidates of one segment until the rest cannot reach the threshold.
     fn scan(&mut self, career: usize, position: usize, list: &Candidates, bound: &mut ScoreBound) {
         let segment = &self.query.segments[position];
         let mut rest = list.best.as_slice();
-        while let Some((candidate, others)) = rest.split_first() {
-            if candidate.fit < self.least_fit(bound) {
+        while let Some(first) = rest.first() {
+            if first.fit < bound.least_fit() {
                 break;
             }
-            if !bound.allows_candidate(self.query, candidate) {
+            if !bound.allows_candidate(self.query, first) {
                 // Candidates with the same fit follow from the newest to the oldest: an older one is not allowed
                 // either.
-                let is_skipped = |other: &&Candidate| other.fit == candidate.fit && other.day > 0;
-                rest = &others[others.iter().take_while(is_skipped).count()..];
+                let is_skipped = |other: &Candidate| other.fit == first.fit && other.day > 0;
+                rest = &rest[count_leading(rest, is_skipped).max(1)..];
                 continue;
             }
+            let (next, others) = rest.split_at(rest.len().min(AT_ONCE));
             rest = others;
-            if self.options.needs_evidence && !candidate.shown.is_evidence(candidate.fit) {
-                continue;
+            let needed = bound.skills_needed(first.fit);
+            let mut reaching = segment.reaching(next, needed, first.fit >= bound.least_fit_unsaid());
+            while reaching != 0 {
+                let candidate = &next[reaching.trailing_zeros() as usize];
+                if let Some(score) = self.score(segment, candidate, bound) {
+                    self.found.push((score, *candidate));
+                }
+                reaching &= reaching - 1;
             }
-            let Some(score) = self.score(segment, candidate, bound) else { continue };
-            let facts = &segment.live.segment.facts()[usize::from(candidate.listing)];
-            let group = if self.options.copies_count_once { facts.duplicate_key } else { facts.id as u64 };
-            let (crawled_at, id) = (facts.crawled_at, facts.id);
-            let hit = Hit { score, crawled_at, id, career, segment: position, candidate: *candidate };
-            if self.top.offer(group, hit) {
-                *bound = ScoreBound::new(self.query, bound.career, &self.top);
+            if self.found.len() >= AT_ONCE && self.offer_found(career, position) {
+                *bound = self.bound(bound.career);
             }
+        }
+        if self.offer_found(career, position) {
+            *bound = self.bound(bound.career);
         }
     }
 
-    /// A candidate with a lower fit is not returned.
-    fn least_fit(&self, bound: &ScoreBound) -> u16 {
-        bound.least_fit().max(if self.options.needs_evidence { LEAST_FIT } else { 1 })
+    /// Offers what was found; true if the threshold has risen.
+    fn offer_found(&mut self, career: usize, position: usize) -> bool {
+        let live = self.query.segments[position].live;
+        let hits = self.found.drain(..).map(|(score, candidate)| {
+            let facts = &live.segment.facts()[usize::from(candidate.listing)];
+            let group = if self.options.copies_count_once { facts.duplicate_key } else { facts.id as u64 };
+            let (crawled_at, id) = (facts.crawled_at, facts.id);
+            (group, Hit { score, crawled_at, id, career, segment: position, candidate })
+        });
+        // All facts are read before the first is used, so that the processor waits for the memory once, not for each.
+        let hits: Vec<(u64, Hit)> = hits.collect();
+        hits.into_iter().fold(false, |has_risen, (group, hit)| self.top.offer(group, hit) || has_risen)
     }
 
     /// A candidate's score; `None` if the candidate cannot be among the best.
     fn score(&self, segment: &SegmentQuery<'_>, candidate: &Candidate, bound: &ScoreBound) -> Option<Score> {
-        // The cheap bound first: it rules out most candidates of a common career.
         let found = segment.skill_counts.count(candidate.listing);
-        let is_unsaid = found == 0 && segment.live.segment.is_silent(candidate.listing);
-        let least_fit = if is_unsaid { bound.least_fit_unsaid() } else { bound.least_fit_with(found) };
-        if candidate.fit < least_fit {
+        let skills = self.query.skills_component(segment, candidate.listing, found);
+        let mut components = self.query.components(segment, candidate, skills, bound.full.interests);
+        if bound.falls_short(&components) {
             return None;
         }
-        let skills = self.query.skills_component(segment, candidate.listing, found);
-        let components = self.query.components(segment, candidate, skills);
+        components.interests = self.query.interests_component(segment, candidate.listing);
         let score = bound.score(&components, candidate.day)?;
         segment.live.is_live(candidate.listing).then_some(score)
     }
+}
+
+/// The number of candidates before the first that does not satisfy a condition, of candidates that are partitioned by it.
+/// Near the beginning, this reads less memory than a binary search.
+fn count_leading(candidates: &[Candidate], condition: impl Fn(&Candidate) -> bool) -> usize {
+    let mut satisfied = 0;
+    let mut ahead = 1;
+    while candidates.get(satisfied + ahead).is_some_and(&condition) {
+        satisfied += ahead;
+        ahead *= 2;
+    }
+    let end = candidates.len().min(satisfied + ahead);
+    satisfied + candidates[satisfied..end].partition_point(condition)
 }

@@ -77,30 +77,31 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// A candidate's components, of which the caller knows that of the skills.
+    /// A candidate's components, of which the caller knows those of the skills and the interests.
     pub fn components(
         &self,
         segment: &SegmentQuery<'_>,
         candidate: &Candidate,
         skills: Component,
+        interests: Component,
     ) -> Components {
-        let interests = segment.interests.iter().filter(|naming| naming.contains(candidate.listing)).count();
         let experience = match (self.years, candidate.years) {
             _ if self.missing_licence(segment, candidate.listing).is_some() => Component::Known(NO_LICENCE),
             (None, _) => Component::Absent,
             (Some(_), None) => Component::Unsaid,
             (Some(years), Some(asked)) => Component::Known(experience_component(years, asked.range())),
         };
-        Components {
-            fit: candidate.fit,
-            skills,
-            experience,
-            interests: interests_component(interests, self.interests.len()),
-            freshness: match candidate.day {
-                0 => Component::Unsaid,
-                _ => Component::Known(freshness_component(self.age(candidate))),
-            },
-        }
+        let freshness = match candidate.day {
+            0 => Component::Unsaid,
+            _ => Component::Known(freshness_component(self.age(candidate))),
+        };
+        Components { fit: candidate.fit, skills, experience, interests, freshness }
+    }
+
+    /// The interests component of a listing.
+    pub fn interests_component(&self, segment: &SegmentQuery<'_>, listing: u16) -> Component {
+        let found = segment.interests.iter().filter(|naming| naming.contains(listing)).count();
+        interests_component(found, self.interests.len())
     }
 
     /// The licence that a listing requires and the user does not have.
@@ -153,6 +154,18 @@ impl<'a> SegmentQuery<'a> {
         let skills = naming(skills);
         let skill_counts = TermCounts::new(live.segment.len(), &skills);
         Self { live, skills, interests: naming(interests), skill_counts }
+    }
+
+    /// Which of at most 64 candidates name at least `needed` of the user's skills, or may leave them unsaid, as bits. This
+    /// rules out most candidates of a common career, and no branch depends on any of them.
+    pub fn reaching(&self, candidates: &[Candidate], needed: usize, may_be_unsaid: bool) -> u64 {
+        let mut reaching = 0;
+        for (at, candidate) in candidates.iter().enumerate() {
+            let found = self.skill_counts.count(candidate.listing);
+            let is_unsaid = may_be_unsaid & (found == 0) & self.live.segment.is_silent(candidate.listing);
+            reaching |= u64::from((found >= needed) | is_unsaid) << at;
+        }
+        reaching
     }
 }
 

@@ -69,11 +69,22 @@ const RUNNING: &[&str] = &["운영", "관리", "진행"];
 /// Whether a title offers a course (`웹 개발자 양성과정 모집`). A title that names work after the course is a job
 /// (`부트캠프 운영 매니저`), and so is one that names a teacher before it (`요리 강사 (국비과정)`).
 fn offers_a_course(words: &[TitleWord<'_>]) -> bool {
+    let is_of_course = |pair: (char, char)| {
+        matches!(
+            pair,
+            ('국', '비')
+                | ('취', '업')
+                | ('양', '성')
+                | ('훈', '련')
+                | ('내', '일')
+                | ('부', '트')
+                | ('교', '육')
+                | ('수', '강')
+        )
+    };
     let may_offer = |word: &TitleWord<'_>| {
-        let word = word.lexeme.as_str();
-        ["국비", "취업", "양성", "훈련", "내일", "부트", "교육", "수강"]
-            .iter()
-            .any(|part| word.contains(part))
+        let characters = word.lexeme.as_str().chars();
+        characters.clone().zip(characters.skip(1)).any(is_of_course)
     };
     if !words.iter().any(may_offer) {
         return false;

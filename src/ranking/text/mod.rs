@@ -28,14 +28,25 @@ use self::hangul::is_hangul;
 pub fn normalise(text: &str) -> Cow<'_, str> {
     let decoded =
         if text.contains('&') { html_escape::decode_html_entities(text) } else { Cow::Borrowed(text) };
-    if decoded.chars().all(is_plain) {
-        return if decoded.bytes().any(|b| b.is_ascii_uppercase()) {
-            Cow::Owned(decoded.to_ascii_lowercase())
-        } else {
-            decoded
-        };
+    if is_surely_plain(&decoded) || decoded.chars().all(is_plain) {
+        let has_capitals = decoded.bytes().fold(false, |has, byte| has | byte.is_ascii_uppercase());
+        return if has_capitals { Cow::Owned(decoded.to_ascii_lowercase()) } else { decoded };
     }
     Cow::Owned(decoded.nfkc().collect::<String>().to_lowercase())
+}
+
+/// Whether a text has nothing but ASCII and syllables before `히`: true only if all its characters are plain. Half of an
+/// index's time is reading texts, and this reads sixteen bytes at once where `chars` reads one.
+fn is_surely_plain(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let pairs = bytes.iter().zip(bytes.iter().skip(1));
+    !pairs.fold(false, |doubtful, (&first, &second)| {
+        let begins_syllable = ((first == 0xea) & (second >= 0xb0))
+            | (first == 0xeb)
+            | (first == 0xec)
+            | ((first == 0xed) & (second < 0x9e));
+        doubtful | ((first >= 0xc0) & !begins_syllable)
+    })
 }
 
 /// Whether a text of such characters only is in NFKC already. ASCII and precomposed Hangul are, unless a jamo

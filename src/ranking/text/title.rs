@@ -195,19 +195,22 @@ pub fn company_key(normalised: &str) -> String {
             _ => {}
         }
     }
+    if !name.contains("회사") {
+        return with_latin_initials(name);
+    }
     let bare = name.replace("주식회사", "").replace("유한회사", "");
-    with_latin_initials(if bare.is_empty() { &name } else { &bare })
+    with_latin_initials(if bare.is_empty() { name } else { bare })
 }
 
 /// A name with the Latin letters at its start that it spells in Korean: `씨제이` is `cj`. A single one is not read so: `이마트` is
 /// no `e마트`.
-fn with_latin_initials(name: &str) -> String {
-    let (mut rest, mut initials) = (name, String::new());
+fn with_latin_initials(name: String) -> String {
+    let (mut rest, mut initials) = (name.as_str(), String::new());
     while let Some((spelled, letter)) = LETTERS.iter().find(|(spelled, _)| rest.starts_with(spelled)) {
         rest = &rest[spelled.len()..];
         initials.push(*letter);
     }
-    if initials.len() < 2 { name.to_owned() } else { initials + rest }
+    if initials.len() < 2 { name } else { initials + rest }
 }
 
 /// Latin letters as Korean spells them, the longest first.
