@@ -1,4 +1,4 @@
-//! Batches with one and two instances, beside bare statements with one commit for each user.
+//! Batches with one and two instances, beside bare runs with one commit for each user, on one connection for each instance.
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,6 @@ use crate::report::{Bound, Case, Figures, Measure, Spread};
 use crate::stage::{Stage, bare_callers};
 use crate::users::Change;
 
-/// Runs of a batch that one instance does at the same time, as by default.
-const WORKERS: usize = 1;
-
 /// All changes, with one and two instances.
 pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
     let users = stage.options.batch_users;
@@ -29,8 +26,7 @@ pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
         }
         for &(what, change) in calculate::changes(stage) {
             stage.settle(&instances[0], users).await;
-            let bare =
-                Bare::create(&stage.database, &stage.link().mysql, None, stage.users.clone(), 10).await;
+            let bare = stage.bare(&stage.link()).await;
             let sides = alternate(stage, &instances, &bare, change).await;
             let name = format!("{what}, {count} {}", if count == 1 { "instance" } else { "instances" });
             cases.push(Case::new(scenario, name, "users/s", sides));
@@ -40,12 +36,14 @@ pub async fn measure(stage: &Stage, scenario: &str) -> Vec<Case> {
     cases
 }
 
-/// The service and the bare statements, in turns. These read all at once, take no lock and make no claims.
+/// The service and the bare runs, in turns. The floor takes the lock of each user, and has a statement for each step; the
+/// limit takes none, and reads all at once. Neither claims users.
 async fn alternate(stage: &Stage, instances: &[Instance], bare: &Bare, change: Change) -> Vec<Figures> {
     let options = stage.options;
     let changes = Changes::new(&stage.database, change, options.batch_users);
-    let mut statements = bare_callers(bare, Style::Limit, change, instances.len() * WORKERS);
-    let (mut service, mut floor) = (Vec::new(), Vec::new());
+    let mut sides = [(bare.clone(), Style::Floor), (bare.without_locks(), Style::Limit)]
+        .map(|(bare, style)| (bare_callers(&bare, style, change, instances.len()), Vec::new()));
+    let mut service = Vec::new();
     let mut costs = Vec::new();
     for _ in 0..options.course.rounds {
         changes.make().await;
@@ -57,17 +55,23 @@ async fn alternate(stage: &Stage, instances: &[Instance], bare: &Bare, change: C
         assert_eq!(self::versions(stage).await - versions, replaced, "lists that were written");
         changes.all_called().await;
         service.push(options.batch_users as f64 / took.as_secs_f64());
-        let turn = Turn::new(options.batch_users, Order::Apart);
-        floor.push(closed(&mut statements, &turn, 2 * options.course.time).await.rate());
+        for (callers, rates) in &mut sides {
+            let turn = Turn::new(options.batch_users, Order::Apart);
+            rates.push(closed(callers, &turn, 2 * options.course.time).await.rate());
+        }
     }
-    let ratio = Spread::of(service.iter().zip(&floor).map(|(service, floor)| service / floor));
-    let wanted = if change == Change::Nothing { 0.75 } else { 1.3 };
-    let floor = Figures { ratio: Some(ratio), ..Figures::of("a commit per user", Spread::of(floor)) };
+    let [floor, limit] = sides.map(|(_, rates)| {
+        let ratio = Spread::of(service.iter().zip(&rates).map(|(service, bare)| service / bare));
+        (ratio, Spread::of(rates))
+    });
+    let side = |name, (ratio, rate)| Figures { ratio: Some(ratio), ..Figures::of(name, rate) };
+    let (floor, limit) = (side("floor", floor), side("limit", limit));
     let service = Figures { costs: costs.first().copied(), ..Figures::of("service", Spread::of(service)) };
-    vec![
-        service,
-        if change == Change::Tenth { floor } else { floor.want(Measure::Ratio, Bound::AtLeast(wanted)) },
-    ]
+    match change {
+        Change::All => vec![service, floor.want(Measure::Ratio, Bound::AtLeast(1.3)), limit],
+        Change::Tenth => vec![service, floor, limit],
+        Change::Nothing => vec![service, floor, limit.want(Measure::Ratio, Bound::AtLeast(0.75))],
+    }
 }
 
 /// A replacement of a list adds one.
