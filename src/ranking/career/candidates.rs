@@ -20,7 +20,7 @@ const READ_AT_ONCE: usize = 256;
 /// several times faster than looking them up by listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
-    /// How well the listing fits the career, 1 to [`FULL`].
+    /// How well the listing fits the career, 1 to [`FULL`](crate::ranking::score::FULL).
     pub fit: u16,
     /// The listing's number in its segment.
     pub listing: u16,
