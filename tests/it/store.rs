@@ -25,6 +25,7 @@ on_every_database!(
     a_replacement_serves_only_the_triggers_it_has_read,
     of_many_replacements_at_once_exactly_one_wins,
     several_users_are_written_together_or_not_at_all,
+    replacements_in_a_group_count_as_each_alone,
     confirmations_in_a_group_count_as_each_alone,
     triggers_in_a_group_are_recorded_for_users_with_careers,
     a_snapshot_is_of_one_moment,
@@ -386,6 +387,51 @@ async fn several_users_are_written_together_or_not_at_all(database: TestDatabase
     }
     let scores = store.stored_list(user(OTHER), 10, 0).await.unwrap();
     assert!(scores.rows.iter().all(|row| row.match_score == 0.6), "{scores:?}");
+}
+
+async fn replacements_in_a_group_count_as_each_alone(database: TestDatabase) {
+    const USERS: i64 = 20;
+    let store = database.store();
+    let mut guards = Vec::new();
+    for of_group in 0..USERS {
+        guards.push(guard(USER + of_group).await);
+    }
+    // Of every second user all rows change, of the others a few.
+    let list = |of_group: i64, round: i64| -> Vec<Recommendation> {
+        let (from, changed) = if of_group % 2 == 0 { (round * 50, 50) } else { (round * 3, 6) };
+        let score = |id| if id < from + changed { 50 + round } else { 40 } as u16;
+        rows(&(from..from + 50).map(|id| (1_000_000 + id, score(id))).collect::<Vec<_>>())
+    };
+    for round in 0..3 {
+        let (mut group, mut alone, mut states) = (Vec::new(), Vec::new(), Vec::new());
+        for (of_group, guard) in (0..USERS).zip(&guards) {
+            store.request_run(user(USER + of_group)).await.unwrap();
+            let state = store.snapshot(user(USER + of_group)).await.unwrap().state;
+            let replacement =
+                basis(&state, 7).under(guard).replacement(list(of_group, round), "digest".into());
+            group.push(Arc::new(Write::Replace(replacement)));
+            states.push(state);
+            let twin = USER + USERS + of_group;
+            let state = store.snapshot(user(twin)).await.unwrap().state;
+            match replace(&store, twin, &state, &list(of_group, round)).await.unwrap() {
+                Written::Committed(changes) => alone.push(changes),
+                Written::Lost => panic!("nobody else writes"),
+            }
+        }
+        assert_eq!(store.write_together(&group).await.unwrap(), Some(alone));
+        for (of_group, read) in (0..USERS).zip(&states) {
+            let state = store.snapshot(user(USER + of_group)).await.unwrap().state;
+            let twin = store.snapshot(user(USER + USERS + of_group)).await.unwrap().state;
+            assert!(state.is_intact());
+            assert_eq!((state.rows, &state.listed), (twin.rows, &twin.listed));
+            let (recorded, of_twin) = (state.recorded.unwrap(), twin.recorded.unwrap());
+            assert_eq!((recorded.requested_seq, recorded.completed_seq), (round + 1, round + 1));
+            assert_eq!((recorded.calculated_at, recorded.verified_at), (Some(read.now), Some(read.now)));
+            assert_eq!((recorded.token, recorded.rows), (of_twin.token, of_twin.rows));
+            assert_eq!(recorded.result_digest, of_twin.result_digest);
+        }
+    }
+    assert!(due(&store, 99).await.is_empty());
 }
 
 async fn confirmations_in_a_group_count_as_each_alone(database: TestDatabase) {

@@ -21,6 +21,7 @@ mod queue;
 mod reads;
 mod renewal;
 mod replace;
+mod replace_together;
 mod replica;
 mod rollback;
 mod run;

@@ -18,8 +18,8 @@ use crate::storage::{
 };
 
 /// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
-/// and the time are those of the rows. Only columns of the first table give the order, so that the server sorts before
-/// it joins, and reads the listings of these rows only.
+/// and the time are those of the rows. The state is joined by the parameter, so that it is read once. Only columns of the
+/// first table give the order, so that the server sorts before it joins, and reads the listings of these rows only.
 const LIST: &str = r"
 SELECT (SELECT COUNT(*) FROM user_job_recommendations AS a WHERE a.user_id = ?) AS stored_count,
        COALESCE(s.calculated_at,
@@ -34,7 +34,7 @@ SELECT (SELECT COUNT(*) FROM user_job_recommendations AS a WHERE a.user_id = ?) 
        CAST(l.experience AS CHAR) AS experience, CAST(l.crawled_at AS CHAR) AS crawled_at
 FROM user_job_recommendations AS r
 JOIN job_listings AS l ON l.id = r.job_listing_id
-LEFT JOIN recommendation_state AS s ON s.user_id = r.user_id
+LEFT JOIN recommendation_state AS s ON s.user_id = ?
 WHERE r.user_id = ?
 ORDER BY r.match_score DESC, r.job_listing_id DESC
 LIMIT ?
@@ -91,7 +91,10 @@ async fn list(
     user: UserId,
     limit: u32,
 ) -> Result<Vec<ListRow>, StoreError> {
-    let bind = |query: SourceQuery<ListRow>| query.bind(user.get()).bind(user.get()).bind(limit);
+    let bind = |query: SourceQuery<ListRow>| {
+        let id = user.get();
+        query.bind(id).bind(id).bind(id).bind(limit)
+    };
     source.rows(connection, LIST, bind).await
 }
 

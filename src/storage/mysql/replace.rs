@@ -1,11 +1,10 @@
 //! The replacing transaction.
 
 use std::io::Write as _;
-use std::sync::Arc;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::SubsecRound;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use serde::Serialize;
@@ -15,11 +14,10 @@ use sqlx::types::Json;
 
 use super::fingerprint::row_checksum;
 use super::pool::Pool;
-use super::run::confirm_all;
 use super::session::this_server;
 use crate::domain::{ListingId, Recommendation, UserId};
 use crate::storage::diff::Difference;
-use crate::storage::{Confirmation, Replacement, RowChanges, StoreError, Write, Written, content};
+use crate::storage::{Replacement, StoreError, Written, content};
 
 /// Writes the difference, and then compares and bumps the version, which says whether all of it counts. Runs of one user
 /// that meet wait for each other's rows; the second one loses the comparison and is rolled back. After any error the
@@ -38,67 +36,15 @@ pub(super) async fn replace(pool: &Pool, replacement: &Replacement) -> Result<Wr
     Ok(written)
 }
 
-/// [`replace`] and [`confirm_all`] with one commit, unless one of the users loses its comparison. Rows are locked in the
-/// order of the users' ids, those of confirmations first.
-pub(super) async fn write_together(
-    pool: &Pool,
-    writes: &[Arc<Write>],
-) -> Result<Option<Vec<RowChanges>>, StoreError> {
-    let (mut confirmations, mut replacements) = (Vec::new(), Vec::new());
-    for (place, write) in writes.iter().enumerate() {
-        match &**write {
-            Write::Confirm(confirmation) => confirmations.push(confirmation),
-            Write::Replace(replacement) => replacements.push((place, replacement)),
-        }
-    }
-    if replacements.is_empty() {
-        // One statement, which commits by itself.
-        let confirm = async |connection: &mut MySqlConnection| confirm_all(connection, &confirmations).await;
-        let confirmed = pool.with_connection(confirm).await?;
-        return Ok(confirmed.then(|| vec![RowChanges::default(); writes.len()]));
-    }
-    replacements.sort_unstable_by_key(|(_, replacement)| replacement.user);
-    let new = replacements.iter().filter(|(_, replacement)| !replacement.basis.is_recorded);
-    ensure_state_rows(pool, &new.map(|(_, replacement)| replacement.user).collect::<Vec<_>>()).await?;
-    let mut transaction = pool.begin().await?;
-    let changes = write_all(&mut transaction, &confirmations, &replacements).await?;
-    match changes {
-        Some(_) => transaction.commit().await?,
-        None => transaction.rollback().await?,
-    }
-    Ok(changes)
-}
-
-/// The changes in the places of confirmations and replacements.
-async fn write_all(
-    connection: &mut MySqlConnection,
-    confirmations: &[&Confirmation],
-    replacements: &[(usize, &Replacement)],
-) -> Result<Option<Vec<RowChanges>>, StoreError> {
-    if !confirm_all(connection, confirmations).await? {
-        return Ok(None);
-    }
-    let mut changes = vec![RowChanges::default(); confirmations.len() + replacements.len()];
-    for &(place, replacement) in replacements {
-        match replace_in(connection, replacement).await? {
-            Written::Committed(changed) => changes[place] = changed,
-            Written::Lost => return Ok(None),
-        }
-    }
-    Ok(Some(changes))
-}
-
 /// The statements between `BEGIN` and `COMMIT`.
 async fn replace_in(
     connection: &mut MySqlConnection,
     replacement: &Replacement,
 ) -> Result<Written, StoreError> {
     let Replacement { user, basis, rows, .. } = replacement;
-    // Tables of the old service keep whole seconds, and MySQL would round a fraction up.
-    let stamp = basis.now.trunc_subsecs(0);
     let difference = Difference::between(&basis.listed, rows);
     delete(connection, *user, basis.listed.len(), &difference.delete).await?;
-    write(connection, *user, &difference.write, stamp).await?;
+    write(connection, [(replacement, difference.write.as_slice())]).await?;
     let won = compare_and_bump(connection, replacement, &difference).await?;
     Ok(if won { Written::Committed(difference.changes()) } else { Written::Lost })
 }
@@ -199,6 +145,8 @@ async fn compare_and_bump(
 /// one text and is prepared once. MySQL 8 and MariaDB 10.6 read it.
 #[derive(Serialize)]
 struct SentRow<'a> {
+    user: i64,
+    now: String,
     id: ListingId,
     hundredths: u16,
     reason: &'a str,
@@ -206,9 +154,12 @@ struct SentRow<'a> {
     data: &'a str,
 }
 
-impl<'a> From<&'a Recommendation> for SentRow<'a> {
-    fn from(row: &'a Recommendation) -> Self {
-        Self { id: row.listing_id, hundredths: row.score.0, reason: &row.reason, data: &row.data }
+impl<'a> SentRow<'a> {
+    fn new(replacement: &Replacement, row: &'a Recommendation) -> Self {
+        // Tables of the old service keep whole seconds, and MySQL would round a fraction up.
+        let now = replacement.basis.now.trunc_subsecs(0).naive_utc().to_string();
+        let Recommendation { listing_id, score, reason, data } = row;
+        Self { user: replacement.user.get(), now, id: *listing_id, hundredths: score.0, reason, data }
     }
 }
 
@@ -217,27 +168,26 @@ impl<'a> From<&'a Recommendation> for SentRow<'a> {
 /// acknowledgement.
 const MAX_STATEMENT_BYTES: usize = 60_000;
 
-/// The rows in as few statements as possible.
-fn statements<'a, 'r>(rows: &'a [&'r Recommendation]) -> impl Iterator<Item = &'a [&'r Recommendation]> {
-    let mut left = rows;
+/// The items in as few parts as possible, each of at most so many bytes or of one item.
+pub(super) fn chunks<T>(items: &[T], most: usize, bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+    let mut left = items;
     std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let fits = |row: &&&Recommendation| {
-            bytes += row.reason.len() + row.data.len();
-            bytes <= MAX_STATEMENT_BYTES
+        let mut sum = 0;
+        let fits = |item: &&T| {
+            sum += bytes(item);
+            sum <= most
         };
         let count = left.iter().take_while(fits).count().max(1).min(left.len());
-        let (statement, rest) = left.split_at(count);
+        let (chunk, rest) = left.split_at(count);
         left = rest;
-        (!statement.is_empty()).then_some(statement)
+        (!chunk.is_empty()).then_some(chunk)
     })
 }
 
-/// The rows as UNCOMPRESS reads them (the length of the JSON, then the JSON by zlib), in Base64: the server's lists of
+/// A JSON array as UNCOMPRESS reads it (the length of the JSON, then the JSON by zlib), in Base64: the server's lists of
 /// statements in progress cannot be read while one of them has bytes that are no text.
-fn compressed(rows: &[&Recommendation]) -> Result<String, StoreError> {
-    let sent: Vec<SentRow<'_>> = rows.iter().map(|row| SentRow::from(*row)).collect();
-    let json = serde_json::to_vec(&sent).map_err(StoreError::refused)?;
+pub(super) fn compressed(sent: &[impl Serialize]) -> Result<String, StoreError> {
+    let json = serde_json::to_vec(sent).map_err(StoreError::refused)?;
     let length = u32::try_from(json.len()).map_err(StoreError::refused)?;
     let mut zlib = ZlibEncoder::new(length.to_le_bytes().to_vec(), Compression::fast());
     let bytes = zlib.write_all(&json).and_then(|()| zlib.finish()).map_err(StoreError::refused)?;
@@ -278,35 +228,31 @@ const WRITE: &str = r"
 INSERT INTO user_job_recommendations
     (user_id, job_listing_id, match_score, match_reason, recommendation_data, calculated_at, created_at,
      updated_at)
-SELECT ?, n.id, n.hundredths / 100, n.reason, n.data, ?, ?, ?
+SELECT n.listed, n.id, n.hundredths / 100, n.reason, n.data, n.moment, n.moment, n.moment
 FROM JSON_TABLE(CONVERT(UNCOMPRESS(FROM_BASE64(?)) USING utf8mb4), '$[*]' COLUMNS (
+    listed BIGINT PATH '$.user',
+    moment DATETIME PATH '$.now',
     id BIGINT PATH '$.id',
     hundredths INT PATH '$.hundredths',
     reason TEXT CHARACTER SET utf8mb4 PATH '$.reason',
     data LONGTEXT CHARACTER SET utf8mb4 PATH '$.data'
 )) AS n
-ORDER BY n.id
+ORDER BY n.listed, n.id
 ON DUPLICATE KEY UPDATE match_score = n.hundredths / 100, match_reason = n.reason, recommendation_data = n.data,
-    calculated_at = ?, updated_at = ?
+    calculated_at = n.moment, updated_at = n.moment
 ";
 
-async fn write(
+/// Writes rows of replacements.
+pub(super) async fn write<'a>(
     connection: &mut MySqlConnection,
-    user: UserId,
-    rows: &[&Recommendation],
-    stamp: DateTime<Utc>,
+    lists: impl IntoIterator<Item = (&'a Replacement, &'a [&'a Recommendation])>,
 ) -> Result<(), StoreError> {
-    for rows in statements(rows) {
-        let written = query(WRITE)
-            .bind(user.get())
-            .bind(stamp)
-            .bind(stamp)
-            .bind(stamp)
-            .bind(compressed(rows)?)
-            .bind(stamp)
-            .bind(stamp)
-            .execute(&mut *connection)
-            .await?;
+    let of_list = |(replacement, rows): (&'a Replacement, &'a [&'a Recommendation])| {
+        rows.iter().map(move |row| SentRow::new(replacement, row))
+    };
+    let rows: Vec<SentRow<'_>> = lists.into_iter().flat_map(of_list).collect();
+    for rows in chunks(&rows, MAX_STATEMENT_BYTES, |row| row.reason.len() + row.data.len()) {
+        let written = query(WRITE).bind(compressed(rows)?).execute(&mut *connection).await?;
         // One for each new row and two for each other one; none at all if the server cannot uncompress them.
         if written.rows_affected() < rows.len() as u64 {
             return Err(StoreError::refused("the server has not taken all rows"));
@@ -320,29 +266,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::Score;
 
     proptest! {
         #[test]
-        fn statements_hold_all_rows_in_order_and_no_more_bytes_than_they_may(
-            sizes in proptest::collection::vec(0..90_000usize, 0..20),
+        fn chunks_hold_all_items_in_order_and_no_more_bytes_than_they_may(
+            sizes in proptest::collection::vec(0..900usize, 0..20),
         ) {
-            let row = |(id, size): (usize, &usize)| Recommendation {
-                listing_id: ListingId(id as i64),
-                score: Score(0),
-                reason: "x".repeat(*size),
-                data: String::new(),
-            };
-            let rows: Vec<_> = sizes.iter().enumerate().map(row).collect();
-            let rows: Vec<_> = rows.iter().collect();
-            let mut sent: Vec<&Recommendation> = Vec::new();
-            for statement in statements(&rows) {
-                let bytes: usize = statement.iter().map(|row| row.reason.len()).sum();
-                prop_assert!(!statement.is_empty());
-                prop_assert!(statement.len() == 1 || bytes <= MAX_STATEMENT_BYTES);
-                sent.extend(statement);
+            let mut seen: Vec<usize> = Vec::new();
+            for chunk in chunks(&sizes, 600, |size| *size) {
+                prop_assert!(!chunk.is_empty());
+                prop_assert!(chunk.len() == 1 || chunk.iter().sum::<usize>() <= 600);
+                seen.extend(chunk);
             }
-            prop_assert_eq!(sent, rows);
+            prop_assert_eq!(seen, sizes);
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The operations of a run. Their statements, but for the confirming one, are in [`super::snapshot`] and
-//! [`super::replace`].
+//! The operations of a run. Their statements, but for the confirming one, are in [`super::snapshot`],
+//! [`super::replace`] and [`super::replace_together`].
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use sqlx::query;
 use sqlx::types::Json;
 
 use super::session::{self, READ_PATIENCE, this_server};
-use super::{MysqlStore, replace, snapshot};
+use super::{MysqlStore, replace, replace_together, snapshot};
 use crate::domain::UserId;
 use crate::storage::{Confirmation, Replacement, RowChanges, RunStore, Snapshot, StoreError, Write, Written};
 
@@ -158,7 +158,7 @@ impl RunStore for MysqlStore {
     }
 
     async fn write_together(&self, writes: &[Arc<Write>]) -> Result<Option<Vec<RowChanges>>, StoreError> {
-        replace::write_together(&self.pool, writes).await
+        replace_together::write_together(&self.pool, writes).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
