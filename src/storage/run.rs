@@ -31,7 +31,7 @@ pub trait RunStore: Send + Sync {
     async fn confirm(&self, confirmation: &Confirmation) -> Result<Written, StoreError>;
 
     /// [`RunStore::replace`] and [`RunStore::confirm`] for different users, with one commit. `None`: one of them lost its
-    /// comparison, or a trigger has come in since for a list that was to be confirmed. Then no list has been replaced, and
+    /// comparison, or a trigger has come in since for one of the lists. Then no list has been replaced, and
     /// any of the others may have been confirmed. After an error, all may have been written, or none.
     async fn write_together(&self, writes: &[Arc<Write>]) -> Result<Option<Vec<RowChanges>>, StoreError>;
 

@@ -225,11 +225,16 @@ impl Both<'_> {
             Operation::Replace { state, list, catalogue, scoring, in_a_group } => {
                 let Some((state, specified)) = newest(&self.states, state) else { return };
                 let stored = basis(&state, catalogue, scoring).under(&self.guard);
+                let serves_seq = stored.serves_seq;
                 let replacement = stored.replacement(rows(list), spec::digest(list).into());
                 let written = if in_a_group {
                     let group = [Arc::new(Write::Replace(replacement))];
-                    let changes = self.store.write_together(&group).await.unwrap();
-                    changes.map_or(Written::Lost, |changes| Written::Committed(changes[0]))
+                    match self.store.write_together(&group).await.unwrap() {
+                        Some(changes) => Written::Committed(changes[0]),
+                        // A group does not wait for those whose triggers have moved on.
+                        None if self.spec.state(state.now).requested_seq() > serves_seq => return,
+                        None => Written::Lost,
+                    }
                 } else {
                     self.store.replace(&replacement).await.unwrap()
                 };
