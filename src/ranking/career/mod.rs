@@ -1,7 +1,7 @@
 //! One career: its name and synonyms as weighted phrases, and the listings that show something of them.
 //!
-//! `plan` cuts the phrases and weighs their tokens (`rarity`), `group` packs them into masks, `candidates` finds the listings of a segment that have
-//! some of the tokens, and `fit` says how well each of them fits.
+//! `plan` cuts the phrases and weighs their tokens (`rarity`), `group` packs them into masks, `candidates` finds the listings of a segment that
+//! show evidence of the career, and `fit` says how well each of them fits.
 
 pub mod candidates;
 pub mod fit;

@@ -208,3 +208,21 @@ fn count_leading(candidates: &[Candidate], condition: impl Fn(&Candidate) -> boo
     let end = candidates.len().min(satisfied + ahead);
     satisfied + candidates[satisfied..end].partition_point(condition)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ranking::career::fit::Shown;
+
+    proptest! {
+        #[test]
+        fn leading_candidates_are_counted_as_by_looking_at_each(leading in 0_usize..200, others in 0_usize..200) {
+            let candidate = |fit| Candidate { fit, listing: 0, shown: Shown::Nothing, day: 0, years: None };
+            let candidates: Vec<Candidate> =
+                (0..leading + others).map(|at| candidate(u16::from(at < leading))).collect();
+            prop_assert_eq!(count_leading(&candidates, |candidate| candidate.fit == 1), leading);
+        }
+    }
+}

@@ -69,6 +69,7 @@ const RUNNING: &[&str] = &["운영", "관리", "진행"];
 /// Whether a title offers a course (`웹 개발자 양성과정 모집`). A title that names work after the course is a job
 /// (`부트캠프 운영 매니저`), and so is one that names a teacher before it (`요리 강사 (국비과정)`).
 fn offers_a_course(words: &[TitleWord<'_>]) -> bool {
+    // Each of `LEARNERS` and `COURSES` has one of these pairs. Most titles have none.
     let is_of_course = |pair: (char, char)| {
         matches!(
             pair,

@@ -138,6 +138,14 @@ const LONGEST_INITIALS: usize = 2;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_text_that_is_surely_plain_is_plain(text in "[가-힣ᄀ-ᇿ豈-龎ힰ-ퟻa-zA-Z &·•\u{0}-\u{ffff}]{0,40}") {
+            prop_assert!(!is_surely_plain(&text) || text.chars().all(is_plain));
+        }
+    }
 
     fn words(text: &str) -> Vec<String> {
         lexemes(&normalise(text)).map(|l| l.as_str().to_owned()).collect()
