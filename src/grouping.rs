@@ -1,6 +1,7 @@
 //! Steps of different users that meet go together, as databases commit in groups: those that arrive while others are on
 //! their way wait, and then go together, with one statement. A step that is alone does not wait.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -51,6 +52,12 @@ enum Turn<D> {
 impl<S: GroupedStep> Clone for Grouping<S> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
+    }
+}
+
+impl<S: GroupedStep> fmt::Debug for Grouping<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grouping").finish_non_exhaustive()
     }
 }
 

@@ -152,7 +152,7 @@ impl BatchRow {
 }
 
 /// A stored recommendation with its listing, for clients. The first two columns are the same in all rows.
-#[derive(FromRow)]
+#[derive(Clone, FromRow)]
 pub(super) struct ListRow {
     stored_count: i64,
     calculated_at: Option<DateTime<Utc>>,

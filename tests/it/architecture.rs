@@ -72,7 +72,7 @@ const ROOMS: &[Room] = &[
     Room { path: "metrics", imports: &[], without: IO },
     Room { path: "grouping", imports: &[], without: &["axum", "redis", "reqwest", "sqlx", "tracing"] },
     Room { path: "coordination", imports: &["domain"], without: &[] },
-    Room { path: "storage", imports: &["domain", "coordination"], without: &[] },
+    Room { path: "storage", imports: &["domain", "grouping", "coordination"], without: &[] },
     Room { path: "profile", imports: &["domain", "storage"], without: IO },
     Room { path: "catalogue", imports: &["domain", "ranking", "storage"], without: &[] },
     Room {

@@ -54,3 +54,4 @@ mod state_machine;
 mod status;
 mod stopping;
 mod store;
+mod stored_lists;

@@ -5,6 +5,7 @@
 //! `tests/chaos`).
 
 mod address;
+mod asked;
 mod batches;
 mod changes;
 mod checksums;
@@ -40,9 +41,11 @@ use sqlx::mysql::MySqlConnection;
 
 pub use self::address::{InvalidMysqlAddress, MysqlAddress};
 use self::pool::{Pool, Role};
+use self::reads::Lists;
 use self::replica::Replica;
 use self::source::SourceTables;
 use crate::domain::{ListingId, ScoringRevision, UserId};
+use crate::grouping::Grouping;
 use crate::storage::{
     Connections, KnownListings, ListingRecord, ReadReplica, Retried, SampleUser, Store, StoreError,
 };
@@ -52,14 +55,20 @@ use crate::storage::{
 pub struct MysqlStore {
     pool: Pool,
     source: Arc<SourceTables>,
+    lists: Grouping<Lists>,
     replica: Option<Replica>,
 }
+
+/// Statements that read lists at the same time, each of them one or several.
+const GROUPS_OF_LISTS: usize = 2;
 
 impl MysqlStore {
     /// A store that connects when it is first used; `max_connections` is the size of its pool.
     pub fn new(address: &MysqlAddress, max_connections: u32) -> Self {
         let pool = Pool::new(address.options(), max_connections, Role::Primary);
-        Self { pool, source: Arc::default(), replica: None }
+        let source = Arc::default();
+        let lists = Grouping::new(Lists::new(&pool, &source), GROUPS_OF_LISTS);
+        Self { pool, source, lists, replica: None }
     }
 
     /// Reads lists and states of users on a replica at this address, with as many connections, unless it is behind for

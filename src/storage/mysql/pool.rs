@@ -75,8 +75,9 @@ impl Pool {
         let connector = Connector { options, role, renewal: renewal.clone() };
         let connections = managed::Pool::builder(connector)
             .max_size(max_connections as usize)
-            // Each is used in turn, so that one that is of no use is found.
-            .queue_mode(QueueMode::Fifo)
+            // The one that was used last: the server's thread for it still has its data at hand. Those that are not needed
+            // are closed after some time.
+            .queue_mode(QueueMode::Lifo)
             .build()
             .expect("only time-outs of the pool need more settings");
         tokio::spawn(close_used_up(connections.weak()));

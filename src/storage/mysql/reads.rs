@@ -1,44 +1,88 @@
 //! The stored list, and the state of a user and of the queue.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use sqlx::mysql::MySqlConnection;
 use sqlx::query_as;
+use sqlx_macros::FromRow;
 
+use super::asked::{TOGETHER, asked_users, filled};
 use super::fingerprint::row_checksum;
+use super::pool::Pool;
 use super::session::READ_PATIENCE;
 use super::source::{SourceQuery, SourceTables};
 use super::{MysqlStore, marking, snapshot};
 use crate::domain::{Lane, UserId};
+use crate::grouping::GroupedStep;
 use crate::storage::queue::lane_number;
 use crate::storage::rows::{ListRow, stored_list};
 use crate::storage::{
     ParkedUser, QueueCounts, ReadStore, StoreError, StoredAnalysis, StoredList, UserStatus,
 };
 
-/// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
-/// and the time are those of the rows. The state is joined by the parameter, so that it is read once. Only columns of the
-/// first table give the order, so that the server sorts before it joins, and reads the listings of these rows only.
-const LIST: &str = r"
-SELECT (SELECT COUNT(*) FROM user_job_recommendations AS a WHERE a.user_id = ?) AS stored_count,
-       COALESCE(s.calculated_at,
-                (SELECT MAX(a.calculated_at) FROM user_job_recommendations AS a WHERE a.user_id = r.user_id)
-       ) AS calculated_at,
-       CAST(r.job_listing_id AS SIGNED) AS job_listing_id,
+/// The columns of a row and its listing.
+macro_rules! list_columns {
+    () => {
+        "CAST(r.job_listing_id AS SIGNED) AS job_listing_id,
        COALESCE(CAST(r.match_score AS DOUBLE), 0) AS match_score, CAST(r.match_reason AS CHAR) AS match_reason,
        CAST(r.recommendation_data AS CHAR) AS recommendation_data, CAST(l.title AS CHAR) AS title,
        CAST(l.company AS CHAR) AS company, CAST(l.location AS CHAR) AS location, CAST(l.url AS CHAR) AS url,
        LEFT(CAST(l.description AS CHAR), 300) AS description, CAST(l.site_name AS CHAR) AS site_name,
        CAST(l.tech_stack AS CHAR) AS tech_stack, CAST(l.required_skills AS CHAR) AS required_skills,
        CAST(l.experience AS CHAR) AS experience, CAST(l.crawled_at AS CHAR) AS crawled_at
-FROM user_job_recommendations AS r
+"
+    };
+}
+
+/// An inner join: a listing that has been deleted is gone from the list at once. One statement, so that the count
+/// and the time are those of the rows. The state is joined by the parameter, so that it is read once. Only columns of the
+/// first table give the order, so that the server sorts before it joins, and reads the listings of these rows only.
+const LIST: &str = concat!(
+    r"
+SELECT (SELECT COUNT(*) FROM user_job_recommendations AS a WHERE a.user_id = ?) AS stored_count,
+       COALESCE(s.calculated_at,
+                (SELECT MAX(a.calculated_at) FROM user_job_recommendations AS a WHERE a.user_id = r.user_id)
+       ) AS calculated_at,
+       ",
+    list_columns!(),
+    r"FROM user_job_recommendations AS r
 JOIN job_listings AS l ON l.id = r.job_listing_id
 LEFT JOIN recommendation_state AS s ON s.user_id = ?
 WHERE r.user_id = ?
 ORDER BY r.match_score DESC, r.job_listing_id DESC
 LIMIT ?
-";
+"
+);
+
+/// As [`LIST`] for several users, in three quarters of the time of as many statements. The places are those of all
+/// rows, also of those whose listing is gone.
+const LISTS: &str = concat!(
+    r"
+SELECT CAST(held.user_id AS SIGNED) AS user_id, CAST(held.place AS SIGNED) AS place, l.id IS NOT NULL AS is_listed,
+       CAST(held.stored_count AS SIGNED) AS stored_count,
+       COALESCE(s.calculated_at, held.newest) AS calculated_at,
+       ",
+    list_columns!(),
+    r"FROM (
+    SELECT a.user_id, a.job_listing_id,
+           COUNT(*) OVER (PARTITION BY a.user_id) AS stored_count,
+           MAX(a.calculated_at) OVER (PARTITION BY a.user_id) AS newest,
+           ROW_NUMBER() OVER (PARTITION BY a.user_id ORDER BY a.match_score DESC, a.job_listing_id DESC) AS place
+    FROM user_job_recommendations AS a
+    WHERE a.user_id IN ",
+    asked_users!(),
+    r"
+) AS held
+JOIN user_job_recommendations AS r ON r.user_id = held.user_id AND r.job_listing_id = held.job_listing_id
+LEFT JOIN job_listings AS l ON l.id = held.job_listing_id
+LEFT JOIN recommendation_state AS s ON s.user_id = held.user_id
+WHERE held.place <= ?
+"
+);
 
 const USER_STATUS: &str = concat!(
     r"
@@ -98,6 +142,95 @@ async fn list(
     source.rows(connection, LIST, bind).await
 }
 
+/// A row of the list of one of several users.
+#[derive(Clone, FromRow)]
+struct PlacedRow {
+    user_id: i64,
+    place: i64,
+    /// The row's listing still exists.
+    is_listed: bool,
+    #[sqlx(flatten)]
+    row: ListRow,
+}
+
+/// A user whose list is wanted, and at most how many rows of it.
+type Asked = (UserId, u32);
+
+/// [`list`] for several users, in their order. `None` for a user of whom a row has lost its listing: other rows take its
+/// place then.
+async fn lists(
+    connection: &mut MySqlConnection,
+    source: &SourceTables,
+    asked: &[Asked],
+) -> Result<Vec<Option<Vec<ListRow>>>, StoreError> {
+    let mut of_users: HashMap<i64, Vec<PlacedRow>> = HashMap::new();
+    let most = asked.iter().map(|(_, limit)| *limit).max();
+    for asked in asked.chunks(TOGETHER) {
+        let users: Vec<UserId> = asked.iter().map(|(user, _)| *user).collect();
+        let bind = |query: SourceQuery<PlacedRow>| {
+            filled(&users).fold(query, |query, user| query.bind(user.get())).bind(most)
+        };
+        for row in source.rows(connection, LISTS, bind).await? {
+            of_users.entry(row.user_id).or_default().push(row);
+        }
+    }
+    let list = |(place, (user, limit)): (usize, &Asked)| {
+        let id = user.get();
+        let is_wanted_again = asked[place + 1..].iter().any(|(other, _)| other == user);
+        let rows = if is_wanted_again { of_users.get(&id).cloned() } else { of_users.remove(&id) };
+        let mut rows = rows.unwrap_or_default();
+        rows.retain(|row| row.place <= i64::from(*limit));
+        rows.sort_unstable_by_key(|row| row.place);
+        let is_whole = rows.iter().all(|row| row.is_listed);
+        is_whole.then(|| rows.into_iter().map(|row| row.row).collect())
+    };
+    Ok(asked.iter().enumerate().map(list).collect())
+}
+
+/// Reads lists, those that are asked for at the same time with one statement.
+#[derive(Debug)]
+pub(super) struct Lists {
+    pool: Pool,
+    source: Arc<SourceTables>,
+}
+
+impl Lists {
+    pub(super) fn new(pool: &Pool, source: &Arc<SourceTables>) -> Self {
+        Self { pool: pool.clone(), source: source.clone() }
+    }
+
+    async fn of(&self, (user, limit): Asked) -> Result<Vec<ListRow>, StoreError> {
+        let read = || {
+            let read = self
+                .pool
+                .with_connection(async |connection| list(connection, &self.source, user, limit).await);
+            read.boxed()
+        };
+        self.pool.twice(READ_PATIENCE, read).await
+    }
+}
+
+/// Done: the list; `None` if it has to be read alone.
+#[async_trait]
+impl GroupedStep for Lists {
+    type Item = Asked;
+    type Done = Result<Option<Vec<ListRow>>, StoreError>;
+
+    async fn alone(&self, asked: &Asked) -> Self::Done {
+        self.of(*asked).await.map(Some)
+    }
+
+    async fn together(&self, asked: &[Asked]) -> Option<Vec<Self::Done>> {
+        let read = || {
+            let read =
+                self.pool.with_connection(async |connection| lists(connection, &self.source, asked).await);
+            read.boxed()
+        };
+        let lists = self.pool.twice(READ_PATIENCE, read).await.ok()?;
+        Some(lists.into_iter().map(Ok).collect())
+    }
+}
+
 impl MysqlStore {
     /// Reads on the replica, if there is one that is not behind for the user, else on the primary.
     async fn read<T: Send>(
@@ -122,8 +255,14 @@ impl MysqlStore {
 #[async_trait]
 impl ReadStore for MysqlStore {
     async fn stored_list(&self, user: UserId, limit: u32, min_score: u8) -> Result<StoredList, StoreError> {
-        let rows = self.read(user, move |connection, source| list(connection, source, user, limit).boxed());
-        Ok(stored_list(rows.await?, min_score))
+        let alone = self.read(user, move |connection, source| list(connection, source, user, limit).boxed());
+        // A replica may be behind for one user and not for another.
+        let together = if self.replica.is_none() { self.lists.run((user, limit)).await? } else { None };
+        let rows = match together {
+            Some(rows) => rows,
+            None => alone.await?,
+        };
+        Ok(stored_list(rows, min_score))
     }
 
     async fn list_with_analysis(

@@ -2,12 +2,12 @@
 //! round trip.
 
 use std::collections::HashMap;
-use std::iter;
 
 use sqlx::mysql::{MySqlConnection, MySqlRow};
 use sqlx::types::Json;
 use sqlx::{FromRow, Row};
 
+use super::asked::{TOGETHER, asked_users, filled};
 use super::fingerprint::row_checksum;
 use super::session::this_server;
 use super::source::{SourceQuery, SourceTables};
@@ -67,16 +67,6 @@ UNION ALL (
 )
 "
 );
-
-/// Users whose snapshots one statement reads.
-const TOGETHER: usize = 16;
-
-/// A place for each of these users.
-macro_rules! asked_users {
-    () => {
-        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    };
-}
 
 /// As [`SNAPSHOT`], for several users: two thirds of the work of as many statements. Each part tells its user, and careers
 /// their order.
@@ -236,13 +226,11 @@ async fn read_chunk(
     source: &SourceTables,
     users: &[UserId],
 ) -> Result<Vec<Snapshot>, StoreError> {
-    // The last user fills the places that are left: twice in a list is once.
-    let asked = || users.iter().chain(iter::repeat(&users[users.len() - 1])).take(TOGETHER);
     let bind = |query: SourceQuery<PartOf>| {
         let query = query.bind(Json(users.to_vec()));
-        let query = asked().fold(query, |query, user| query.bind(user.get())).bind(MAX_CAREERS as u32);
-        let query = asked().fold(query, |query, user| query.bind(user.to_string()));
-        asked().fold(query, |query, user| query.bind(user.get()))
+        let query = filled(users).fold(query, |query, user| query.bind(user.get())).bind(MAX_CAREERS as u32);
+        let query = filled(users).fold(query, |query, user| query.bind(user.to_string()));
+        filled(users).fold(query, |query, user| query.bind(user.get()))
     };
     let mut parts = source.rows(connection, SNAPSHOTS, bind).await?;
     parts.sort_by_key(|part| part.place);
