@@ -14,7 +14,8 @@ use tracing::Instrument;
 type Run<T> = Shared<BoxFuture<'static, Option<T>>>;
 /// The task of a run.
 type Task = BoxFuture<'static, ()>;
-type Waiting<K, T> = Arc<Mutex<HashMap<K, Run<T>>>>;
+/// With the number of callers that have joined each.
+type Waiting<K, T> = Arc<Mutex<HashMap<K, (Run<T>, usize)>>>;
 
 /// Runs that have not read their inputs yet, by key.
 #[derive(Debug)]
@@ -89,7 +90,8 @@ where
         R: Future<Output = T> + Send + 'static,
     {
         let mut waiting = lock(&self.waiting);
-        if let Some(run) = waiting.get(&key) {
+        if let Some((run, joined)) = waiting.get_mut(&key) {
+            *joined += 1;
             return Ok((run.clone(), None));
         }
         let room = match caller {
@@ -106,14 +108,24 @@ where
             _ = result.send(ended);
         };
         let shared = shared.map(Result::ok).boxed().shared();
-        waiting.insert(key, shared.clone());
+        waiting.insert(key, (shared.clone(), 0));
         Ok((shared, Some(task.boxed())))
     }
 }
 
 impl<K: Eq + Hash, T> Joinable<K, T> {
-    /// The run is about to read its inputs: later requests must not share its result.
-    pub(super) fn close(self) {}
+    /// The number of callers that have joined the one that began the run.
+    pub(super) fn joined(&self) -> usize {
+        let joined = |key| lock(&self.waiting).get(key).map(|(_, joined)| *joined);
+        self.key.as_ref().and_then(joined).unwrap_or_default()
+    }
+
+    /// The run is about to read its inputs: later requests must not share its result. Returns the number of callers that
+    /// have joined it.
+    pub(super) fn close(mut self) -> usize {
+        let closed = self.key.take().and_then(|key| lock(&self.waiting).remove(&key));
+        closed.map_or(0, |(_, joined)| joined)
+    }
 }
 
 impl<K: Eq + Hash, T> Drop for Joinable<K, T> {
@@ -124,7 +136,7 @@ impl<K: Eq + Hash, T> Drop for Joinable<K, T> {
     }
 }
 
-fn lock<K, T>(waiting: &Waiting<K, T>) -> MutexGuard<'_, HashMap<K, Run<T>>> {
+fn lock<K, T>(waiting: &Waiting<K, T>) -> MutexGuard<'_, HashMap<K, (Run<T>, usize)>> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -201,9 +213,10 @@ mod tests {
         async fn request(joining: Arc<Joining<u8, usize>>, clock: Arc<AtomicUsize>) {
             let (asked, time) = (clock.fetch_add(1, Ordering::SeqCst), clock.clone());
             let run = |joinable: Joinable<u8, usize>| async move {
-                time.fetch_add(1, Ordering::SeqCst);
-                joinable.close();
-                time.fetch_add(1, Ordering::SeqCst)
+                let joined = joinable.joined();
+                let early = time.fetch_add(1, Ordering::SeqCst);
+                // What was read early is of use if nobody has joined since.
+                if joinable.close() == joined { early } else { time.fetch_add(1, Ordering::SeqCst) }
             };
             let (run, task) = joining.find_or_begin(1, Caller::Request, run).unwrap();
             if let Some(task) = task {

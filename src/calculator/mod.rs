@@ -1,4 +1,4 @@
-//! THE FLOW: lock → state and inputs → rank → replace → release.
+//! THE FLOW: lock → state and inputs → rank → replace → release. The first read is under way while the lock is asked for.
 //!
 //! Every trigger (HTTP, background worker, command line) ends in [`Calculator::calculate`]. The order of
 //! steps is the protocol that keeps a user's stored rows equal to the result of one consistent set of inputs,
@@ -19,9 +19,12 @@ mod recent;
 mod together;
 
 use std::num::NonZeroUsize;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
+use futures::future::{BoxFuture, Either, ready, select};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -40,7 +43,7 @@ pub use self::phases::{Phase, Phases};
 use self::recent::RecentRuns;
 pub use self::recent::{RunId, RunRecord};
 use crate::catalogue::CurrentCatalogue;
-use crate::coordination::{Busy, UserGuard, UserLocks};
+use crate::coordination::{Busy, UserGuard, UserLocks, UserTurn};
 use crate::domain::{CareerProfile, Lane, Recommendation, UserId};
 use crate::grouping::Grouping;
 use crate::metrics::Metrics;
@@ -234,6 +237,9 @@ impl Drop for Urgent<'_> {
     }
 }
 
+/// A read of the state and the inputs, which begins when it is polled.
+type Read<'a> = BoxFuture<'a, Result<Snapshot, StoreError>>;
+
 /// A run before its write.
 enum Prepared {
     /// The write, and what it leads to.
@@ -261,20 +267,42 @@ impl Inner {
         joinable: Joinable<(UserId, bool), T>,
     ) -> Result<Outcome, CalculationError> {
         let user = run.user;
-        let locked = run.phases.time(Phase::LockWait, self.locks.acquire(user)).await;
+        let turn = run.phases.time(Phase::LockWait, self.locks.turn(user)).await;
+        let joined = joinable.joined();
+        let (locked, read) = match turn {
+            Ok(turn) => run.phases.time(Phase::LockWait, self.lock_and_read(turn, user)).await,
+            Err(busy) => (Err(busy), self.read(user)),
+        };
         self.metrics.lock_wait(locked.is_ok(), run.phases.of(Phase::LockWait));
-        // Before anything is read or recorded: the trigger of a later caller may stand for newer inputs.
-        joinable.close();
+        // Before anything else is read or recorded: the trigger of a later caller may stand for newer inputs. What has been
+        // read counts if no caller has joined meanwhile, and if the lock was free.
+        let is_alone = joinable.close() == joined;
+        let counts = is_alone && locked.as_ref().is_ok_and(|guard| !guard.has_waited());
+        let read = if counts { read } else { self.read(user) };
         let started = Instant::now();
         let result = match &locked {
             Err(Busy { .. }) => {
                 let leave = self.leave_to_queue(user, QueuedReason::LockBusy);
                 self.bounded(user, run.phases.time(Phase::Write, leave)).await
             }
-            Ok(guard) => self.bounded(user, self.run_locked(guard, &mut run)).await,
+            Ok(guard) => self.bounded(user, self.run_locked(guard, read, &mut run)).await,
         };
         self.finish(run, locked.ok(), started, &result).await;
         result
+    }
+
+    /// Asks Redis and the database at the same time. Returns the read, which may be under way or at its end.
+    async fn lock_and_read(&self, turn: UserTurn, user: UserId) -> (Result<UserGuard, Busy>, Read<'_>) {
+        match select(pin!(turn.lock()), self.read(user)).await {
+            Either::Left((locked, read)) => (locked, read),
+            Either::Right((snapshot, lock)) => (lock.await, ready(snapshot).boxed()),
+        }
+    }
+
+    /// The state and the inputs are of one moment. Inputs that are older than the state would let an older result
+    /// through: the write compares the state's version.
+    fn read(&self, user: UserId) -> Read<'_> {
+        self.snapshots.run(user).boxed()
     }
 
     /// The end of a run: log, metrics, release.
@@ -317,14 +345,20 @@ impl Inner {
         self.recent.push(run);
     }
 
-    /// State and inputs, result, write; again from the state when another run was faster.
-    async fn run_locked(&self, guard: &UserGuard, run: &mut RunRecord) -> Result<Outcome, CalculationError> {
-        let user = guard.user();
+    /// State and inputs, result, write; again from the state when another run was faster. `read` is the first read.
+    async fn run_locked(
+        &self,
+        guard: &UserGuard,
+        read: Read<'_>,
+        run: &mut RunRecord,
+    ) -> Result<Outcome, CalculationError> {
+        let (user, mut first_read) = (guard.user(), Some(read));
         tracing::debug!(user_id = %user, "calculation started");
         let mut lost_with = None;
         for attempt in 1..=decision::MAX_ATTEMPTS {
             run.attempts = attempt;
-            let (write, done) = match self.prepare(guard, run).await? {
+            let read = first_read.take().unwrap_or_else(|| self.read(user));
+            let (write, done) = match self.prepare(guard, read, run).await? {
                 Prepared::Write(write, done) => (write, done),
                 Prepared::Done(outcome) => return Ok(outcome),
                 Prepared::LeaveToNewerScoring => {
@@ -367,10 +401,13 @@ impl Inner {
     }
 
     /// Everything before the write: reads the state and the inputs, and ranks.
-    async fn prepare(&self, guard: &UserGuard, run: &mut RunRecord) -> Result<Prepared, CalculationError> {
-        // The state and the inputs are of one moment. Inputs that are older than the state would let an older
-        // result through: the write compares the state's version.
-        let snapshot = run.phases.time(Phase::Read, self.snapshots.run(guard.user())).await?;
+    async fn prepare(
+        &self,
+        guard: &UserGuard,
+        read: Read<'_>,
+        run: &mut RunRecord,
+    ) -> Result<Prepared, CalculationError> {
+        let snapshot = run.phases.time(Phase::Read, read).await?;
         self.rank_and_decide(snapshot, guard, run).await
     }
 

@@ -12,6 +12,7 @@ use crate::support::{Kind, RedisServer, TestApp, TestDatabase, TestProcess, USER
 on_servers!(
     a_run_holds_the_key_with_its_time_to_live_and_deletes_it,
     a_key_that_another_client_overwrote_stays,
+    a_run_that_has_waited_for_the_lock_reads_what_is_current_then,
     requests_go_on_without_redis_and_use_it_again_when_it_is_back,
 );
 
@@ -146,6 +147,30 @@ async fn a_key_that_another_client_overwrote_stays(database: TestDatabase) {
     eventually("the run is done", || async { database.stored_careers(USER).await == ["간호사"] }).await;
     app.stop().await;
     assert_eq!(redis.lock_of(USER).await.as_deref(), Some("an intruder"));
+}
+
+/// It reads while it asks for the lock; what it has read then is not for those who join it while it waits.
+async fn a_run_that_has_waited_for_the_lock_reads_what_is_current_then(database: TestDatabase) {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let app = TestApp::start(&database, &[("REDIS_URL", &url)]).await;
+    database.set_career(USER, "백엔드 개발자").await;
+    assert_eq!(app.calculate(USER).await.outcome(), "computed");
+    let key = format!("job_recommendation_lock:user:{USER}");
+    redis.command(&["SET", &key, "another instance"]).await;
+    let asked = redis.calls("get").await;
+    let change_and_join = async {
+        eventually("the run waits for the lock", || async { redis.calls("get").await > asked }).await;
+        database.set_career(USER, "간호사").await;
+        let release = async {
+            redis.command(&["DEL", &key]).await;
+        };
+        tokio::join!(app.calculate(USER), release).0
+    };
+    let (first, second) = tokio::join!(app.calculate(USER), change_and_join);
+    assert_eq!(first.outcome(), "computed");
+    assert!(["computed", "up_to_date"].contains(&second.outcome()), "{}", second.outcome());
+    assert_eq!(database.stored_careers(USER).await, ["간호사"]);
 }
 
 /// A user with a list, and a background run with other inputs that waits for one of the user's rows until the

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use job_agent::domain::UserId;
-use job_agent::storage::{ReadStore, StoredList};
+use job_agent::storage::StoredList;
 
 use crate::support::{TestApp, TestDatabase, on_every_database};
 

@@ -32,7 +32,18 @@ pub struct UserLocks {
 pub struct UserGuard {
     // Declared first, dropped first: the next task of this process must find the key being deleted.
     redis: Option<redis::RedisGuard>,
-    turn: <Turns as Lockable<UserId, ()>>::OwnedGuard,
+    turn: OwnedTurn,
+    waited: bool,
+}
+
+type OwnedTurn = <Turns as Lockable<UserId, ()>>::OwnedGuard;
+
+/// Proof that no other task in this process is calculating for this user, before other instances are asked.
+#[derive(Debug)]
+pub struct UserTurn {
+    turn: OwnedTurn,
+    redis: Option<RedisUserLock>,
+    deadline: Instant,
 }
 
 /// The lock was not free in time.
@@ -51,6 +62,11 @@ impl UserLocks {
     /// Waits for the user's turn in this process, then for the Redis lock. With Redis unreachable the
     /// guard holds within this process only.
     pub async fn acquire(&self, user: UserId) -> Result<UserGuard, Busy> {
+        self.turn(user).await?.lock().await
+    }
+
+    /// Waits for the user's turn in this process.
+    pub async fn turn(&self, user: UserId) -> Result<UserTurn, Busy> {
         let deadline = Instant::now() + self.wait;
         let turn = self.turns.async_lock_owned(user, AsyncLimit::no_limit());
         let Ok(turn) = timeout_at(deadline, turn).await else {
@@ -58,11 +74,7 @@ impl UserLocks {
             return Err(Busy { holder: None });
         };
         let turn = turn.unwrap_or_else(|never: lockable::Never| match never {});
-        let redis = match &self.redis {
-            Some(redis) => redis.acquire(user, deadline).await?,
-            None => None,
-        };
-        Ok(UserGuard { redis, turn })
+        Ok(UserTurn { turn, redis: self.redis.clone(), deadline })
     }
 
     /// The user's lock, if it is free.
@@ -73,7 +85,7 @@ impl UserLocks {
             Some(redis) => redis.try_acquire(user).await.ok()?,
             None => None,
         };
-        Some(UserGuard { redis, turn })
+        Some(UserGuard { redis, turn, waited: false })
     }
 
     /// Waits for the releases that dropped guards have left to tasks.
@@ -84,7 +96,24 @@ impl UserLocks {
     }
 }
 
+impl UserTurn {
+    /// Waits for the Redis lock, for what is left of the time.
+    pub async fn lock(self) -> Result<UserGuard, Busy> {
+        let Self { turn, redis, deadline } = self;
+        let (redis, waited) = match &redis {
+            Some(redis) => redis.acquire(*turn.key(), deadline).await?,
+            None => (None, false),
+        };
+        Ok(UserGuard { redis, turn, waited })
+    }
+}
+
 impl UserGuard {
+    /// Another instance held the lock when it was asked for.
+    pub fn has_waited(&self) -> bool {
+        self.waited
+    }
+
     /// The user whose lock this is.
     pub fn user(&self) -> UserId {
         *self.turn.key()

@@ -62,17 +62,21 @@ impl RedisUserLock {
         Self(shared)
     }
 
-    /// Waits for the lock. `None`: Redis is unreachable; [`Busy`]: the deadline has passed.
-    pub(super) async fn acquire(&self, user: UserId, deadline: Instant) -> Result<Option<RedisGuard>, Busy> {
+    /// Waits for the lock, and tells whether it had to. `None`: Redis is unreachable; [`Busy`]: the deadline has passed.
+    pub(super) async fn acquire(
+        &self,
+        user: UserId,
+        deadline: Instant,
+    ) -> Result<(Option<RedisGuard>, bool), Busy> {
         let mut guard = self.armed(user);
-        let mut holder = None;
+        let (mut holder, mut waited) = (None, false);
         loop {
             // Subscribe before SET, so that a release in between is not missed.
             let mut events = self.0.link.events();
             match guard.try_set().await {
-                Ok(true) => return Ok(Some(guard)),
-                Ok(false) => {}
-                Err(Unavailable) => return Ok(None),
+                Ok(true) => return Ok((Some(guard), waited)),
+                Ok(false) => waited = true,
+                Err(Unavailable) => return Ok((None, waited)),
             }
             if holder.is_none() {
                 holder = self.holder_for_log(user).await;
