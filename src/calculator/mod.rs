@@ -271,14 +271,14 @@ impl Inner {
         let joined = joinable.joined();
         let (locked, read) = match turn {
             Ok(turn) => run.phases.time(Phase::LockWait, self.lock_and_read(turn, user)).await,
-            Err(busy) => (Err(busy), self.read(user)),
+            Err(busy) => (Err(busy), None),
         };
         self.metrics.lock_wait(locked.is_ok(), run.phases.of(Phase::LockWait));
         // Before anything else is read or recorded: the trigger of a later caller may stand for newer inputs. What has been
         // read counts if no caller has joined meanwhile, and if the lock was free.
         let is_alone = joinable.close() == joined;
         let counts = is_alone && locked.as_ref().is_ok_and(|guard| !guard.has_waited());
-        let read = if counts { read } else { self.read(user) };
+        let read = read.filter(|_| counts);
         let started = Instant::now();
         let result = match &locked {
             Err(Busy { .. }) => {
@@ -292,10 +292,14 @@ impl Inner {
     }
 
     /// Asks Redis and the database at the same time. Returns the read, which may be under way or at its end.
-    async fn lock_and_read(&self, turn: UserTurn, user: UserId) -> (Result<UserGuard, Busy>, Read<'_>) {
+    async fn lock_and_read(
+        &self,
+        turn: UserTurn,
+        user: UserId,
+    ) -> (Result<UserGuard, Busy>, Option<Read<'_>>) {
         match select(pin!(turn.lock()), self.read(user)).await {
-            Either::Left((locked, read)) => (locked, read),
-            Either::Right((snapshot, lock)) => (lock.await, ready(snapshot).boxed()),
+            Either::Left((locked, read)) => (locked, Some(read)),
+            Either::Right((snapshot, lock)) => (lock.await, Some(ready(snapshot).boxed())),
         }
     }
 
@@ -345,20 +349,22 @@ impl Inner {
         self.recent.push(run);
     }
 
-    /// State and inputs, result, write; again from the state when another run was faster. `read` is the first read.
+    /// State and inputs, result, write; again from the state when another run was faster. `first_read` may be
+    /// under way already.
     async fn run_locked(
         &self,
         guard: &UserGuard,
-        read: Read<'_>,
+        mut first_read: Option<Read<'_>>,
         run: &mut RunRecord,
     ) -> Result<Outcome, CalculationError> {
-        let (user, mut first_read) = (guard.user(), Some(read));
+        let user = guard.user();
         tracing::debug!(user_id = %user, "calculation started");
         let mut lost_with = None;
         for attempt in 1..=decision::MAX_ATTEMPTS {
             run.attempts = attempt;
             let read = first_read.take().unwrap_or_else(|| self.read(user));
-            let (write, done) = match self.prepare(guard, read, run).await? {
+            let snapshot = run.phases.time(Phase::Read, read).await?;
+            let (write, done) = match self.rank_and_decide(snapshot, guard, run).await? {
                 Prepared::Write(write, done) => (write, done),
                 Prepared::Done(outcome) => return Ok(outcome),
                 Prepared::LeaveToNewerScoring => {
@@ -400,17 +406,7 @@ impl Inner {
         self.leave_to_queue(user, QueuedReason::LostToOtherRuns).await
     }
 
-    /// Everything before the write: reads the state and the inputs, and ranks.
-    async fn prepare(
-        &self,
-        guard: &UserGuard,
-        read: Read<'_>,
-        run: &mut RunRecord,
-    ) -> Result<Prepared, CalculationError> {
-        let snapshot = run.phases.time(Phase::Read, read).await?;
-        self.rank_and_decide(snapshot, guard, run).await
-    }
-
+    /// Everything between the read and the write.
     async fn rank_and_decide(
         &self,
         Snapshot { state, analysis }: Snapshot,

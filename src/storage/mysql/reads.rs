@@ -1,6 +1,6 @@
 //! The stored list, and the state of a user and of the queue.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -165,10 +165,10 @@ async fn lists(
 ) -> Result<Vec<Option<Vec<ListRow>>>, StoreError> {
     let mut of_users: HashMap<i64, Vec<PlacedRow>> = HashMap::new();
     let most = asked.iter().map(|(_, limit)| *limit).max();
-    for asked in asked.chunks(TOGETHER) {
-        let users: Vec<UserId> = asked.iter().map(|(user, _)| *user).collect();
+    let users: BTreeSet<UserId> = asked.iter().map(|(user, _)| *user).collect();
+    for users in Vec::from_iter(users).chunks(TOGETHER) {
         let bind = |query: SourceQuery<PlacedRow>| {
-            filled(&users).fold(query, |query, user| query.bind(user.get())).bind(most)
+            filled(users).fold(query, |query, user| query.bind(user.get())).bind(most)
         };
         for row in source.rows(connection, LISTS, bind).await? {
             of_users.entry(row.user_id).or_default().push(row);
