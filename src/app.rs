@@ -129,8 +129,11 @@ impl App {
         let locks = UserLocks::new(lock, config.lock_wait);
         let vocabulary = vocabulary(config)?;
         let names = vocabulary.clone();
-        tokio::task::spawn_blocking(move || names.prepare());
         let catalogue = CurrentCatalogue::load(store.clone(), vocabulary, config.catalogue_reload).await?;
+        // Without listings no name is resolved.
+        if !catalogue.current().is_empty() {
+            tokio::task::spawn_blocking(move || names.prepare());
+        }
         let catalogue = Arc::new(catalogue);
         let tasks = TaskTracker::new();
         let metrics = Arc::new(Metrics::default());
