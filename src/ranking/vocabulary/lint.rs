@@ -138,7 +138,7 @@ mod tests {
 
     fn lint(body: &str) -> Vec<String> {
         let head = "revision = 1\njob_nouns = [\"관리자\", \"개발자\"]\nknown_titles = [\"MD\", \"기자\"]\n";
-        Vocabulary::parse(&format!("{head}{body}")).unwrap().lint()
+        Vocabulary::lint(&format!("{head}{body}")).unwrap()
     }
 
     #[test]

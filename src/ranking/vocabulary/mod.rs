@@ -39,7 +39,7 @@ pub enum VocabularyError {
 /// Careers, their sectors and their synonyms.
 #[derive(Debug)]
 pub struct Vocabulary {
-    file: File,
+    revision: u32,
     careers: Vec<CareerEntry>,
     /// Name in the form of [`compact`] → the careers that have it.
     by_phrase: FxHashMap<String, Vec<Mention>>,
@@ -79,6 +79,9 @@ struct Mention {
     own_name: bool,
 }
 
+/// The built-in table.
+const BUILTIN: &str = include_str!("../../../vocabulary/careers.toml");
+
 impl Vocabulary {
     /// Reads a vocabulary file; the head of `vocabulary/careers.toml` tells its rules.
     ///
@@ -88,19 +91,17 @@ impl Vocabulary {
     /// ```
     /// use job_agent::ranking::Vocabulary;
     ///
-    /// let vocabulary = Vocabulary::parse(
-    ///     r#"
+    /// let file = r#"
     ///     revision = 3
     ///     job_nouns = ["개발자", "Developer"]
     ///     known_titles = []
     ///
     ///     [fields."IT·개발"]
     ///     "백엔드 개발자" = ["서버 개발자", "Backend Developer", "풀필먼트"]
-    ///     "#,
-    /// )?;
-    /// assert_eq!(vocabulary.revision(), 3);
+    /// "#;
+    /// assert_eq!(Vocabulary::parse(file)?.revision(), 3);
     /// assert_eq!(
-    ///     vocabulary.lint(),
+    ///     Vocabulary::lint(file)?,
     ///     ["백엔드 개발자: '풀필먼트' is a domain word: it has no job noun and is no known title"]
     /// );
     /// # Ok::<(), job_agent::ranking::VocabularyError>(())
@@ -128,7 +129,7 @@ impl Vocabulary {
         let sector_words = sector_words(&file);
         let homonyms = file.homonyms.iter().map(Homonym::new).collect();
         Ok(Self {
-            file,
+            revision: file.revision,
             careers,
             by_phrase,
             by_subject: OnceLock::new(),
@@ -144,13 +145,12 @@ impl Vocabulary {
     /// # Panics
     /// Never in a build that passed its tests: the file is part of the binary.
     pub fn builtin() -> Self {
-        Self::parse(include_str!("../../../vocabulary/careers.toml"))
-            .expect("the built-in vocabulary is tested")
+        Self::parse(BUILTIN).expect("the built-in vocabulary is tested")
     }
 
     /// The file's own revision, which its editors raise with every change.
     pub fn revision(&self) -> u32 {
-        self.file.revision
+        self.revision
     }
 
     /// The names of all careers.
@@ -159,9 +159,12 @@ impl Vocabulary {
         self.careers.iter().flat_map(|career| career.phrases.iter().map(String::as_str))
     }
 
-    /// Doubtful entries, one sentence each, for the file's editors; empty if there are none.
-    pub fn lint(&self) -> Vec<String> {
-        lint::findings(&self.file)
+    /// The doubtful entries of a vocabulary file, one sentence each, for its editors; empty if there are none.
+    ///
+    /// # Errors
+    /// When the text is not such a file.
+    pub fn lint(toml: &str) -> Result<Vec<String>, VocabularyError> {
+        Ok(lint::findings(&toml::from_str(toml)?))
     }
 
     /// The sectors of the careers that a title names. `words` are the title's words, in order.
@@ -314,7 +317,7 @@ mod tests {
     #[test]
     fn the_built_in_table_is_large_and_clean() {
         let vocabulary = Vocabulary::builtin();
-        assert_eq!(vocabulary.lint(), Vec::<String>::new());
+        assert_eq!(Vocabulary::lint(BUILTIN).unwrap(), Vec::<String>::new());
         assert!(vocabulary.careers.len() >= 2_000, "{}", vocabulary.careers.len());
         let phrases: usize = vocabulary.careers.iter().map(|career| career.phrases.len()).sum();
         assert!(phrases >= 15_000, "{phrases}");
