@@ -36,6 +36,13 @@ struct Base {
     loaded: Instant,
 }
 
+/// Where changes are looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Look {
+    AtTimes,
+    AtContents,
+}
+
 impl CurrentCatalogue {
     /// Reads the first snapshot. A refresh reads changes only; after `reload_after` it reads all listings again,
     /// should a change have escaped.
@@ -87,27 +94,34 @@ impl CurrentCatalogue {
         }
     }
 
-    /// Applies the changes since the last read: first those that show at once, then those that only the contents show.
-    /// `false`: all listings must be read again.
+    /// Applies the changes since the last read: first those that show at once, then those that only the contents show, and
+    /// then those that were committed meanwhile, if they are many. `false`: all listings must be read again.
     async fn apply_changes(&self, base: &mut Option<KnownListings>) -> Result<bool, StoreError> {
-        for checks_contents in [false, true] {
-            let started = Instant::now();
-            // Taken until the snapshot is swapped: a run that refreshes has a time limit, and may be cancelled here.
-            let Some(mut known) = base.take() else { return Ok(false) };
-            let read = match checks_contents {
-                false => self.store.read_catalogue_changes(&mut known).await,
-                true => self.store.check_listings(&mut known).await,
-            };
-            match read {
-                Ok(Some(changes)) => self.swap(changes, started).await,
-                Ok(None) => return Ok(false),
-                Err(error) => {
-                    *base = Some(known);
-                    return Err(error);
-                }
-            }
-            *base = Some(known);
+        if !self.look(Look::AtTimes, base).await? || !self.look(Look::AtContents, base).await? {
+            return Ok(false);
         }
+        let is_behind = base.as_ref().is_some_and(KnownListings::is_behind);
+        Ok(!is_behind || self.look(Look::AtTimes, base).await?)
+    }
+
+    /// `false`: all listings must be read again.
+    async fn look(&self, look: Look, base: &mut Option<KnownListings>) -> Result<bool, StoreError> {
+        let started = Instant::now();
+        // Taken until the snapshot is swapped: a run that refreshes has a time limit, and may be cancelled here.
+        let Some(mut known) = base.take() else { return Ok(false) };
+        let read = match look {
+            Look::AtTimes => self.store.read_catalogue_changes(&mut known).await,
+            Look::AtContents => self.store.check_listings(&mut known).await,
+        };
+        match read {
+            Ok(Some(changes)) => self.swap(changes, started).await,
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                *base = Some(known);
+                return Err(error);
+            }
+        }
+        *base = Some(known);
         Ok(true)
     }
 

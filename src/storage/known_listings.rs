@@ -40,6 +40,16 @@ pub struct KnownListings {
     pub(super) hashes: ListingHashes,
     /// The optional columns that the table of another service lacked; `None` if there was no table.
     pub(super) absent: Option<Vec<&'static str>>,
+    /// See [`KnownListings::is_behind`].
+    pub(super) is_behind: bool,
+}
+
+impl KnownListings {
+    /// Whether a check of contents has met many changes that `updated_at` shows, and left them to be read as such: a
+    /// writer has committed since the changes were read.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind
+    }
 }
 
 /// The changes since the listings were last read.
@@ -140,12 +150,18 @@ impl ListingHashes {
         self.listings.len()
     }
 
-    /// The spans whose turn it is to be checked: all of them, once in [`REFRESHES_PER_PASS`] calls.
+    /// The spans whose turn it is to be checked: all of them, once in [`REFRESHES_PER_PASS`] calls, unless
+    /// [`ListingHashes::end_turn`] ends a turn early.
     pub(super) fn next_spans(&mut self) -> Vec<Span> {
         let spans = self.listings.len().div_ceil(SPAN).div_ceil(REFRESHES_PER_PASS).max(1);
         let spans = self.spans(self.check_from.unwrap_or(i64::MIN), spans);
-        self.check_from = spans.last().and_then(|span| span.ids.end().checked_add(1));
+        spans.last().inspect(|last| self.end_turn(last));
         spans
+    }
+
+    /// The next turn begins behind this span.
+    pub(super) fn end_turn(&mut self, last: &Span) {
+        self.check_from = last.ids.end().checked_add(1);
     }
 
     /// All spans.
@@ -367,6 +383,19 @@ mod tests {
             assert_eq!((next, known), (i64::MIN, count), "all ids, up to the largest");
             assert_eq!(hashes.next_spans().first(), hashes.all_spans().first(), "the next pass");
         }
+    }
+
+    #[test]
+    fn a_turn_that_ends_early_is_taken_up_where_it_ended() {
+        let mut hashes = ListingHashes::default();
+        (1..=20 * SPAN as i64).for_each(|n| hashes.insert(&listing(n, 1, None)));
+        let turn = hashes.next_spans();
+        assert!(turn.len() > 1);
+        hashes.end_turn(&turn[0]);
+        assert_eq!(hashes.next_spans().first(), Some(&turn[1]));
+        // Of all spans there is no next one.
+        hashes.end_turn(hashes.all_spans().last().unwrap());
+        assert_eq!(hashes.next_spans(), turn);
     }
 
     #[test]

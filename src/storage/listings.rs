@@ -28,7 +28,7 @@ pub trait ListingStore: Send + Sync {
 
     /// [`ListingStore::read_catalogue_changes`] for changes that only the contents show, among the listings whose turn it
     /// is: after five calls, all have been checked. For use right after it: listings whose changes are known already
-    /// cost little.
+    /// cost little. If it meets many changes all the same, it ends early, and [`KnownListings::is_behind`].
     async fn check_listings(&self, known: &mut KnownListings)
     -> Result<Option<CatalogueChanges>, StoreError>;
 

@@ -15,6 +15,7 @@ on_servers!(
     the_server_computes_the_checksums_that_this_service_computes,
     changes_are_found_within_five_refreshes_of_a_large_table,
     of_many_changes_one_that_is_found_brings_all,
+    a_check_leaves_many_changes_that_show_to_be_read_as_such,
     an_instance_that_another_is_ahead_of_finds_the_changes_at_once,
     two_instances_settle_on_one_version,
     rows_without_a_time_come_change_and_go_without_a_full_read,
@@ -131,6 +132,23 @@ async fn changes_are_found_within_five_refreshes_of_a_large_table(database: Test
     assert_eq!(version.0, first.0 + 4, "one for each change");
     let (fresh, same) = Held::read(&store).await;
     assert!(same == version && fresh.titles == held.titles);
+}
+
+async fn a_check_leaves_many_changes_that_show_to_be_read_as_such(database: TestDatabase) {
+    with_many_listings(&database).await;
+    let store = database.store();
+    let (mut held, _) = Held::read(&store).await;
+    // Committed between the two steps of a refresh.
+    database
+        .execute(
+            "UPDATE job_listings SET title = 'shown', updated_at = UTC_TIMESTAMP() \
+             WHERE site_name = 'many' AND job_id % 10 = 0",
+        )
+        .await;
+    let found = store.check_listings(&mut held.known).await.unwrap().expect("without reading all listings");
+    assert_eq!((found.changed.len(), held.known.is_behind()), (0, true));
+    held.refresh(&store).await.expect("without reading all listings");
+    assert_eq!((&held.titles, held.known.is_behind()), (&titles(&database).await, false));
 }
 
 async fn of_many_changes_one_that_is_found_brings_all(database: TestDatabase) {

@@ -18,6 +18,10 @@ use crate::storage::StoreError;
 use crate::storage::known_listings::{ListingHashes, Span};
 use crate::storage::rows::time;
 
+/// A check that meets more changes than these that `updated_at` shows ends there: to compare the listings of all spans one
+/// by one costs more than to read the changes.
+const MANY_SHOWN: usize = 100;
+
 /// What a check has found.
 #[derive(Debug, Default)]
 pub(super) struct Checked {
@@ -25,8 +29,17 @@ pub(super) struct Checked {
     pub suspects: Vec<ListingId>,
     /// Whether all listings were compared.
     pub all: bool,
+    /// Spans that were compared.
+    spans: usize,
     /// How many of the suspects have an `updated_at` that does not show it.
     silent: usize,
+}
+
+impl Checked {
+    /// Whether many listings have been changed since their changes were read, none of them silently.
+    pub(super) fn is_behind(&self) -> bool {
+        self.silent == 0 && self.suspects.len() > MANY_SHOWN
+    }
 }
 
 /// Checks the listings whose turn it is. If one of them has changed without a new `updated_at`, then some writer does
@@ -37,7 +50,10 @@ pub(super) async fn check_next(
     known: &mut ListingHashes,
 ) -> Result<Option<Checked>, StoreError> {
     let spans = known.next_spans();
-    let checked = check(pool, columns, known, spans).await?;
+    let checked = check(pool, columns, known, &spans, Checked::is_behind).await?;
+    if let Some(last) = checked.as_ref().and_then(|checked| spans.get(..checked.spans)?.last()) {
+        known.end_turn(last);
+    }
     if let Some(Checked { silent: listings @ 1.., all, .. }) = checked {
         tracing::info!(listings, "listings have changed without a new updated_at");
         if !all {
@@ -53,24 +69,28 @@ pub(super) async fn check_all(
     columns: &SourceColumns,
     known: &ListingHashes,
 ) -> Result<Option<Checked>, StoreError> {
-    let checked = check(pool, columns, known, known.all_spans()).await?;
+    let checked = check(pool, columns, known, &known.all_spans(), |_| false).await?;
     Ok(checked.filter(|checked| !are_too_many(checked.suspects.len(), known)))
 }
 
-/// `None` if the table was dropped, made or altered meanwhile.
+/// Checks these spans, until what it has found is enough. `None` if the table was dropped, made or altered meanwhile.
 async fn check(
     pool: &Pool,
     columns: &SourceColumns,
     known: &ListingHashes,
-    spans: Vec<Span>,
+    spans: &[Span],
+    is_enough: fn(&Checked) -> bool,
 ) -> Result<Option<Checked>, StoreError> {
     if !columns.exists(JOB_LISTINGS) {
         return Ok(Some(Checked { all: true, ..Checked::default() }));
     }
-    let check = async |connection: &mut MySqlConnection| match find(connection, columns, known, spans).await {
-        Err(error) if is_outdated(&error) => Ok(None),
-        checked => Ok(Some(checked?)),
-    };
+    let check =
+        async |connection: &mut MySqlConnection| match find(connection, columns, known, spans, is_enough)
+            .await
+        {
+            Err(error) if is_outdated(&error) => Ok(None),
+            checked => Ok(Some(checked?)),
+        };
     pool.with_connection(check).await
 }
 
@@ -103,17 +123,21 @@ async fn find(
     connection: &mut MySqlConnection,
     columns: &SourceColumns,
     known: &ListingHashes,
-    spans: Vec<Span>,
+    spans: &[Span],
+    is_enough: fn(&Checked) -> bool,
 ) -> Result<Checked, sqlx::Error> {
-    let all = spans.first().is_some_and(|span| *span.ids.start() == i64::MIN)
-        && spans.last().is_some_and(|span| *span.ids.end() == i64::MAX);
-    let mut checked = Checked { all, ..Checked::default() };
+    let mut checked = Checked::default();
     for span in spans {
         let (first, last) = (*span.ids.start(), *span.ids.end());
         let sum: (i64, i64) =
             query_as(columns.statement(SUM)).bind(first).bind(last).fetch_one(&mut *connection).await?;
         if sum != (span.count, span.sum) {
-            compare(connection, columns, known, &span, &mut checked).await?;
+            compare(connection, columns, known, span, &mut checked).await?;
+        }
+        checked.spans += 1;
+        checked.all = *spans[0].ids.start() == i64::MIN && *span.ids.end() == i64::MAX;
+        if is_enough(&checked) {
+            break;
         }
     }
     Ok(checked)

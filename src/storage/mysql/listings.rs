@@ -87,8 +87,9 @@ impl MysqlStore {
         let Some(mut hashes) = self.pool.with_connection(read).await? else { return Ok(None) };
         let changes = changes::read(&self.pool, &columns, &mut hashes, &Checked::default(), None).await?;
         let columns = columns.absent(JOB_LISTINGS);
-        Ok(changes
-            .map(|changes| (KnownListings { version: changes.version, hashes, absent: columns }, changes)))
+        Ok(changes.map(|changes| {
+            (KnownListings { version: changes.version, hashes, absent: columns, is_behind: false }, changes)
+        }))
     }
 
     async fn read_changes(&self, known: &mut KnownListings) -> Result<Option<CatalogueChanges>, StoreError> {
@@ -105,6 +106,7 @@ impl MysqlStore {
             changes = changes::read(pool, &columns, hashes, &checked, version).await?;
         }
         known.version = changes.as_ref().map_or(known.version, |changes| changes.version);
+        known.is_behind = false;
         Ok(changes)
     }
 
@@ -112,7 +114,8 @@ impl MysqlStore {
         let columns = self.columns().await?;
         let (pool, hashes, version) = (&self.pool, &mut known.hashes, Some(known.version));
         let Some(checked) = checksums::check_next(pool, &columns, hashes).await? else { return Ok(None) };
-        if checked.suspects.is_empty() {
+        known.is_behind = checked.is_behind();
+        if known.is_behind || checked.suspects.is_empty() {
             return Ok(Some(CatalogueChanges::none(known.version)));
         }
         let changes = changes::read(pool, &columns, hashes, &checked, version).await?;
