@@ -1,5 +1,7 @@
 //! A career made ready for searching: its phrases as weighted tokens.
 
+use std::sync::Arc;
+
 use super::group::{GROUP_TOKENS, Group, Phrase, SENSE_TOKENS};
 use crate::ranking::text::phrase::{PhraseText, PhraseToken, PhraseTokenKind, phrase_text, readings};
 use crate::ranking::text::token::Token;
@@ -24,7 +26,7 @@ const INSIDE: u16 = 75;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The career's sector, if the vocabulary has the career.
-    pub sector: Option<String>,
+    pub sector: Option<Arc<str>>,
     /// The phrases, in groups of at most 64 tokens.
     pub groups: Vec<Group>,
 }
@@ -58,13 +60,14 @@ impl Plan {
         };
         let names = entry.iter().flat_map(|entry| entry.phrases.iter().map(|name| (name, &entry.broad)));
         for (name, broad) in names {
-            let worth = if broad.contains(name) { worth.min(BROAD) } else { worth };
+            let worth =
+                if broad.iter().any(|broad| broad == name.as_str()) { worth.min(BROAD) } else { worth };
             texts.extend(readings(name).into_iter().map(|text| (text, worth)));
         }
         let near = entry.iter().flat_map(|entry| &entry.near);
         texts.extend(near.map(|other| (other.clone(), worth.min(NEAR))));
         let kin = entry.iter().flat_map(|entry| &entry.kin);
-        texts.extend(kin.map(|other| (other.clone(), worth.min(KIN))));
+        texts.extend(kin.map(|other| (other.to_string(), worth.min(KIN))));
         let modifiers =
             resolved.as_ref().map(|resolved| phrase_text(&resolved.modifiers)).unwrap_or_default();
         let phrases = cut_phrases(texts);

@@ -13,11 +13,14 @@ mod resolve;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
+use arcstr::{ArcStr, Substr};
 use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 
-use self::file::File;
+use self::file::{File, FileEntry};
 use self::homonym::Homonym;
 pub(in crate::ranking) use self::resolve::Nearness;
 use self::words::WordIndex;
@@ -42,7 +45,7 @@ pub struct Vocabulary {
     revision: u32,
     careers: Vec<CareerEntry>,
     /// Name in the form of [`compact`] → the careers that have it.
-    by_phrase: FxHashMap<String, Vec<Mention>>,
+    by_phrase: FxHashMap<Substr, SmallVec<[Mention; 1]>>,
     /// The careers whose names have a subject, by the key of the subject; made when it is needed first.
     by_subject: OnceLock<FxHashMap<String, Vec<usize>>>,
     /// The words of all names; made when a name is resolved by them first.
@@ -59,22 +62,22 @@ pub struct Vocabulary {
 #[derive(Debug)]
 pub(in crate::ranking) struct CareerEntry {
     /// The sector that lists it.
-    pub sector: String,
+    pub sector: Arc<str>,
     /// Its own name first, then its other names.
-    pub phrases: Vec<String>,
+    pub phrases: Vec<Substr>,
     /// Those of its names that have other meanings as well.
     pub broad: Vec<String>,
     /// Names of other careers whose postings suit it too.
     pub near: Vec<String>,
     /// The first names of the careers of its families.
-    pub kin: Vec<String>,
+    pub kin: Vec<Substr>,
 }
 
 /// A career that has a name.
 #[derive(Clone, Copy, Debug)]
 struct Mention {
     /// Position in `careers`.
-    career: usize,
+    career: u32,
     /// Whether it is the career's own name.
     own_name: bool,
 }
@@ -109,17 +112,24 @@ impl Vocabulary {
     pub fn parse(toml: &str) -> Result<Self, VocabularyError> {
         let file: File = toml::from_str(toml)?;
         let mut careers = Vec::new();
-        let mut by_phrase: FxHashMap<String, Vec<Mention>> = FxHashMap::default();
-        for entry in file.careers() {
-            for (index, phrase) in entry.phrases().enumerate() {
-                let mention = Mention { career: careers.len(), own_name: index == 0 };
-                by_phrase.entry(compact(phrase)).or_default().push(mention);
+        let sectors: FxHashMap<&str, Arc<str>> =
+            file.sectors.keys().map(|sector| (sector.as_str(), sector.as_str().into())).collect();
+        let phrases = || file.careers().flat_map(FileEntry::phrases);
+        let (mut spelled, mut keys) = (joined(phrases()), joined(phrases().map(compact)));
+        let mut by_phrase: FxHashMap<Substr, SmallVec<[Mention; 1]>> = FxHashMap::default();
+        for (career, entry) in (0..).zip(file.careers()) {
+            let names = 1 + entry.others.len();
+            for (index, key) in keys.by_ref().take(names).enumerate() {
+                by_phrase.entry(key).or_default().push(Mention { career, own_name: index == 0 });
             }
-            let phrases = entry.phrases().map(str::to_owned).collect();
             let links = |of: &BTreeMap<String, Vec<String>>| of.get(entry.name).cloned().unwrap_or_default();
-            let (broad, near) = (links(&file.broad), links(&file.near));
-            let sector = entry.sector.to_owned();
-            careers.push(CareerEntry { sector, phrases, broad, near, kin: Vec::new() });
+            careers.push(CareerEntry {
+                sector: sectors[entry.sector].clone(),
+                phrases: spelled.by_ref().take(names).collect(),
+                broad: links(&file.broad),
+                near: links(&file.near),
+                kin: Vec::new(),
+            });
         }
         if careers.is_empty() {
             return Err(VocabularyError::Empty);
@@ -156,7 +166,7 @@ impl Vocabulary {
     /// The names of all careers.
     #[cfg(test)]
     pub(in crate::ranking) fn names(&self) -> impl Iterator<Item = &str> {
-        self.careers.iter().flat_map(|career| career.phrases.iter().map(String::as_str))
+        self.careers.iter().flat_map(|career| career.phrases.iter().map(Substr::as_str))
     }
 
     /// The doubtful entries of a vocabulary file, one sentence each, for its editors; empty if there are none.
@@ -194,7 +204,7 @@ impl Vocabulary {
                 continue;
             };
             for mention in mentions {
-                let sector = self.careers[mention.career].sector.as_str();
+                let sector = &*self.careers[mention.career as usize].sector;
                 if !sectors.contains(&sector) {
                     sectors.push(sector);
                 }
@@ -226,7 +236,7 @@ impl Vocabulary {
 
     /// The career that a name stands for; `None` if the name is unknown or ambiguous.
     pub(in crate::ranking) fn find(&self, name: &str) -> Option<&CareerEntry> {
-        let mentions = self.by_phrase.get(&compact(name))?;
+        let mentions = self.by_phrase.get(compact(name).as_str())?;
         let own: Vec<_> = mentions.iter().filter(|mention| mention.own_name).collect();
         let first = mentions.first()?;
         let career = match own.as_slice() {
@@ -234,23 +244,33 @@ impl Vocabulary {
             [] if mentions.iter().all(|mention| mention.career == first.career) => first.career,
             _ => return None,
         };
-        self.careers.get(career)
+        self.careers.get(career as usize)
     }
+}
+
+/// The same texts as parts of one: as many small texts of their own would take twice the memory.
+fn joined(texts: impl Iterator<Item = impl AsRef<str>>) -> impl Iterator<Item = Substr> {
+    let mut all = String::new();
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    for text in texts {
+        let start = all.len();
+        all.push_str(text.as_ref());
+        parts.push(start..all.len());
+    }
+    let all = ArcStr::from(all);
+    parts.into_iter().map(move |part| all.substr(part))
 }
 
 /// Gives each career of a family the first names of the others.
 fn join_families(careers: &mut [CareerEntry], families: &[Vec<String>]) {
-    let names: FxHashMap<String, Vec<String>> = careers
-        .iter()
-        .map(|career| {
-            (career.phrases[0].clone(), career.phrases.iter().take(FAMILY_NAMES).cloned().collect())
-        })
-        .collect();
+    let first_names = |career: &CareerEntry| career.phrases.iter().take(FAMILY_NAMES).cloned().collect();
+    let names: FxHashMap<Substr, Vec<Substr>> =
+        careers.iter().map(|career| (career.phrases[0].clone(), first_names(career))).collect();
     for career in careers {
-        let own = &career.phrases[0];
-        for family in families.iter().filter(|family| family.contains(own)) {
-            let others = family.iter().filter(|other| *other != own).filter_map(|other| names.get(other));
-            career.kin.extend(others.flatten().cloned());
+        let own = career.phrases[0].as_str();
+        for family in families.iter().filter(|family| family.iter().any(|name| name == own)) {
+            let others = family.iter().filter(|other| *other != own);
+            career.kin.extend(others.filter_map(|other| names.get(other.as_str())).flatten().cloned());
         }
     }
 }

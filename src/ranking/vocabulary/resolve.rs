@@ -47,7 +47,7 @@ impl Vocabulary {
         if let Some(entry) = exact.clone().find_map(|name| self.find(name)) {
             return Some(Resolved { entry, nearness: Nearness::Same, modifiers: String::new() });
         }
-        let is_ambiguous = exact.clone().any(|name| self.by_phrase.contains_key(&compact(name)));
+        let is_ambiguous = exact.clone().any(|name| self.by_phrase.contains_key(compact(name).as_str()));
         if is_ambiguous {
             return None;
         }
