@@ -43,8 +43,12 @@ pub fn show(samples: &[Sample], end: &End) -> ExitCode {
     );
     let (before, after) = of(|sample| sample.descriptors);
     check(after <= before + DESCRIPTORS, format!("no descriptor leaks: {before} and {after} at the end"));
-    let (before, after) = of(|sample| sample.database);
-    check(after <= before + 1.0, format!("no connection to MySQL leaks: {before} and {after} at the end"));
+    // The pool has as many as the load needs, which comes and goes: one that is never given back raises the least number.
+    let (before, after) = (least(first, |sample| sample.database), least(last, |sample| sample.database));
+    check(
+        after <= before + 1.0,
+        format!("no connection to MySQL leaks: at least {before}, and {after} at the end"),
+    );
     let (before, after) = of(|sample| sample.redis);
     check(after <= before, format!("no connection to Redis leaks: {before} and {after} at the end"));
     let (before, after) = of(|sample| sample.p99);
@@ -63,6 +67,10 @@ fn median(samples: &[Sample], value: fn(&Sample) -> f64) -> f64 {
     let mut values: Vec<f64> = samples.iter().map(value).collect();
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+fn least(samples: &[Sample], value: fn(&Sample) -> f64) -> f64 {
+    samples.iter().map(value).fold(f64::INFINITY, f64::min)
 }
 
 /// The line of least squares: its slope in units per hour, and its growth over all samples.

@@ -40,15 +40,15 @@ pub struct KnownListings {
     pub(super) hashes: ListingHashes,
     /// The optional columns that the table of another service lacked; `None` if there was no table.
     pub(super) absent: Option<Vec<&'static str>>,
-    /// See [`KnownListings::is_behind`].
-    pub(super) is_behind: bool,
+    /// Changed listings that a check has found and left to be read with the next changes.
+    pub(super) left: Vec<ListingId>,
 }
 
 impl KnownListings {
     /// Whether a check of contents has met many changes that `updated_at` shows, and left them to be read as such: a
     /// writer has committed since the changes were read.
     pub fn is_behind(&self) -> bool {
-        self.is_behind
+        !self.left.is_empty()
     }
 }
 
@@ -155,7 +155,9 @@ impl ListingHashes {
     pub(super) fn next_spans(&mut self) -> Vec<Span> {
         let spans = self.listings.len().div_ceil(SPAN).div_ceil(REFRESHES_PER_PASS).max(1);
         let spans = self.spans(self.check_from.unwrap_or(i64::MIN), spans);
-        spans.last().inspect(|last| self.end_turn(last));
+        if let Some(last) = spans.last() {
+            self.end_turn(last);
+        }
         spans
     }
 

@@ -138,17 +138,28 @@ async fn a_check_leaves_many_changes_that_show_to_be_read_as_such(database: Test
     with_many_listings(&database).await;
     let store = database.store();
     let (mut held, _) = Held::read(&store).await;
+    let change = async |title: &str| {
+        database
+            .execute(&format!(
+                "UPDATE job_listings SET title = '{title}', updated_at = UTC_TIMESTAMP() \
+                 WHERE site_name = 'many' AND job_id % 10 = 0"
+            ))
+            .await;
+    };
     // Committed between the two steps of a refresh.
-    database
-        .execute(
-            "UPDATE job_listings SET title = 'shown', updated_at = UTC_TIMESTAMP() \
-             WHERE site_name = 'many' AND job_id % 10 = 0",
-        )
-        .await;
+    change("shown").await;
     let found = store.check_listings(&mut held.known).await.unwrap().expect("without reading all listings");
     assert_eq!((found.changed.len(), held.known.is_behind()), (0, true));
     held.refresh(&store).await.expect("without reading all listings");
     assert_eq!((&held.titles, held.known.is_behind()), (&titles(&database).await, false));
+    // What a check has found is read, even if it does not show any more.
+    change("shown again").await;
+    store.check_listings(&mut held.known).await.unwrap().expect("without reading all listings");
+    database
+        .execute("UPDATE job_listings SET updated_at = '2026-01-01 00:00:00' WHERE title = 'shown again'")
+        .await;
+    let read = store.read_catalogue_changes(&mut held.known).await.unwrap();
+    assert!(read.expect("without reading all listings").changed.len() > 100);
 }
 
 async fn of_many_changes_one_that_is_found_brings_all(database: TestDatabase) {

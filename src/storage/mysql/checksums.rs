@@ -36,6 +36,11 @@ pub(super) struct Checked {
 }
 
 impl Checked {
+    /// Listings that an earlier check has found.
+    pub(super) fn of(suspects: Vec<ListingId>) -> Self {
+        Self { suspects, ..Self::default() }
+    }
+
     /// Whether many listings have been changed since their changes were read, none of them silently.
     pub(super) fn is_behind(&self) -> bool {
         self.silent == 0 && self.suspects.len() > MANY_SHOWN

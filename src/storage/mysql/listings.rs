@@ -88,7 +88,7 @@ impl MysqlStore {
         let changes = changes::read(&self.pool, &columns, &mut hashes, &Checked::default(), None).await?;
         let columns = columns.absent(JOB_LISTINGS);
         Ok(changes.map(|changes| {
-            (KnownListings { version: changes.version, hashes, absent: columns, is_behind: false }, changes)
+            (KnownListings { version: changes.version, hashes, absent: columns, left: Vec::new() }, changes)
         }))
     }
 
@@ -99,14 +99,15 @@ impl MysqlStore {
             return Ok(None);
         }
         let (pool, hashes, version) = (&self.pool, &mut known.hashes, Some(known.version));
-        let mut changes = changes::read(pool, &columns, hashes, &Checked::default(), version).await?;
+        let left = Checked::of(known.left.clone());
+        let mut changes = changes::read(pool, &columns, hashes, &left, version).await?;
         if changes.is_none() {
             // Perhaps another instance has found changes that cannot be seen here.
             let Some(checked) = checksums::check_all(pool, &columns, hashes).await? else { return Ok(None) };
             changes = changes::read(pool, &columns, hashes, &checked, version).await?;
         }
         known.version = changes.as_ref().map_or(known.version, |changes| changes.version);
-        known.is_behind = false;
+        known.left.clear();
         Ok(changes)
     }
 
@@ -114,8 +115,11 @@ impl MysqlStore {
         let columns = self.columns().await?;
         let (pool, hashes, version) = (&self.pool, &mut known.hashes, Some(known.version));
         let Some(checked) = checksums::check_next(pool, &columns, hashes).await? else { return Ok(None) };
-        known.is_behind = checked.is_behind();
-        if known.is_behind || checked.suspects.is_empty() {
+        if checked.is_behind() {
+            known.left = checked.suspects;
+            return Ok(Some(CatalogueChanges::none(known.version)));
+        }
+        if checked.suspects.is_empty() {
             return Ok(Some(CatalogueChanges::none(known.version)));
         }
         let changes = changes::read(pool, &columns, hashes, &checked, version).await?;

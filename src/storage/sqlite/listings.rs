@@ -70,7 +70,7 @@ impl ListingStore for SqliteStore {
         let hashes = read_all(&mut snapshot, sink).await?;
         snapshot.rollback().await?;
         let no_changes = CatalogueChanges { version, changed: Vec::new(), deleted: Vec::new() };
-        Ok(Some((KnownListings { version, hashes, absent: None, is_behind: false }, no_changes)))
+        Ok(Some((KnownListings { version, hashes, absent: None, left: Vec::new() }, no_changes)))
     }
 
     /// Every change is numbered, so the changes can always be found.
