@@ -22,6 +22,8 @@ pub(super) struct Faults {
 struct Observed {
     evidence: Evidence,
     outage: Option<Outage>,
+    /// The end of the last outage.
+    ended: Option<Instant>,
 }
 
 /// What is known of the database's trouble, which decides what ends it.
@@ -38,12 +40,18 @@ impl Faults {
         Self { store, observed: Mutex::default() }
     }
 
-    /// The error as the caller gets it: [`CalculationError::ServerInTrouble`] if it is not the user's fault.
-    pub(super) async fn judge(&self, user: UserId, error: CalculationError) -> CalculationError {
+    /// The error of a run that began at this moment, as the caller gets it: [`CalculationError::ServerInTrouble`] if it is
+    /// not the user's fault.
+    pub(super) async fn judge(
+        &self,
+        user: UserId,
+        error: CalculationError,
+        began: Instant,
+    ) -> CalculationError {
         let cause = match &error {
             CalculationError::Store(error) => match error.kind() {
                 StoreErrorKind::Unavailable => {
-                    self.begin_outage(Outage::Writes, error);
+                    self.begin_outage(Outage::Writes, error, began);
                     None
                 }
                 StoreErrorKind::Conflict => None,
@@ -64,7 +72,7 @@ impl Faults {
             Ok(()) if shared => Outage::Lists,
             Ok(()) => return error,
         };
-        self.begin_outage(outage, &error);
+        self.begin_outage(outage, &error, began);
         CalculationError::ServerInTrouble(Box::new(error))
     }
 
@@ -76,7 +84,7 @@ impl Faults {
             _ => self.store.probe().await.is_err(),
         };
         if in_trouble {
-            self.begin_outage(Outage::Writes, error);
+            self.begin_outage(Outage::Writes, error, Instant::now());
         }
         in_trouble
     }
@@ -96,22 +104,80 @@ impl Faults {
         self.end_outage(|outage| inserted || outage == Outage::Writes);
     }
 
-    /// Logs the cause once per outage.
-    fn begin_outage(&self, outage: Outage, cause: &dyn std::error::Error) {
+    /// Logs the cause once per outage. What began before the last one ended, and fails only now, says nothing of the time
+    /// after it.
+    fn begin_outage(&self, outage: Outage, cause: &dyn std::error::Error, began: Instant) {
         let mut observed = self.observed();
-        if observed.outage.is_none() {
+        if observed.outage.is_none() && observed.ended.is_none_or(|ended| ended <= began) {
             observed.outage = Some(outage);
             tracing::error!(%cause, "database in trouble: no failure is counted against a user");
         }
     }
 
     fn end_outage(&self, is_over: impl FnOnce(Outage) -> bool) {
-        if self.observed().outage.take_if(|outage| is_over(*outage)).is_some() {
+        let mut observed = self.observed();
+        if observed.outage.take_if(|outage| is_over(*outage)).is_some() {
+            observed.ended = Some(Instant::now());
             tracing::info!("database available again");
         }
     }
 
     fn observed(&self) -> MutexGuard<'_, Observed> {
         self.observed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::storage::{Confirmation, Replacement, Snapshot, Write, Written};
+
+    /// A database that takes trivial writes.
+    struct Working;
+
+    #[async_trait]
+    impl RunStore for Working {
+        async fn snapshot(&self, _: UserId) -> Result<Snapshot, StoreError> {
+            unreachable!("no run")
+        }
+
+        async fn snapshots(&self, _: &[UserId]) -> Result<Vec<Snapshot>, StoreError> {
+            unreachable!("no run")
+        }
+
+        async fn replace(&self, _: &Replacement) -> Result<Written, StoreError> {
+            unreachable!("no run")
+        }
+
+        async fn confirm(&self, _: &Confirmation) -> Result<Written, StoreError> {
+            unreachable!("no run")
+        }
+
+        async fn write_together(&self, _: &[Arc<Write>]) -> Result<Option<Vec<RowChanges>>, StoreError> {
+            unreachable!("no run")
+        }
+
+        async fn probe(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+
+        fn distrust_connections(&self) {}
+    }
+
+    #[tokio::test]
+    async fn a_run_that_began_in_an_outage_and_fails_after_its_end_begins_none() {
+        let (faults, user) = (Faults::new(Arc::new(Working)), UserId::try_from(1).unwrap());
+        let fail = async |began| {
+            let error = CalculationError::Store(StoreError::unavailable("away"));
+            faults.judge(user, error, began).await;
+            faults.observed().outage.is_some()
+        };
+        let began = Instant::now();
+        assert!(fail(began).await);
+        faults.succeeded(user, RowChanges { inserted: 1, ..RowChanges::default() });
+        assert!(!fail(began).await, "it began before the end");
+        assert!(fail(Instant::now()).await, "it began after the end");
     }
 }

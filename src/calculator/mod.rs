@@ -165,11 +165,13 @@ impl Calculator {
     /// does not count their runs.
     pub async fn calculate_for_worker(&self, user: UserId, lane: Lane) -> RunResult {
         let _urgent = (lane == Lane::RealTime).then(|| Urgent::new(&self.urgent));
+        let began = Instant::now();
         let result = self.join(user, false, Caller::Worker).await.result;
         match result.as_ref().map_err(Arc::as_ref) {
             // A worker has the time to find out. A request is answered the same in either case.
             Err(CalculationError::TimedOut(limit)) => {
-                Err(Arc::new(self.inner.faults.judge(user, CalculationError::TimedOut(*limit)).await))
+                let error = CalculationError::TimedOut(*limit);
+                Err(Arc::new(self.inner.faults.judge(user, error, began).await))
             }
             _ => result,
         }
@@ -489,9 +491,10 @@ impl Inner {
         user: UserId,
         work: impl Future<Output = Result<T, CalculationError>>,
     ) -> Result<T, CalculationError> {
+        let began = Instant::now();
         let judged = async {
             match work.await {
-                Err(error) => Err(self.faults.judge(user, error).await),
+                Err(error) => Err(self.faults.judge(user, error, began).await),
                 done => done,
             }
         };
