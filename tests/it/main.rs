@@ -30,6 +30,7 @@ mod failover;
 mod foreign_keys;
 mod hostile_input;
 mod list_quality;
+mod listings;
 mod messy_analyses;
 mod metrics;
 mod migrations;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use crate::store::Held;
+use crate::listings::Held;
 use crate::support::{TestDatabase, on_servers};
 
 on_servers!(

@@ -1,19 +1,17 @@
 //! The conformance suite of the `Store` boundary: the same behaviour on every backend.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use job_agent::coordination::{UserGuard, UserLocks};
-use job_agent::domain::{
-    CatalogueVersion, JobListing, Lane, ListingId, Recommendation, Score, ScoringRevision, UserId,
-};
+use job_agent::domain::{CatalogueVersion, Lane, ListingId, Recommendation, Score, ScoringRevision, UserId};
 use job_agent::storage::{
-    Basis, CatalogueChanges, KnownListings, ListingRecord, RowChanges, RowsFingerprint, Snapshot, Store,
-    StoreError, StoreErrorKind, UserState, Write, Written,
+    Basis, RowChanges, RowsFingerprint, Snapshot, Store, StoreError, StoreErrorKind, UserState, Write,
+    Written,
 };
 use serde_json::json;
 
+use crate::listings::Held;
 use crate::support::{Kind, TestDatabase, USER, on_every_database};
 
 on_every_database!(
@@ -33,8 +31,6 @@ on_every_database!(
     a_hand_made_change_of_a_row_shows_in_the_state,
     triggers_are_due_until_they_are_served,
     users_of_a_newer_scoring_are_not_due_here,
-    the_catalogue_version_moves_with_the_listings_and_never_back,
-    importing_again_updates,
     rows_keep_every_text_that_ranking_can_write,
     a_listing_that_is_gone_is_not_listed;
     servers:
@@ -43,8 +39,7 @@ on_every_database!(
         rows_that_an_older_version_has_replaced_are_all_written,
         neighbouring_users_do_not_deadlock,
         tables_of_the_old_service_are_used_as_they_are,
-    instances_that_see_different_changes_agree_in_the_end,
-    a_lost_catalogue_number_starts_above_all_that_users_have_seen,
+        a_lost_catalogue_number_starts_above_all_that_users_have_seen,
 );
 
 fn user(id: i64) -> UserId {
@@ -551,88 +546,6 @@ async fn rows_that_an_older_version_has_replaced_are_all_written(database: TestD
     assert_eq!(again, Written::Committed(RowChanges::default()));
 }
 
-/// The listings that a process holds, kept fresh as the service does it.
-pub struct Held {
-    pub known: KnownListings,
-    pub titles: BTreeMap<ListingId, String>,
-}
-
-impl Held {
-    pub async fn read(store: &Arc<dyn Store>) -> (Self, CatalogueVersion) {
-        let mut titles = BTreeMap::new();
-        let sink = &mut |listing: JobListing| drop(titles.insert(listing.id, listing.title));
-        let read = store.read_catalogue(sink).await.unwrap();
-        let (known, changes) = read.expect("no listing is written during the read");
-        let version = changes.version;
-        let mut held = Self { known, titles };
-        held.apply(changes);
-        (held, version)
-    }
-
-    /// The version with what has changed; `None` if all must be read again.
-    pub async fn refresh(&mut self, store: &Arc<dyn Store>) -> Option<CatalogueVersion> {
-        let changes = store.read_catalogue_changes(&mut self.known).await.unwrap()?;
-        self.apply(changes);
-        let changes = store.check_listings(&mut self.known).await.unwrap()?;
-        let version = changes.version;
-        self.apply(changes);
-        Some(version)
-    }
-
-    fn apply(&mut self, changes: CatalogueChanges) {
-        for id in changes.deleted {
-            assert!(self.titles.remove(&id).is_some());
-        }
-        self.titles.extend(changes.changed.into_iter().map(|listing| (listing.id, listing.title)));
-    }
-}
-
-async fn the_catalogue_version_moves_with_the_listings_and_never_back(database: TestDatabase) {
-    let (one, other) = (database.store(), database.store());
-    let (mut held, first) = Held::read(&one).await;
-    assert_eq!(held.titles.len(), 240);
-    assert_eq!(held.refresh(&one).await, Some(first), "nothing has changed");
-    let (mut others, version) = Held::read(&other).await;
-    assert_eq!(version, first, "another instance, the same contents, the same version");
-    let mut last = first;
-    for change in [
-        "UPDATE job_listings SET title = 'x' WHERE id = 1",
-        "UPDATE job_listings SET company = NULL WHERE id = 2",
-        "DELETE FROM job_listings WHERE id = 3",
-        "INSERT INTO job_listings (site_name, job_id, title) VALUES ('s', 'j', 't')",
-        "DELETE FROM job_listings WHERE id = 4 OR site_name = 's'",
-    ] {
-        database.execute(change).await;
-        let next = held.refresh(&one).await.unwrap();
-        assert!(next > last, "{change}");
-        last = next;
-        let (fresh, version) = Held::read(&other).await;
-        assert_eq!((version, &fresh.titles), (last, &held.titles), "{change}");
-    }
-    // The other instance has slept through all of it.
-    assert_eq!(others.refresh(&other).await, Some(last));
-    assert_eq!(others.titles, held.titles);
-}
-
-async fn instances_that_see_different_changes_agree_in_the_end(database: TestDatabase) {
-    let (one, other) = (database.store(), database.store());
-    let (mut held, first) = Held::read(&one).await;
-    // A writer that does not maintain updated_at.
-    database.execute("UPDATE job_listings SET updated_at = '2020-01-01 00:00:00'").await;
-    database
-        .execute("UPDATE job_listings SET title = 'x', updated_at = '2020-01-01 00:00:00' WHERE id = 1")
-        .await;
-    let (mut others, version) = Held::read(&other).await;
-    assert!(version > first);
-    assert_eq!(held.refresh(&one).await, Some(version), "found by its checksum");
-    assert_eq!(held.titles, others.titles);
-    assert_eq!(
-        others.refresh(&other).await,
-        Some(version),
-        "and the instances do not undo each other's changes"
-    );
-}
-
 async fn a_lost_catalogue_number_starts_above_all_that_users_have_seen(database: TestDatabase) {
     let store = database.store();
     let state = store.snapshot(user(USER)).await.unwrap().state;
@@ -640,37 +553,6 @@ async fn a_lost_catalogue_number_starts_above_all_that_users_have_seen(database:
     database.execute("UPDATE recommendation_state SET catalogue_version = 900").await;
     database.execute("DELETE FROM catalogue_state").await;
     assert_eq!(Held::read(&store).await.1, CatalogueVersion(901));
-}
-
-async fn importing_again_updates(database: TestDatabase) {
-    let store = database.store();
-    let listing = |title: &str, company: Option<&str>| ListingRecord {
-        site_name: "site".into(),
-        job_id: "1".into(),
-        title: title.into(),
-        company: company.map(Into::into),
-        crawled_at: chrono::DateTime::from_timestamp(1_790_000_000, 0),
-        ..ListingRecord::default()
-    };
-    store.import_listings(&[listing("처음 😀", Some("회사"))]).await.unwrap();
-    let id = database.number("SELECT id FROM job_listings WHERE site_name = 'site'").await;
-    store.import_listings(&[listing("다음 \\ ' \" 😀", None)]).await.unwrap();
-    assert_eq!(
-        database.number("SELECT id FROM job_listings WHERE site_name = 'site'").await,
-        id,
-        "the same row is updated"
-    );
-    let titles =
-        database.texts("SELECT title FROM job_listings WHERE site_name = 'site' AND company IS NULL").await;
-    assert_eq!(titles, ["다음 \\ ' \" 😀"]);
-    let mut crawled_at = None;
-    let sink = &mut |listing: JobListing| {
-        if listing.id == ListingId(id) {
-            crawled_at = listing.crawled_at;
-        }
-    };
-    store.read_catalogue(sink).await.unwrap();
-    assert_eq!(crawled_at.unwrap().timestamp(), 1_790_000_000);
 }
 
 async fn rows_keep_every_text_that_ranking_can_write(database: TestDatabase) {

@@ -86,9 +86,9 @@ impl MysqlStore {
         let read = async |connection: &mut MySqlConnection| read_all(connection, &columns, sink).await;
         let Some(mut hashes) = self.pool.with_connection(read).await? else { return Ok(None) };
         let changes = changes::read(&self.pool, &columns, &mut hashes, &Checked::default(), None).await?;
-        let columns = columns.absent(JOB_LISTINGS);
         Ok(changes.map(|changes| {
-            (KnownListings { version: changes.version, hashes, absent: columns, left: Vec::new() }, changes)
+            let (version, absent) = (changes.version, columns.absent(JOB_LISTINGS));
+            (KnownListings { version, hashes, absent, left: Vec::new() }, changes)
         }))
     }
 
