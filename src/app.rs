@@ -17,8 +17,7 @@ use crate::calculator::{Calculator, CalculatorConfig};
 use crate::catalogue::CurrentCatalogue;
 use crate::config::{Config, DatabaseConfig};
 use crate::coordination::{
-    DUE_CHANNEL, Instance, RELEASED_CHANNEL, RedisError, RedisLink, RedisLockConfig, RedisUserLock,
-    UserLocks, Wakeups,
+    Instance, RedisError, RedisLink, RedisLockConfig, RedisUserLock, UserLocks, Wakeups,
 };
 use crate::http::server::{self, ServerConfig};
 use crate::http::{self, AccessConfig, Services};
@@ -312,7 +311,7 @@ pub async fn connect_redis(config: &Config) -> Result<Option<RedisLink>, AppErro
         tracing::info!("no Redis configured: locks hold within this process only");
         return Ok(None);
     };
-    Ok(Some(RedisLink::connect(address, &[RELEASED_CHANNEL, DUE_CHANNEL]).await?))
+    Ok(Some(RedisLink::connect(address).await?))
 }
 
 /// Locks on the configured Redis.

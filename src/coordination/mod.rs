@@ -10,7 +10,7 @@ mod wakeups;
 
 pub use address::{InvalidRedisAddress, RedisAddress, Sentinels};
 pub use instance::Instance;
-pub use lock::{Busy, RELEASED_CHANNEL, RedisLockConfig, RedisUserLock, UserGuard, UserLocks, UserTurn};
+pub use lock::{Busy, RedisLockConfig, RedisUserLock, UserGuard, UserLocks, UserTurn};
 pub use redis::RedisError;
-pub use redis_link::RedisLink;
-pub use wakeups::{DUE_CHANNEL, Wakeups};
+pub use redis_link::{Channel, RedisLink};
+pub use wakeups::Wakeups;

@@ -13,7 +13,7 @@ use redis::{
     AsyncConnectionConfig, Client, ErrorKind, FromRedisValue, Msg, PushInfo, PushKind, RedisError, Script,
     ServerErrorKind,
 };
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::time::{sleep, timeout};
 
 /// Time limit of a Redis call: a lock that only saves work must not cost more than the work.
@@ -32,15 +32,69 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// writes for some ten seconds.
 const ASKED_EVERY: Duration = Duration::from_secs(2);
 
-/// An event that a link reports to its listeners.
+/// A channel of messages. Versions that run side by side share them, so their names stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// A user's lock has been released. The message is the user's id.
+    Released,
+    /// There is work for idle workers.
+    Due,
+}
+
+impl Channel {
+    const ALL: [Self; 2] = [Self::Released, Self::Due];
+
+    /// Its name in Redis.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Released => "job_recommendation_lock:released",
+            Self::Due => "job_recommendation_queue:due",
+        }
+    }
+}
+
+/// What a link tells the listeners of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RedisEvent {
-    Message {
-        channel: String,
-        payload: String,
-    },
+    Message(String),
     /// Redis answers again, or on a new connection. Messages in between are lost.
     Recovered,
+}
+
+/// Those who listen. A message wakes those of its channel only: there is one for each run of any instance.
+struct Listeners {
+    released: broadcast::Sender<RedisEvent>,
+    due: broadcast::Sender<RedisEvent>,
+    recoveries: watch::Sender<()>,
+}
+
+impl Listeners {
+    /// Messages that a listener may leave unread.
+    const UNREAD: usize = 1024;
+
+    fn new() -> Self {
+        let channel = || broadcast::Sender::new(Self::UNREAD);
+        Self { released: channel(), due: channel(), recoveries: watch::Sender::new(()) }
+    }
+
+    fn of(&self, channel: Channel) -> &broadcast::Sender<RedisEvent> {
+        match channel {
+            Channel::Released => &self.released,
+            Channel::Due => &self.due,
+        }
+    }
+
+    fn message(&self, channel: Channel, message: String) {
+        // An error means that no task listens.
+        let _ = self.of(channel).send(RedisEvent::Message(message));
+    }
+
+    fn recovered(&self) {
+        for channel in Channel::ALL {
+            let _ = self.of(channel).send(RedisEvent::Recovered);
+        }
+        self.recoveries.send_replace(());
+    }
 }
 
 /// A shared connection; clones use the same one. After a failed call the breaker is open until a probe in the
@@ -52,7 +106,6 @@ pub struct RedisLink(Arc<Shared>);
 
 struct Shared {
     primary: Primary,
-    channels: &'static [&'static str],
     /// `None` before Redis has answered for the first time.
     opened: ArcSwapOption<Opened>,
     /// The number of connections that have been tried.
@@ -60,7 +113,7 @@ struct Shared {
     available: AtomicBool,
     /// Rights that the account lacks, each logged once.
     denied: Mutex<HashSet<String>>,
-    events: broadcast::Sender<RedisEvent>,
+    listeners: Listeners,
 }
 
 /// A connection that has taken a write.
@@ -81,24 +134,18 @@ impl fmt::Debug for RedisLink {
 }
 
 impl RedisLink {
-    /// A link to the Redis at `address` that listens to `channels`. If Redis is not reachable now, the link
-    /// uses it as soon as it is.
+    /// A link to the Redis at `address`. If Redis is not reachable now, the link uses it as soon as it is.
     ///
     /// # Errors
     /// The address cannot be used at all.
-    pub async fn connect(
-        address: &RedisAddress,
-        channels: &'static [&'static str],
-    ) -> Result<Self, RedisError> {
-        let (events, _) = broadcast::channel(1024);
+    pub async fn connect(address: &RedisAddress) -> Result<Self, RedisError> {
         let link = Self(Arc::new(Shared {
             primary: address.primary()?,
-            channels,
             opened: ArcSwapOption::empty(),
             tried: AtomicU64::new(0),
             available: AtomicBool::new(true),
             denied: Mutex::default(),
-            events,
+            listeners: Listeners::new(),
         }));
         if let Err(error) = link.0.open().await {
             link.0.unavailable(&error.to_string());
@@ -124,9 +171,14 @@ impl RedisLink {
         self.is_available()
     }
 
-    /// Messages and recoveries from now on.
-    pub fn events(&self) -> broadcast::Receiver<RedisEvent> {
-        self.0.events.subscribe()
+    /// Messages of the channel and recoveries, from now on.
+    pub fn events(&self, channel: Channel) -> broadcast::Receiver<RedisEvent> {
+        self.0.listeners.of(channel).subscribe()
+    }
+
+    /// Changes with each recovery.
+    pub fn recoveries(&self) -> watch::Receiver<()> {
+        self.0.listeners.recoveries.subscribe()
     }
 
     /// The connection, for commands of operators.
@@ -189,7 +241,7 @@ async fn follow(shared: Weak<Shared>) {
         let moved = shared.opened.load().as_ref().is_some_and(|opened| opened.server != address_of(&client));
         if moved && shared.open_at(&client).await.is_ok() {
             tracing::info!(server = address_of(&client), "Redis has another primary");
-            let _ = shared.events.send(RedisEvent::Recovered);
+            shared.listeners.recovered();
         }
     }
 }
@@ -222,7 +274,7 @@ impl Shared {
                     if shared.open().await.is_ok() {
                         shared.available.store(true, Ordering::Relaxed);
                         tracing::info!("Redis available again: using the lock between instances");
-                        let _ = shared.events.send(RedisEvent::Recovered);
+                        shared.listeners.recovered();
                         return;
                     }
                 }
@@ -239,7 +291,7 @@ impl Shared {
         tokio::spawn(async move {
             let Some(shared) = shared.upgrade() else { return };
             match shared.open().await {
-                Ok(()) => _ = shared.events.send(RedisEvent::Recovered),
+                Ok(()) => shared.listeners.recovered(),
                 Err(error) => shared.unavailable(&error.to_string()),
             }
         });
@@ -287,7 +339,7 @@ impl Shared {
         probe.arg(PROBE_KEY).arg(1).arg("PX").arg(PROBE_TTL.as_millis() as u64);
         probe.query_async::<()>(&mut connection).await?;
         DELETE.key(PROBE_KEY).invoke_async::<()>(&mut connection).await?;
-        match connection.subscribe(self.channels).await {
+        match connection.subscribe(&Channel::ALL.map(Channel::name)).await {
             Err(error) if is_denied(&error) => self.denied(&error),
             subscribed => subscribed?,
         }
@@ -299,10 +351,9 @@ impl Shared {
             self.ended(number);
         } else if let Some(message) = Msg::from_push_info(push)
             && let Ok(payload) = message.get_payload()
+            && let Some(channel) = Channel::ALL.into_iter().find(|c| c.name() == message.get_channel_name())
         {
-            // An error means that no task listens.
-            let channel = message.get_channel_name().to_owned();
-            let _ = self.events.send(RedisEvent::Message { channel, payload });
+            self.listeners.message(channel, payload);
         }
     }
 }

@@ -6,11 +6,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::redis_link::{RedisEvent, RedisLink};
+use super::redis_link::{Channel, RedisEvent, RedisLink};
 use crate::domain::Lane;
-
-/// The Redis channel of wake-ups. Versions that run side by side share it, so its name stays.
-pub const DUE_CHANNEL: &str = "job_recommendation_queue:due";
 
 /// The wake-ups of this process; it needs one only.
 #[derive(Debug)]
@@ -23,7 +20,7 @@ pub struct Wakeups {
 }
 
 impl Wakeups {
-    /// `redis` must listen to [`DUE_CHANNEL`]; `tasks` tracks announcements on their way.
+    /// `tasks` tracks announcements on their way.
     pub fn new(redis: Option<RedisLink>, tasks: TaskTracker) -> Self {
         let (real_time, batch, opened) = Default::default();
         Self { real_time, batch, opened, redis, tasks }
@@ -54,17 +51,14 @@ impl Wakeups {
     /// Passes on what other instances announce, until `stop`.
     pub async fn listen(&self, stop: CancellationToken) {
         let Some(redis) = &self.redis else { return stop.cancelled().await };
-        let mut events = redis.events();
+        let mut events = redis.events(Channel::Due);
         while let Some(event) = stop.run_until_cancelled(events.recv()).await {
             match event {
-                Ok(RedisEvent::Message { channel, payload }) if channel == DUE_CHANNEL => {
-                    match payload.as_str() {
-                        "real-time" => self.notify(Lane::RealTime),
-                        "batch" => self.notify(Lane::Batch),
-                        _ => self.opened.notify_one(),
-                    }
-                }
-                Ok(RedisEvent::Message { .. }) => {}
+                Ok(RedisEvent::Message(message)) => match message.as_str() {
+                    "real-time" => self.notify(Lane::RealTime),
+                    "batch" => self.notify(Lane::Batch),
+                    _ => self.opened.notify_one(),
+                },
                 Ok(RedisEvent::Recovered) | Err(RecvError::Lagged(_)) => {
                     self.notify(Lane::RealTime);
                     self.notify(Lane::Batch);
@@ -99,7 +93,11 @@ impl Wakeups {
         if let Some(redis) = self.redis.clone() {
             self.tasks.spawn(async move {
                 let publish = async |mut redis| {
-                    redis::cmd("PUBLISH").arg(DUE_CHANNEL).arg(what).query_async::<i64>(&mut redis).await
+                    redis::cmd("PUBLISH")
+                        .arg(Channel::Due.name())
+                        .arg(what)
+                        .query_async::<i64>(&mut redis)
+                        .await
                 };
                 // The link has logged a failure, and the workers' poll finds the work.
                 let _ = redis.call(publish).await;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use job_agent::coordination::{
-    Busy, Instance, RELEASED_CHANNEL, RedisAddress, RedisLink, RedisLockConfig, RedisUserLock, UserLocks,
+    Busy, Instance, RedisAddress, RedisLink, RedisLockConfig, RedisUserLock, UserLocks,
 };
 use job_agent::domain::UserId;
 
@@ -22,7 +22,7 @@ fn user() -> UserId {
 
 async fn lock(redis: &RedisServer, name: &str) -> RedisUserLock {
     let address = RedisAddress::from_url(&redis.url()).unwrap();
-    let link = RedisLink::connect(&address, &[RELEASED_CHANNEL]).await.unwrap();
+    let link = RedisLink::connect(&address).await.unwrap();
     RedisUserLock::new(link, RedisLockConfig { ttl: Duration::from_secs(300), instance: Instance::new(name) })
 }
 

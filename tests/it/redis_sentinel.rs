@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use job_agent::coordination::{
-    Instance, RELEASED_CHANNEL, RedisAddress, RedisLink, RedisLockConfig, RedisUserLock, Sentinels, UserLocks,
+    Instance, RedisAddress, RedisLink, RedisLockConfig, RedisUserLock, Sentinels, UserLocks,
 };
 use job_agent::domain::UserId;
 
@@ -25,7 +25,7 @@ fn address(group: &RedisGroup) -> RedisAddress {
 }
 
 async fn lock_at(address: &RedisAddress) -> RedisUserLock {
-    let link = RedisLink::connect(address, &[RELEASED_CHANNEL]).await.unwrap();
+    let link = RedisLink::connect(address).await.unwrap();
     let config = RedisLockConfig { ttl: Duration::from_secs(300), instance: Instance::new("test") };
     RedisUserLock::new(link, config)
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use job_agent::coordination::{
-    Instance, RELEASED_CHANNEL, RedisAddress, RedisLink, RedisLockConfig, RedisUserLock, UserLocks,
-};
+use job_agent::coordination::{Instance, RedisAddress, RedisLink, RedisLockConfig, RedisUserLock, UserLocks};
 use job_agent::domain::UserId;
 
 use crate::support::{RedisServer, USER, eventually};
@@ -16,7 +14,7 @@ fn user() -> UserId {
 }
 
 async fn lock_at(address: &RedisAddress) -> RedisUserLock {
-    let link = RedisLink::connect(address, &[RELEASED_CHANNEL]).await.unwrap();
+    let link = RedisLink::connect(address).await.unwrap();
     RedisUserLock::new(
         link,
         RedisLockConfig { ttl: Duration::from_secs(300), instance: Instance::new("test") },

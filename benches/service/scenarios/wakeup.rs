@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt, StreamExt};
-use job_agent::coordination::RELEASED_CHANNEL;
+use job_agent::coordination::Channel;
 use redis::Script;
 use redis::aio::{MultiplexedConnection, PubSub};
 
@@ -78,7 +78,7 @@ impl Waiting {
         self.forget_events();
         let released = Instant::now();
         let mut script = self.release.prepare_invoke();
-        script.key(&key).arg(token).arg(RELEASED_CHANNEL).arg(user);
+        script.key(&key).arg(token).arg(Channel::Released.name()).arg(user);
         let deleted: i64 = script.invoke_async(&mut self.redis).await.expect("Redis answers");
         assert_eq!(deleted, 1);
         self.is_set(&key).await;

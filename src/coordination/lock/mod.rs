@@ -12,7 +12,7 @@ use std::time::Duration;
 use lockable::{AsyncLimit, Lockable, LockableHashMap, SyncLimit};
 use tokio::time::{Instant, timeout_at};
 
-pub use self::redis::{RELEASED_CHANNEL, RedisLockConfig, RedisUserLock};
+pub use self::redis::{RedisLockConfig, RedisUserLock};
 use crate::domain::UserId;
 
 type Turns = LockableHashMap<UserId, ()>;

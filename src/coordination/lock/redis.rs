@@ -4,19 +4,17 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use redis::{RedisError, Script, ScriptInvocation};
-use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::TaskTracker;
 
 use super::Busy;
 use crate::coordination::Instance;
-use crate::coordination::redis_link::{RedisEvent, RedisLink, Unavailable};
+use crate::coordination::redis_link::{Channel, RedisEvent, RedisLink, Unavailable};
 use crate::domain::UserId;
 
 /// A message wakes waiters; this poll, which jitter makes up to twice as long, covers lost messages.
 const POLL: Duration = Duration::from_millis(100);
-/// The Redis channel of releases. Versions that run side by side share it, so its name stays.
-pub const RELEASED_CHANNEL: &str = "job_recommendation_lock:released";
 
 static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("release.lua")));
 
@@ -48,17 +46,17 @@ fn key(user: UserId) -> String {
 
 fn release_script(user: UserId, token: &str) -> ScriptInvocation<'static> {
     let mut script = RELEASE.prepare_invoke();
-    script.key(key(user)).arg(token).arg(RELEASED_CHANNEL).arg(user.get());
+    script.key(key(user)).arg(token).arg(Channel::Released.name()).arg(user.get());
     script
 }
 
 impl RedisUserLock {
-    /// Locks over a link that listens to [`RELEASED_CHANNEL`].
+    /// Locks over the link.
     pub fn new(link: RedisLink, config: RedisLockConfig) -> Self {
         let (unreleased, tasks) = (Mutex::default(), TaskTracker::new());
-        let events = link.events();
+        let recoveries = link.recoveries();
         let shared = Arc::new(Shared { link, config, unreleased, tasks });
-        tokio::spawn(release_after_outages(Arc::downgrade(&shared), events));
+        tokio::spawn(release_after_outages(Arc::downgrade(&shared), recoveries));
         Self(shared)
     }
 
@@ -72,7 +70,7 @@ impl RedisUserLock {
         let (mut holder, mut waited) = (None, false);
         loop {
             // Subscribe before SET, so that a release in between is not missed.
-            let mut events = self.0.link.events();
+            let mut events = self.0.link.events(Channel::Released);
             match guard.try_set().await {
                 Ok(true) => return Ok((Some(guard), waited)),
                 Ok(false) => waited = true,
@@ -147,22 +145,16 @@ impl RedisUserLock {
 async fn released(events: &mut broadcast::Receiver<RedisEvent>, user: UserId) {
     loop {
         match events.recv().await {
-            Ok(RedisEvent::Message { channel, payload })
-                if channel != RELEASED_CHANNEL || payload.parse() != Ok(user) => {}
+            Ok(RedisEvent::Message(released)) if released.parse() != Ok(user) => {}
             _ => return,
         }
     }
 }
 
-async fn release_after_outages(shared: Weak<Shared>, mut events: broadcast::Receiver<RedisEvent>) {
-    loop {
-        let event = events.recv().await;
+async fn release_after_outages(shared: Weak<Shared>, mut recoveries: watch::Receiver<()>) {
+    while recoveries.changed().await.is_ok() {
         let Some(shared) = shared.upgrade() else { return };
-        match event {
-            Ok(RedisEvent::Message { .. }) => {}
-            Ok(RedisEvent::Recovered) | Err(RecvError::Lagged(_)) => shared.release_unreleased().await,
-            Err(RecvError::Closed) => return,
-        }
+        shared.release_unreleased().await;
     }
 }
 
