@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::address::{Primary, RedisAddress};
+use super::channels::{Channel, Listeners, RedisEvent};
 use arc_swap::ArcSwapOption;
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::{
@@ -31,71 +32,6 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(500);
 /// How often sentinels are asked while all is well: an old primary that has been replaced by an operator goes on taking
 /// writes for some ten seconds.
 const ASKED_EVERY: Duration = Duration::from_secs(2);
-
-/// A channel of messages. Versions that run side by side share them, so their names stay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Channel {
-    /// A user's lock has been released. The message is the user's id.
-    Released,
-    /// There is work for idle workers.
-    Due,
-}
-
-impl Channel {
-    const ALL: [Self; 2] = [Self::Released, Self::Due];
-
-    /// Its name in Redis.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Released => "job_recommendation_lock:released",
-            Self::Due => "job_recommendation_queue:due",
-        }
-    }
-}
-
-/// What a link tells the listeners of a channel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RedisEvent {
-    Message(String),
-    /// Redis answers again, or on a new connection. Messages in between are lost.
-    Recovered,
-}
-
-/// Those who listen. A message wakes those of its channel only: there is one for each run of any instance.
-struct Listeners {
-    released: broadcast::Sender<RedisEvent>,
-    due: broadcast::Sender<RedisEvent>,
-    recoveries: watch::Sender<()>,
-}
-
-impl Listeners {
-    /// Messages that a listener may leave unread.
-    const UNREAD: usize = 1024;
-
-    fn new() -> Self {
-        let channel = || broadcast::Sender::new(Self::UNREAD);
-        Self { released: channel(), due: channel(), recoveries: watch::Sender::new(()) }
-    }
-
-    fn of(&self, channel: Channel) -> &broadcast::Sender<RedisEvent> {
-        match channel {
-            Channel::Released => &self.released,
-            Channel::Due => &self.due,
-        }
-    }
-
-    fn message(&self, channel: Channel, message: String) {
-        // An error means that no task listens.
-        let _ = self.of(channel).send(RedisEvent::Message(message));
-    }
-
-    fn recovered(&self) {
-        for channel in Channel::ALL {
-            let _ = self.of(channel).send(RedisEvent::Recovered);
-        }
-        self.recoveries.send_replace(());
-    }
-}
 
 /// A shared connection; clones use the same one. After a failed call the breaker is open until a probe in the
 /// background succeeds, so that an outage costs one call's time-out, not one per request. Each connection is made to the
@@ -145,7 +81,7 @@ impl RedisLink {
             tried: AtomicU64::new(0),
             available: AtomicBool::new(true),
             denied: Mutex::default(),
-            listeners: Listeners::new(),
+            listeners: Listeners::default(),
         }));
         if let Err(error) = link.0.open().await {
             link.0.unavailable(&error.to_string());
@@ -173,12 +109,12 @@ impl RedisLink {
 
     /// Messages of the channel and recoveries, from now on.
     pub fn events(&self, channel: Channel) -> broadcast::Receiver<RedisEvent> {
-        self.0.listeners.of(channel).subscribe()
+        self.0.listeners.events(channel)
     }
 
     /// Changes with each recovery.
     pub fn recoveries(&self) -> watch::Receiver<()> {
-        self.0.listeners.recoveries.subscribe()
+        self.0.listeners.recoveries()
     }
 
     /// The connection, for commands of operators.
@@ -351,9 +287,8 @@ impl Shared {
             self.ended(number);
         } else if let Some(message) = Msg::from_push_info(push)
             && let Ok(payload) = message.get_payload()
-            && let Some(channel) = Channel::ALL.into_iter().find(|c| c.name() == message.get_channel_name())
         {
-            self.listeners.message(channel, payload);
+            self.listeners.message(message.get_channel_name(), payload);
         }
     }
 }

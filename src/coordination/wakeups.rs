@@ -6,7 +6,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::redis_link::{Channel, RedisEvent, RedisLink};
+use super::channels::{Channel, RedisEvent};
+use super::redis_link::RedisLink;
 use crate::domain::Lane;
 
 /// The wake-ups of this process; it needs one only.

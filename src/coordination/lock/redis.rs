@@ -10,7 +10,8 @@ use tokio_util::task::TaskTracker;
 
 use super::Busy;
 use crate::coordination::Instance;
-use crate::coordination::redis_link::{Channel, RedisEvent, RedisLink, Unavailable};
+use crate::coordination::channels::{Channel, RedisEvent};
+use crate::coordination::redis_link::{RedisLink, Unavailable};
 use crate::domain::UserId;
 
 /// A message wakes waiters; this poll, which jitter makes up to twice as long, covers lost messages.
